@@ -1,0 +1,72 @@
+//! Running: the doors open, work goes on, and everything is put away at the end.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use super::background::age;
+use super::build::App;
+use crate::http::{StallGuard, routes};
+use crate::session::sweeper;
+
+impl App {
+    /// Serves on `listener` until `stop` completes; then finishes what is under way within the
+    /// grace period. Returns whether everything finished by itself.
+    ///
+    /// # Errors
+    ///
+    /// The listener failed.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<bool> {
+        self.start_background();
+        let state = self.state.clone();
+        let grace = Duration::from_millis(state.config.shutdown.grace_ms);
+        let stall = Duration::from_millis(state.config.feed.write_timeout_ms);
+        let listener = StallGuard::new(listener, state.clock.clone(), state.metrics.clone(), stall);
+        let feed = state.feed.clone();
+        let stopped = tokio_util::sync::CancellationToken::new();
+        let told = stopped.clone();
+        let until_stop = async move {
+            stop.await;
+            // Streams never end by themselves; requests do.
+            feed.close();
+            told.cancel();
+        };
+        let serving = axum::serve(listener, routes(state.clone())).with_graceful_shutdown(until_stop);
+        let too_long = async {
+            stopped.cancelled().await;
+            state.clock.sleep(grace).await;
+        };
+        let closed = tokio::select! {
+            biased;
+            served = async { serving.await } => served.map(|()| true)?,
+            () = too_long => false,
+        };
+        let finished = self.tasks.finish(&state.clock, grace).await;
+        state.store.close().await;
+        Ok(closed && finished)
+    }
+
+    fn start_background(&self) {
+        let state = &self.state;
+        let interval = Duration::from_millis(state.config.session.sweep_ms);
+        let sessions = state.sessions.clone();
+        self.tasks.spawn("sweeper", sweeper::run(sessions, interval));
+        self.tasks.spawn("outbox", self.outbox.clone().run());
+        let ageing = age(
+            state.store.clone(),
+            state.config.clone(),
+            state.clock.clone(),
+            self.tasks.clone(),
+            state.metrics.clone(),
+        );
+        self.tasks.spawn("retention", ageing);
+        if let Some(reloader) = self.reloader() {
+            self.tasks.spawn("products", reloader.run());
+        }
+    }
+}

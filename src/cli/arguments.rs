@@ -1,0 +1,73 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Turns product analytics into readable UI actions and brings them to where help is given.
+#[derive(Debug, Parser)]
+#[command(
+    name = "event-connector",
+    version,
+    about,
+    after_help = "See it work, with nothing else installed:\n  event-connector demo\n\n\
+        Run it for real:\n  1. describe your products in config/products.json (see config/products.example.json)\n  \
+        2. event-connector check\n  3. event-connector serve\n\n\
+        Every configuration key can be set in a file (--config) or as CONNECTOR__SECTION__KEY in the\n\
+        environment; `event-connector check --defaults` prints all of them with their reasons."
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Take activity, link conversations, post notes, stream the feed.
+    Serve(ConfigArgs),
+    /// Show the main job on recorded sessions, with a modelled chatbot and a temporary store.
+    Demo(DemoArgs),
+    /// Report every mistake in configuration and products, or print what is in force.
+    Check(CheckArgs),
+    /// Ask a running service whether it is ready; the container's health check.
+    Health(HealthArgs),
+}
+
+/// Where the configuration comes from.
+#[derive(Args, Debug, Default)]
+pub(super) struct ConfigArgs {
+    /// A TOML file laid over the defaults; CONNECTOR_CONFIG names one as well
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// How the demonstration runs.
+#[derive(Args, Debug)]
+pub(super) struct DemoArgs {
+    /// The port to listen on; a free one if not given
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(super) port: u16,
+    /// End after the walk instead of serving on; exit code 0 only if everything arrived
+    #[arg(long)]
+    pub(super) once: bool,
+}
+
+/// What to check.
+#[derive(Args, Debug)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) source: ConfigArgs,
+    /// Print the reference configuration: every key, its default, its reason
+    #[arg(long)]
+    pub(super) defaults: bool,
+}
+
+/// Whom to ask.
+#[derive(Args, Debug)]
+pub(super) struct HealthArgs {
+    #[command(flatten)]
+    pub(super) source: ConfigArgs,
+    /// The address to ask; the configured http.bind if not given
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) address: Option<String>,
+}

@@ -1,0 +1,284 @@
+//! The sections, one struct each. A field is named like its key and carries its bounds, so neither
+//! can drift from the other; `config/default.toml` says why each default is what it is.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Serialize, Serializer};
+
+use super::check;
+use super::network::Network;
+use super::reader::Reader;
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident = $section:literal { $(
+        $(#[$field_doc:meta])* $field:ident: $type:ty = $read:ident($($argument:expr),*),
+    )* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Serialize)]
+        pub struct $name { $(
+            $(#[$field_doc])* pub $field: $type,
+        )* }
+
+        impl $name {
+            pub(super) fn read(reader: &mut Reader) -> Self {
+                Self { $(
+                    $field: reader.$read(
+                        concat!($section, ".", stringify!($field)),
+                        $($argument),*
+                    ),
+                )* }
+            }
+        }
+    };
+}
+
+/// Stands in for an address that could not be read; never used, because the mistake is reported.
+const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// Bodies: at most what still fits comfortably in memory.
+const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 30;
+/// Things held in memory: at least one.
+const COUNT: RangeInclusive<usize> = 1..=100_000_000;
+/// Waits and timeouts: something, and at most a day.
+const WAIT_MS: RangeInclusive<u64> = 1..=86_400_000;
+/// Waits that may be nothing.
+const MAYBE_WAIT_MS: RangeInclusive<u64> = 0..=86_400_000;
+/// Lengths of time that may be nothing and are at most a year.
+const UP_TO_A_YEAR_S: RangeInclusive<f64> = 0.0..=31_536_000.0;
+/// How long something is kept: at least a second, at most ten years.
+const KEPT_S: RangeInclusive<f64> = 1.0..=315_360_000.0;
+/// Sizes on disk.
+const DISK_BYTES: RangeInclusive<u64> = 0..=1 << 50;
+
+section! {
+    /// The doors.
+    Http = "http" {
+        /// Where to listen.
+        bind: SocketAddr = parsed(NOWHERE, check::address),
+        /// The address under which the outside reaches the service, without a trailing slash; empty
+        /// when it was not told.
+        public_url: String = parsed(String::new(), check::origin),
+        /// Whose `X-Forwarded-For` is believed.
+        trusted_proxies: Vec<Network> = networks(),
+        /// The largest ingest body as received.
+        body_bytes_max: usize = whole(BODY_BYTES),
+        /// The largest body elsewhere.
+        small_body_bytes_max: usize = whole(BODY_BYTES),
+        /// The largest ingest body once inflated.
+        inflated_bytes_max: usize = whole(BODY_BYTES),
+        /// The most raw events in one request.
+        events_max: usize = whole(COUNT),
+        /// How long one request may take.
+        request_timeout_ms: u64 = whole(WAIT_MS),
+    }
+}
+
+section! {
+    /// The operator's door.
+    Admin = "admin" {
+        /// What `X-Admin-Key` must equal; while empty, endpoints that need it refuse.
+        #[serde(serialize_with = "redacted")]
+        key: SecretString = secret(),
+    }
+}
+
+section! {
+    /// Log lines.
+    Log = "log" {
+        /// Filter directives.
+        level: String = parsed(String::new(), check::directives),
+        /// The shape of a line.
+        format: LogFormat = parsed(LogFormat::Auto, check::log_format),
+    }
+}
+
+section! {
+    /// Where the rows of products are.
+    Products = "products" {
+        /// The file.
+        path: PathBuf = parsed(PathBuf::new(), check::path),
+        /// The rows themselves; when not empty they replace the file.
+        #[serde(serialize_with = "redacted")]
+        inline: SecretString = secret(),
+        /// How often the file is looked at.
+        reload_ms: u64 = whole(WAIT_MS),
+    }
+}
+
+section! {
+    /// Where state is kept.
+    Store = "store" {
+        /// The kind of store.
+        backend: Backend = parsed(Backend::Sqlite, check::backend),
+        /// The `SQLite` file.
+        path: PathBuf = parsed(PathBuf::new(), check::path),
+        /// The largest size of that file; 0 for no limit.
+        bytes_max: u64 = whole(DISK_BYTES),
+        /// The most commits waiting for the writer.
+        queue_max: usize = whole(COUNT),
+        /// The most commits in one transaction.
+        group_max: usize = whole(COUNT),
+        /// Connections that read.
+        readers: usize = whole(1..=64),
+        /// Write-ahead log size at which it is folded back.
+        checkpoint_pages: u32 = whole(1..=1_000_000),
+    }
+}
+
+section! {
+    /// Sessions: their policy, unless a product overrides it, and how many live in memory.
+    Session = "session" {
+        /// How old an action may be and still be kept for the first note.
+        pre_link_window_s: f64 = seconds(UP_TO_A_YEAR_S),
+        /// How long a linked session must be quiet before its note is written.
+        post_link_debounce_s: f64 = seconds(UP_TO_A_YEAR_S),
+        /// Width of the bins of a first note; 0 for none.
+        bin_seconds: f64 = seconds(UP_TO_A_YEAR_S),
+        /// How long a session stays in conversation without interaction.
+        interaction_timeout_s: f64 = seconds(UP_TO_A_YEAR_S),
+        /// How long it keeps quiet afterwards.
+        cooldown_period_s: f64 = seconds(UP_TO_A_YEAR_S),
+        /// How long a link passes on to the user's next session.
+        link_carry_s: f64 = seconds(UP_TO_A_YEAR_S),
+        /// How long a link request waits for its session.
+        pending_link_s: f64 = seconds(UP_TO_A_YEAR_S),
+        /// The longest text of one note. A header and one line must fit.
+        note_bytes_max: usize = whole(1000..=1 << 20),
+        /// The most actions held for a note.
+        window_actions_max: usize = whole(COUNT),
+        /// The most sessions in memory.
+        live_max: usize = whole(COUNT),
+        /// The most messages waiting for one session.
+        mailbox_max: usize = whole(COUNT),
+        /// The most messages in one commit.
+        batch_max: usize = whole(COUNT),
+        /// How long a session stays in memory without a message.
+        idle_s: f64 = seconds(UP_TO_A_YEAR_S),
+        /// How often overdue sessions are looked for.
+        sweep_ms: u64 = whole(WAIT_MS),
+    }
+}
+
+section! {
+    /// How long what is kept.
+    Retention = "retention" {
+        /// Age of log entries.
+        log_s: f64 = seconds(KEPT_S),
+        /// Size of all log entries.
+        log_bytes_max: u64 = whole(DISK_BYTES),
+        /// Age of untouched sessions.
+        state_s: f64 = seconds(KEPT_S),
+        /// Age of finished deliveries.
+        outbox_s: f64 = seconds(KEPT_S),
+        /// How often the old is deleted.
+        interval_ms: u64 = whole(WAIT_MS),
+    }
+}
+
+section! {
+    /// Notes on their way out.
+    Delivery = "delivery" {
+        /// Deliveries under way at the same time.
+        workers: usize = whole(1..=1024),
+        /// How long one attempt may take.
+        request_timeout_ms: u64 = whole(WAIT_MS),
+        /// How long a delivery belongs to its worker.
+        lease_ms: u64 = whole(WAIT_MS),
+        /// Attempts after the first.
+        retries_max: u32 = whole(0..=1000),
+        /// The first pause.
+        retry_base_ms: u64 = whole(WAIT_MS),
+        /// The longest pause.
+        retry_cap_ms: u64 = whole(WAIT_MS),
+        /// How far a vendor's clock may be from ours.
+        clock_skew_ms: u64 = whole(MAYBE_WAIT_MS),
+        /// How often the outbox is looked at without being told.
+        poll_ms: u64 = whole(WAIT_MS),
+        /// The largest vendor answer that is read.
+        response_bytes_max: usize = whole(BODY_BYTES),
+    }
+}
+
+section! {
+    /// Calls to Intercom.
+    Intercom = "intercom" {
+        /// Where its API is, without a trailing slash; empty for the host of the product's region.
+        base_url: String = parsed(String::new(), check::origin),
+        /// The `Intercom-Version` header.
+        version: String = parsed(String::new(), check::version),
+    }
+}
+
+section! {
+    /// Streams to subscribers.
+    Feed = "feed" {
+        /// How often a heartbeat is sent.
+        heartbeat_ms: u64 = whole(WAIT_MS),
+        /// Newest entries in memory per product.
+        ring_entries: usize = whole(COUNT),
+        /// Entries read from the store at once.
+        page_entries: usize = whole(COUNT),
+        /// Pending events per write.
+        coalesce_entries: usize = whole(COUNT),
+        /// How long a socket may accept nothing.
+        write_timeout_ms: u64 = whole(WAIT_MS),
+        /// The most subscribers per product.
+        subscribers_max: usize = whole(COUNT),
+    }
+}
+
+section! {
+    /// Redis, which this version only checks.
+    Redis = "redis" {
+        /// Its URL; empty when there is none.
+        #[serde(serialize_with = "redacted")]
+        url: SecretString = parsed(SecretString::default(), check::redis_url),
+    }
+}
+
+section! {
+    /// Metrics.
+    Metrics = "metrics" {
+        /// Whether they carry a `product` label.
+        product_label: bool = flag(),
+    }
+}
+
+section! {
+    /// Stopping.
+    Shutdown = "shutdown" {
+        /// How long what is under way may take.
+        grace_ms: u64 = whole(MAYBE_WAIT_MS),
+    }
+}
+
+/// The shape of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// The kinds of store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// One file on one machine.
+    Sqlite,
+}
+
+/// Shows that a secret is set, and nothing else.
+fn redacted<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(if secret.expose_secret().is_empty() {
+        ""
+    } else {
+        "[redacted]"
+    })
+}

@@ -1,0 +1,176 @@
+//! The one HTTP client for vendors.
+//!
+//! Every call ends within the total timeout, whatever the other side does: connecting, waiting and
+//! reading all count. No more of an answer is read than the configured bound. Redirects are not
+//! followed, because a credential must not travel to a host nobody configured, and nothing is
+//! repeated here, because only the outbox knows whether it may be.
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Method, RequestBuilder, Url};
+
+use crate::clock::Clock;
+
+/// Bounds of every call.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From the first packet to the last byte of the answer, milliseconds.
+    pub request_timeout_ms: u64,
+    /// The most bytes of an answer's body that are read.
+    pub response_bytes_max: usize,
+}
+
+/// Calls vendors. Cheap to clone; clones share connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    clock: Clock,
+    limits: Limits,
+}
+
+/// An answer as far as it was read.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// `Retry-After` in either form, as milliseconds from now.
+    pub retry_after_ms: Option<u64>,
+    /// Milliseconds until `X-RateLimit-Reset`. Vendors send it with every answer; it asks for
+    /// patience only where the limit was hit.
+    pub rate_reset_ms: Option<u64>,
+    /// The body, or its beginning.
+    pub body: Vec<u8>,
+    /// Whether `body` is all of it.
+    pub is_whole: bool,
+}
+
+/// Why there is no answer. The texts name causes, never addresses or headers.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The host was not found, refused the connection or failed the handshake.
+    #[error("nothing was sent: {0}")]
+    NotSent(Arc<str>),
+    /// Something may have been sent, and no complete answer came back.
+    #[error("no complete answer: {0}")]
+    NoAnswer(Arc<str>),
+}
+
+impl Client {
+    /// A client without connections. Fails when the TLS library cannot start.
+    pub fn new(clock: Clock, limits: Limits) -> Result<Self, reqwest::Error> {
+        let timeout = Duration::from_millis(limits.request_timeout_ms);
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("event-connector/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(timeout.min(CONNECT_MAX))
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(POOL_PER_HOST_MAX)
+            .build()?;
+        Ok(Self {
+            http,
+            clock,
+            limits,
+        })
+    }
+
+    /// Begins a call; give it to [`Client::send`].
+    pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.http.request(method, url)
+    }
+
+    /// Makes the call and reads its answer.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Answer, Error> {
+        let limit = Duration::from_millis(self.limits.request_timeout_ms);
+        let call = self.call(request);
+        let Some(answer) = self.clock.timeout(limit, call).await else {
+            let ms = self.limits.request_timeout_ms;
+            return Err(Error::NoAnswer(format!("timed out after {ms} ms").into()));
+        };
+        answer
+    }
+
+    async fn call(&self, request: RequestBuilder) -> Result<Answer, Error> {
+        let mut response = request.send().await.map_err(Error::from_sending)?;
+        let mut answer = Answer {
+            status: response.status().as_u16(),
+            retry_after_ms: retry_after_ms(response.headers(), self.clock.now_ms()),
+            rate_reset_ms: rate_reset_ms(response.headers(), self.clock.now_ms()),
+            body: Vec::new(),
+            is_whole: true,
+        };
+        while let Some(chunk) = response.chunk().await.map_err(Error::from_reading)? {
+            let room = self.limits.response_bytes_max - answer.body.len();
+            let taken = chunk.get(..room).unwrap_or(&chunk);
+            answer.body.extend_from_slice(taken);
+            if taken.len() < chunk.len() {
+                answer.is_whole = false;
+                break;
+            }
+        }
+        Ok(answer)
+    }
+}
+
+impl Error {
+    fn from_sending(error: reqwest::Error) -> Self {
+        if error.is_connect() || error.is_builder() {
+            Self::NotSent(root_cause(&error))
+        } else {
+            Self::NoAnswer(root_cause(&error))
+        }
+    }
+
+    fn from_reading(error: reqwest::Error) -> Self {
+        Self::NoAnswer(root_cause(&error))
+    }
+}
+
+/// The innermost cause: what an operator needs, without the address that outer layers repeat.
+fn root_cause(error: &reqwest::Error) -> Arc<str> {
+    let mut cause = error.source();
+    while let Some(inner) = cause.and_then(|outer| outer.source()) {
+        cause = Some(inner);
+    }
+    cause.map_or_else(|| Arc::from("request failed"), |cause| cause.to_string().into())
+}
+
+fn retry_after_ms(headers: &HeaderMap, now_ms: u64) -> Option<u64> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match value.parse::<u64>() {
+        Ok(pause_s) => Some(pause_s.saturating_mul(1000)),
+        Err(_) => http_date_s(value).map(|at_s| until_ms(at_s, now_ms)),
+    }
+}
+
+fn rate_reset_ms(headers: &HeaderMap, now_ms: u64) -> Option<u64> {
+    let value = headers.get("x-ratelimit-reset")?.to_str().ok()?.trim();
+    value.parse().ok().map(|at_s| until_ms(at_s, now_ms))
+}
+
+fn until_ms(at_s: u64, now_ms: u64) -> u64 {
+    at_s.saturating_mul(1000).saturating_sub(now_ms)
+}
+
+/// Unix seconds of an HTTP date.
+fn http_date_s(text: &str) -> Option<u64> {
+    let at = jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(text)
+        .ok()?;
+    u64::try_from(at.as_second()).ok()
+}
+
+/// A host that has not accepted a connection by then is treated as down.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// Shorter than the idle timeouts of common load balancers: a connection they are about to close
+/// would turn the next note into one that must be read back.
+const POOL_IDLE: Duration = Duration::from_secs(15);
+
+/// Idle connections kept per host, about as many as there are workers.
+const POOL_PER_HOST_MAX: usize = 32;

@@ -1,0 +1,109 @@
+//! What a platform must be able to do, and the two ways it can answer.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::domain::id::{DeliveryId, PartId, ProductId};
+use crate::domain::session::NoteBody;
+
+/// One delivery as a destination sees it.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Whose account is used.
+    pub product: ProductId,
+    /// Stable over attempts.
+    pub delivery: DeliveryId,
+    /// What to post, and where.
+    pub note: NoteBody,
+}
+
+/// Proof of arrival.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The platform's number for what was posted. Success without one is success: some platforms
+    /// give none, and then the note cannot be redacted later.
+    pub part: Option<PartId>,
+}
+
+/// Why a call did not succeed. The variant is the decision; nobody reads status codes again.
+/// Reasons are for operators and never hold a secret or a note's text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Certainly not done; try again, no sooner than `after_ms` milliseconds from now if set.
+    #[error("{reason}")]
+    Later {
+        /// What the platform asked for.
+        after_ms: Option<u64>,
+        /// What happened.
+        reason: Arc<str>,
+    },
+    /// Nobody knows whether it was done: no answer, half an answer, or a failure of the server. Look
+    /// before trying again, no sooner than `after_ms` milliseconds from now if set.
+    #[error("{reason}")]
+    Unknown {
+        /// What the platform asked for.
+        after_ms: Option<u64>,
+        /// What happened.
+        reason: Arc<str>,
+    },
+    /// Certainly not done, and the same call will never succeed.
+    #[error("{reason}")]
+    Never {
+        /// What happened.
+        reason: Arc<str>,
+    },
+    /// The conversation does not exist.
+    #[error("{reason}")]
+    Gone {
+        /// What happened.
+        reason: Arc<str>,
+    },
+    /// Certainly not done, because credentials or settings are not accepted. An operator can mend
+    /// that, so the delivery waits; meanwhile it must not hammer.
+    #[error("{reason}")]
+    Unauthorized {
+        /// What happened.
+        reason: Arc<str>,
+    },
+}
+
+impl Refusal {
+    /// Try again as the schedule says.
+    pub fn later(reason: impl Into<Arc<str>>) -> Self {
+        Self::Later {
+            after_ms: None,
+            reason: reason.into(),
+        }
+    }
+
+    /// No definite answer.
+    pub fn unknown(reason: impl Into<Arc<str>>) -> Self {
+        Self::Unknown {
+            after_ms: None,
+            reason: reason.into(),
+        }
+    }
+
+    /// Not accepted as configured.
+    pub fn unauthorized(reason: impl Into<Arc<str>>) -> Self {
+        Self::Unauthorized {
+            reason: reason.into(),
+        }
+    }
+}
+
+/// A platform that takes notes. Both calls end within the request timeout.
+#[async_trait]
+pub trait Destination: Send + Sync + 'static {
+    /// The platform's name: the middle part of its lanes and its label in metrics.
+    fn name(&self) -> &'static str;
+
+    /// Makes one attempt.
+    async fn deliver(&self, job: &Job) -> Result<Receipt, Refusal>;
+
+    /// Reads the conversation back: the parts that could be this very delivery, attempted at or
+    /// after `since_ms` (Unix milliseconds), oldest first. Which of them belong to other deliveries
+    /// only the store knows. A platform that recognises repetitions by itself answers with none.
+    async fn read_back(&self, job: &Job, since_ms: u64) -> Result<Vec<PartId>, Refusal>;
+}

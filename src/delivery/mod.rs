@@ -1,0 +1,30 @@
+//! Notes to the outside: at least once always, exactly once wherever the platform lets us look.
+//!
+//! The cast: the [`Outbox`] is the worker that leases deliveries from the store; a [`Destination`] is
+//! a platform that takes them; a [`Job`] is one delivery as a destination sees it; a [`Receipt`] says
+//! it arrived and a [`Refusal`] says what to do now that it did not; a [`Report`] carries the outcome
+//! back to the session, whose commit finishes the delivery.
+//!
+//! Guaranteed:
+//!
+//! * Deliveries of one lane (one conversation) leave one after the other, in commit order; a lane
+//!   that hangs delays no other.
+//! * An attempt without a definite answer (timeout, reset, 5xx, a crash of ours) is followed by reading
+//!   the conversation, no sooner than the request timeout after it began. What is found there is not
+//!   sent again.
+//! * One lease makes at most one call, and starts none that might outlast the lease.
+//! * Every delivery ends: delivered, gone with its conversation, or a dead letter with a reason.
+//! * Credentials are looked up for each attempt; they are in no row, log line or error.
+//!
+//! Deliberately absent: knowledge of sessions beyond their key, decisions about links (the session
+//! makes them when it hears that a conversation is gone), and limits shared by several deliveries to
+//! one vendor: each lane obeys `Retry-After` for itself.
+
+mod attempt;
+pub mod client;
+pub mod destination;
+pub mod intercom;
+pub mod outbox;
+
+pub use destination::{Destination, Job, Receipt, Refusal};
+pub use outbox::{Nudge, Options, Outbox, Report, Surroundings};

@@ -1,0 +1,212 @@
+//! What a user did, as a sentence, before and after a session has numbered it.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{ConversationId, ProductId, SessionId, UserId};
+
+/// Where activity comes from; decides which clock the pre-link window trusts and labels metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provider {
+    /// PostHog: hog destination, native webhook, capture, batch, REST hook.
+    Posthog,
+    /// Amplitude HTTP event streaming.
+    Amplitude,
+    /// FullStory Streams, minutes late by design.
+    Fullstory,
+    /// A shape none of the adapters knows.
+    Unknown,
+}
+
+impl Provider {
+    /// The label value in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Posthog => "posthog",
+            Self::Amplitude => "amplitude",
+            Self::Fullstory => "fullstory",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether event times say nothing about how fresh an action is.
+    pub fn delivers_late(self) -> bool {
+        self == Self::Fullstory
+    }
+}
+
+/// The `type` of an action on the wire (contract 3.6.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionType {
+    /// A page or screen was opened.
+    Pageview,
+    /// Something was clicked, touched or rage-clicked.
+    Click,
+    /// A form was submitted.
+    Submit,
+    /// A field was edited; values are never recorded.
+    Type,
+    /// A field received focus.
+    Focus,
+    /// A field lost focus.
+    Blur,
+    /// An event of the product's own.
+    Custom,
+}
+
+/// One extracted action that no session has accepted yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewAction {
+    /// Eight bytes that tell a redelivery from a new event (contract 3.6.8).
+    pub duplicate_key: u64,
+    /// The kind of action.
+    pub r#type: ActionType,
+    /// Short imperative title, e.g. `Click Save button`.
+    pub title: String,
+    /// A whole sentence, e.g. `User clicked Save button on the team page`.
+    pub description: String,
+    /// When it happened, Unix seconds; receipt time when the provider did not say.
+    pub at: f64,
+    /// The captured URL with secrets removed; empty when there was none.
+    pub raw_url: String,
+    /// The URL with identifiers, query and fragment folded away; empty when there was none.
+    pub canonical_url: String,
+    /// The user the event names, if any.
+    pub user_id: Option<UserId>,
+    /// The e-mail address the event carries, original case.
+    pub email: Option<String>,
+}
+
+/// Identity carried by a request, applied before any of its actions (contract 3.6.7).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Whose session it is.
+    pub user_id: Option<UserId>,
+    /// Where the user can be reached, original case; always has text on both sides of one `@`.
+    pub email: Option<String>,
+    /// Whether this is a statement of identity (`$identify`, alias) rather than the label of an
+    /// ordinary event: statements win over labels of the same request.
+    pub stated: bool,
+}
+
+/// One request's share for one session, in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Activity {
+    /// The source.
+    pub provider: Provider,
+    /// Hash of the whole request body: a retried request is recognised even where its events
+    /// carry no identifier.
+    pub body_key: u64,
+    /// Identity in the order of the events that carried it.
+    pub identities: Vec<Identity>,
+    /// The actions, stably sorted by time.
+    pub actions: Vec<NewAction>,
+}
+
+/// One action as clients receive it (contract 2.1).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Action {
+    /// Position in the session's sequence.
+    pub index: u64,
+    /// The kind of action.
+    pub r#type: ActionType,
+    /// Short imperative title.
+    pub title: String,
+    /// A whole sentence.
+    pub description: String,
+    /// Unix seconds.
+    pub timestamp_start: f64,
+    /// The next action's start, or its own start for the last of its batch.
+    pub timestamp_end: f64,
+    /// The captured URL with secrets removed.
+    pub raw_url: String,
+    /// The folded URL.
+    pub canonical_url: String,
+    /// The provider session, `null` when there was none.
+    pub session_id: Option<SessionId>,
+    /// The identified user, or the provider's distinct id.
+    pub user_id: Option<UserId>,
+    /// The user's address, `null` when unknown.
+    pub email: Option<String>,
+    /// The linked conversation, `null` until there is one.
+    pub conversation_id: Option<ConversationId>,
+}
+
+/// One batch of actions as it travels on the feed (contract 2.1).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActionsPayload {
+    /// Always `actions`.
+    pub r#type: PayloadType,
+    /// The tenant.
+    pub product_id: ProductId,
+    /// The provider session, `null` when there was none.
+    pub session_id: Option<SessionId>,
+    /// The session's user.
+    pub user_id: Option<UserId>,
+    /// The session's address.
+    pub email: Option<String>,
+    /// The linked conversation.
+    pub conversation_id: Option<ConversationId>,
+    /// The actions, never empty.
+    pub actions: Vec<Action>,
+    /// Equals the number of actions.
+    pub count: usize,
+    /// Unix seconds at hand-off.
+    pub forwarded_at: f64,
+}
+
+/// The discriminator of a feed payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PayloadType {
+    /// A batch of actions.
+    Actions,
+}
+
+/// Why an event produced no action; the label of `connector_events_dropped_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DropReason {
+    /// The event has no name.
+    NoEventName,
+    /// A server-side event: neither URL nor session.
+    NoUrlNoSession,
+    /// A page view of nothing that has a page name.
+    PageviewWithoutUrl,
+    /// An interaction of a type we do not know.
+    UnknownEventType,
+    /// An autocapture event that says neither type nor element.
+    NoEventType,
+    /// A provider event that is not a user action.
+    LowSignal,
+    /// Seen before.
+    Duplicate,
+    /// Consumed as identity.
+    Identity,
+    /// JSON of no known shape.
+    UnrecognisedShape,
+    /// A custom event of a product that drops them.
+    CustomEvent,
+    /// Handling it failed twice; it is kept as a dead letter.
+    Parked,
+}
+
+impl DropReason {
+    /// The label value in metrics and fixtures.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoEventName => "no_event_name",
+            Self::NoUrlNoSession => "no_url_no_session",
+            Self::PageviewWithoutUrl => "pageview_without_url",
+            Self::UnknownEventType => "unknown_event_type",
+            Self::NoEventType => "no_event_type",
+            Self::LowSignal => "low_signal",
+            Self::Duplicate => "duplicate",
+            Self::Identity => "identity",
+            Self::UnrecognisedShape => "unrecognised_shape",
+            Self::CustomEvent => "custom_event",
+            Self::Parked => "parked",
+        }
+    }
+}

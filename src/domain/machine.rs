@@ -1,0 +1,147 @@
+//! The contract between a pure state and the actor that keeps it.
+//!
+//! A [`Machine`] is a value that changes only through [`Machine::handle`] and
+//! [`Machine::on_deadline`]. Whatever it needs to know arrives in a [`Moment`]: the time, the
+//! product's policy, facts that span states, and a source of identifiers. Whatever it wants done
+//! goes into the moment's effects. The actor may run the same inputs again on a newer state when a
+//! commit was refused, so nothing outside may ever be touched from here.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::id::{DeliveryId, Key};
+use super::log::{Effects, EntryType, IndexKey, IndexWrite, NewEntry};
+
+/// A pure state with inputs, a deadline and a serialised form.
+pub trait Machine: Clone + Send + Sync + Sized + 'static {
+    /// What may happen to it.
+    type Input: Clone + Send + Sync + Debug + 'static;
+    /// What the sender of an input learns once it is committed.
+    type Reply: Clone + Send + Debug + 'static;
+    /// The product's settings that decisions depend on.
+    type Policy: Send + Sync + 'static;
+
+    /// The state of a key that has never been written.
+    fn open(key: &Key, policy: &Self::Policy, now: f64) -> Self;
+
+    /// Reads a stored state; the text of the error says what is wrong with it.
+    fn decode(bytes: &[u8]) -> Result<Self, String>;
+
+    /// The stored form.
+    fn encode(&self) -> Vec<u8>;
+
+    /// Index rows that handling `input` would look at and `facts` does not hold yet. Asked again
+    /// with the answers until it wants nothing more.
+    fn wants(&self, input: &Self::Input, facts: &Facts) -> Vec<IndexKey>;
+
+    /// Takes one input.
+    fn handle(&mut self, input: Self::Input, moment: &mut Moment<'_, Self::Policy>) -> Self::Reply;
+
+    /// When [`Machine::on_deadline`] must be called, Unix seconds.
+    fn deadline(&self) -> Option<f64>;
+
+    /// Does whatever is due at the moment's time.
+    fn on_deadline(&mut self, moment: &mut Moment<'_, Self::Policy>);
+
+    /// Recognises an input that comes again, to park one that cannot be handled.
+    fn fingerprint(input: &Self::Input) -> u64;
+}
+
+/// Everything a decision may depend on besides the state and the input.
+pub struct Moment<'a, P> {
+    /// Unix seconds.
+    pub now: f64,
+    /// The product's settings.
+    pub policy: &'a P,
+    /// What the index says, overlaid with this run's own writes.
+    pub facts: &'a mut Facts,
+    /// What is to be done.
+    pub effects: &'a mut Effects,
+    /// The request or delivery that led here.
+    pub correlation_id: Arc<str>,
+    /// Makes identifiers that nobody else makes.
+    pub new_id: &'a mut dyn FnMut() -> DeliveryId,
+}
+
+impl<P> Moment<'_, P> {
+    /// Appends an entry to the log.
+    pub fn log(
+        &mut self,
+        r#type: EntryType,
+        source: &'static str,
+        user_id: Option<Arc<str>>,
+        body: &serde_json::Value,
+    ) {
+        self.log_text(r#type, source, user_id, body.to_string().into());
+    }
+
+    /// Appends an entry whose body is serialised already.
+    pub fn log_text(
+        &mut self,
+        r#type: EntryType,
+        source: &'static str,
+        user_id: Option<Arc<str>>,
+        body: Arc<str>,
+    ) {
+        self.effects.entries.push(NewEntry {
+            r#type,
+            at: self.now,
+            source,
+            correlation_id: Arc::clone(&self.correlation_id),
+            user_id,
+            body,
+        });
+    }
+
+    /// Writes or removes an index row; later looks of this run see the change.
+    pub fn write_index(&mut self, key: IndexKey, value: Option<Arc<str>>, lives_s: f64) {
+        self.facts.overlay(key.clone(), value.clone());
+        self.effects.index.push(IndexWrite {
+            key,
+            value,
+            expires_ms: super::time::to_ms(self.now + lives_s),
+        });
+    }
+}
+
+/// Index rows as they were read. Each row that was read becomes a guard of the commit.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    read: HashMap<IndexKey, Option<Arc<str>>>,
+    written: HashMap<IndexKey, Option<Arc<str>>>,
+}
+
+impl Facts {
+    /// Records what the store answered.
+    pub fn learn(&mut self, key: IndexKey, value: Option<Arc<str>>) {
+        self.read.insert(key, value);
+    }
+
+    /// Whether the row was read.
+    pub fn knows(&self, key: &IndexKey) -> bool {
+        self.read.contains_key(key)
+    }
+
+    /// The row's value; `None` when it is absent or was never read.
+    pub fn get(&self, key: &IndexKey) -> Option<&str> {
+        self.written
+            .get(key)
+            .or_else(|| self.read.get(key))
+            .and_then(|value| value.as_deref())
+    }
+
+    /// The row's value as `T`; a row that does not parse counts as absent.
+    pub fn parse<T: serde::de::DeserializeOwned>(&self, key: &IndexKey) -> Option<T> {
+        self.get(key).and_then(|text| serde_json::from_str(text).ok())
+    }
+
+    /// What was read, for guards.
+    pub fn read(&self) -> impl Iterator<Item = (&IndexKey, &Option<Arc<str>>)> {
+        self.read.iter()
+    }
+
+    fn overlay(&mut self, key: IndexKey, value: Option<Arc<str>>) {
+        self.written.insert(key, value);
+    }
+}

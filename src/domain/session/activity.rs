@@ -1,0 +1,295 @@
+//! Taking in what the user did: duplicates out, identity in, numbered, onto the feed, towards a
+//! note (contract 3.6.6 to 3.6.8).
+
+use std::sync::Arc;
+
+use super::index::{LinkRow, PendingRow, PendingSpace, SessionRow, email_key};
+use super::state::{Held, IndexMode, Policy, Reply, Session};
+use crate::domain::action::{
+    Action, ActionsPayload, Activity, Identity, NewAction, PayloadType, Provider,
+};
+use crate::domain::log::{EntryType, IndexKey, Space};
+use crate::domain::machine::{Facts, Moment};
+
+/// After this long without activity a session's actions are numbered from 0 again.
+const INDEX_AGE_S: f64 = 86_400.0;
+
+impl Session {
+    pub(super) fn take_activity(
+        &mut self,
+        activity: Activity,
+        moment: &mut Moment<'_, Policy>,
+    ) -> Reply {
+        let total = activity.actions.len();
+        let provider = activity.provider;
+        let fresh = self.without_duplicates(activity.body_key, activity.actions, moment.now);
+        let reply = Reply::Accepted {
+            actions: fresh.len(),
+            duplicates: total - fresh.len(),
+        };
+        if self.id.is_none() {
+            self.publish(fresh, provider, moment);
+            return reply;
+        }
+        self.apply_identities(&activity.identities);
+        if moment.now - self.active_at > INDEX_AGE_S {
+            self.next_index = 0;
+        }
+        self.active_at = self.active_at.max(moment.now);
+        if moment.policy.platform.is_some() && !fresh.is_empty() {
+            self.hold(&fresh, provider, moment);
+        }
+        self.adopt_waiting_link(moment);
+        self.publish(fresh, provider, moment);
+        self.renew_index(moment);
+        reply
+    }
+
+    /// Rows that a session looks at when it learns who its user is: links that wait for it, and the
+    /// link of the user's previous session.
+    pub(super) fn wants_for_activity(&self, activity: &Activity, facts: &Facts) -> Vec<IndexKey> {
+        let mut keys = Vec::new();
+        if self.id.is_none() {
+            return keys;
+        }
+        let mut later = self.clone_identity();
+        later.apply(&activity.identities);
+        for key in self.waiting_keys(later.user.as_deref(), later.email.as_deref()) {
+            if let Some(row) = facts.parse::<PendingRow>(&key) {
+                keys.push(super::link::conversation_key(&row.request.conversation));
+            } else if let Some(row) = facts.parse::<LinkRow>(&key) {
+                keys.push(super::link::conversation_key(&row.conversation));
+            }
+            keys.push(key);
+        }
+        keys
+    }
+
+    /// The rows under which a link may wait for this session, as far as they are news to it.
+    pub(super) fn waiting_keys(&self, user: Option<&str>, email: Option<&str>) -> Vec<IndexKey> {
+        let mut keys = Vec::new();
+        if let (None, Some(id)) = (self.indexed.at, &self.id) {
+            keys.push(PendingSpace::Session.key(id.as_str()));
+        }
+        let known = self.indexed.user.as_ref().map(|user| user.as_str());
+        if let Some(user) = user.filter(|user| Some(*user) != known) {
+            keys.push(PendingSpace::User.key(user));
+            if self.conversation().is_none() {
+                keys.push(IndexKey::new(Space::UserLink, user));
+            }
+        }
+        if let Some(email) = email.filter(|email| Some(*email) != self.indexed.email.as_deref()) {
+            keys.push(PendingSpace::Email.key(&email.to_lowercase()));
+        }
+        keys
+    }
+
+    /// Writes the rows by which this session is found, when they say something new or grow old.
+    pub(super) fn renew_index(&mut self, moment: &mut Moment<'_, Policy>) {
+        let Some(id) = self.id.clone() else { return };
+        let conversation = self.conversation().cloned();
+        let news = self.indexed.user != self.user
+            || self.indexed.email != self.email
+            || self.indexed.conversation != conversation;
+        // Short carry-over times want finer renewal than once a minute.
+        let refresh_s = super::index::REFRESH_S.min(moment.policy.link_carry_s / 20.0);
+        let old = self
+            .indexed
+            .at
+            .is_none_or(|at| moment.now - at >= refresh_s);
+        if !news && !old {
+            return;
+        }
+        let lives_s = moment.policy.index_s.max(moment.policy.link_carry_s);
+        let row: Arc<str> = to_json(&SessionRow {
+            session: id.clone(),
+            user: self.user.clone(),
+        });
+        if let Some(user) = &self.user {
+            let key = IndexKey::new(Space::UserSession, user.as_str());
+            moment.write_index(key, Some(Arc::clone(&row)), lives_s);
+        }
+        if let Some(email) = &self.email {
+            let key = email_key(Space::EmailSession, email);
+            moment.write_index(key, Some(Arc::clone(&row)), lives_s);
+        }
+        if let (Some(conversation), Some(user)) = (&conversation, &self.user) {
+            let value = to_json(&LinkRow {
+                session: id,
+                conversation: conversation.clone(),
+                active_at: self.active_at,
+            });
+            let key = IndexKey::new(Space::UserLink, user.as_str());
+            moment.write_index(key, Some(value), lives_s);
+        }
+        self.indexed = super::state::Indexed {
+            at: Some(moment.now),
+            user: self.user.clone(),
+            email: self.email.clone(),
+            conversation,
+        };
+    }
+
+    fn without_duplicates(
+        &mut self,
+        body_key: u64,
+        actions: Vec<NewAction>,
+        now: f64,
+    ) -> Vec<NewAction> {
+        // One action is recognised by its own key; remembering the body as well would halve the
+        // memory for the most common request.
+        let is_batch = actions.len() > 1;
+        if is_batch && self.seen.contains(body_key) {
+            return Vec::new();
+        }
+        let fresh = actions
+            .into_iter()
+            .filter(|action| self.seen.insert(action.duplicate_key, now))
+            .collect();
+        if is_batch {
+            // Last, so that even a body of more actions than are remembered stays recognised.
+            self.seen.insert(body_key, now);
+        }
+        fresh
+    }
+
+    fn apply_identities(&mut self, identities: &[Identity]) {
+        let mut known = self.clone_identity();
+        known.apply(identities);
+        self.user = known.user.map(Into::into);
+        self.email = known.email;
+    }
+
+    fn clone_identity(&self) -> KnownIdentity {
+        KnownIdentity {
+            user: self.user.as_ref().map(|user| user.as_str().to_owned()),
+            email: self.email.clone(),
+        }
+    }
+
+    fn hold(
+        &mut self,
+        actions: &[NewAction],
+        provider: Provider,
+        moment: &mut Moment<'_, Policy>,
+    ) {
+        let now = moment.now;
+        let held = actions
+            .iter()
+            .map(|action| Held {
+                at: Some(action.at),
+                window_at: if provider.delivers_late() {
+                    now
+                } else {
+                    action.at
+                },
+                description: action.description.clone(),
+            })
+            .collect();
+        self.hold_for_note(held, moment);
+    }
+
+    /// Numbers the actions and puts them on the feed as one batch.
+    fn publish(
+        &mut self,
+        actions: Vec<NewAction>,
+        provider: Provider,
+        moment: &mut Moment<'_, Policy>,
+    ) {
+        if actions.is_empty() {
+            return;
+        }
+        let ends: Vec<f64> = actions.iter().skip(1).map(|next| next.at).collect();
+        let numbered = self.id.is_some() && moment.policy.index_mode == IndexMode::Session;
+        let first = if numbered { self.next_index } else { 0 };
+        let conversation = self.conversation().cloned();
+        let wire: Vec<Action> = (first..)
+            .zip(actions)
+            .enumerate()
+            .map(|(position, (index, action))| Action {
+                index,
+                r#type: action.r#type,
+                title: action.title,
+                description: action.description,
+                timestamp_start: action.at,
+                timestamp_end: ends.get(position).copied().unwrap_or(action.at),
+                raw_url: action.raw_url,
+                canonical_url: action.canonical_url,
+                session_id: self.id.clone(),
+                user_id: action.user_id.or_else(|| self.user.clone()),
+                email: action.email.or_else(|| self.email.clone()),
+                conversation_id: conversation.clone(),
+            })
+            .collect();
+        self.next_index = first + wire.len() as u64;
+        let first_known = |own: Option<&Action>| own.and_then(|action| action.user_id.clone());
+        let user_id = self.user.clone().or_else(|| first_known(wire.first()));
+        let email = self
+            .email
+            .clone()
+            .or_else(|| wire.iter().find_map(|action| action.email.clone()));
+        let user_text = user_id.as_ref().map(|user| Arc::from(user.as_str()));
+        let payload = ActionsPayload {
+            r#type: PayloadType::Actions,
+            product_id: self.product.clone(),
+            session_id: self.id.clone(),
+            user_id,
+            email,
+            conversation_id: conversation,
+            count: wire.len(),
+            actions: wire,
+            forwarded_at: moment.now,
+        };
+        let body = wire_json(&payload).into();
+        moment.log_text(EntryType::Actions, provider.as_str(), user_text, body);
+    }
+}
+
+/// Who the user is, while a request's identities are applied.
+struct KnownIdentity {
+    user: Option<String>,
+    email: Option<String>,
+}
+
+impl KnownIdentity {
+    /// Labels first, then statements, each in order: what an `$identify` says wins over the distinct
+    /// id that the same request's ordinary events carry.
+    fn apply(&mut self, identities: &[Identity]) {
+        for stated in [false, true] {
+            for identity in identities.iter().filter(|one| one.stated == stated) {
+                if let Some(user) = &identity.user_id {
+                    self.user = Some(user.as_str().to_owned());
+                }
+                if let Some(email) = &identity.email {
+                    self.email = Some(email.clone());
+                }
+            }
+        }
+    }
+}
+
+/// The JSON of a feed payload, on one line and without any character that the oldest clients take
+/// for the end of a line (contract 2.3): U+0085, U+2028, U+2029 and every control are escaped.
+pub fn wire_json(payload: &impl serde::Serialize) -> String {
+    let plain = serde_json::to_string(payload)
+        .expect("payloads hold only strings, numbers and lists of them");
+    let needs_escape = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}');
+    if !plain.chars().any(needs_escape) {
+        return plain;
+    }
+    let mut escaped = String::with_capacity(plain.len() + 32);
+    for c in plain.chars() {
+        if needs_escape(c) {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
+pub(super) fn to_json(value: &impl serde::Serialize) -> Arc<str> {
+    serde_json::to_string(value)
+        .expect("index rows hold only strings, numbers and lists of them")
+        .into()
+}

@@ -1,0 +1,105 @@
+//! The facts that span sessions, as values of index rows.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::id::{ConversationId, SessionId, UserId};
+use crate::domain::log::{IndexKey, Space};
+
+/// Which session a conversation, a user or an address leads to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionRow {
+    /// The session.
+    pub session: SessionId,
+    /// Whose it is, where that is known.
+    pub user: Option<UserId>,
+}
+
+/// A user's newest linked session, from which the next session inherits the conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LinkRow {
+    /// The linked session.
+    pub session: SessionId,
+    /// Its conversation.
+    pub conversation: ConversationId,
+    /// When it last had activity or a message, Unix seconds, at most [`REFRESH_S`] late.
+    pub active_at: f64,
+}
+
+/// A link request that waits for its session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PendingRow {
+    /// What was asked for.
+    pub request: LinkRequest,
+    /// The request's other rows, to be removed with this one: space name and identifier.
+    pub also: Vec<(PendingSpace, String)>,
+}
+
+/// The spaces in which a link request may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PendingSpace {
+    /// By session.
+    Session,
+    /// By user.
+    User,
+    /// By lower-cased e-mail.
+    Email,
+}
+
+impl PendingSpace {
+    /// The row of `id` in this space.
+    pub fn key(self, id: &str) -> IndexKey {
+        let space = match self {
+            Self::Session => Space::PendingSession,
+            Self::User => Space::PendingUser,
+            Self::Email => Space::PendingEmail,
+        };
+        IndexKey::new(space, id)
+    }
+}
+
+/// A wish to tie a session to a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LinkRequest {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Who asks.
+    pub trust: Trust,
+    /// Whether the user has just written in the conversation.
+    pub message: bool,
+    /// Recognises the same notification when it is delivered again.
+    pub notification_key: Option<u64>,
+}
+
+/// Who asks for a link, which decides what it may overwrite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// The chatbot platform, under its signature: its word on who talks where is final.
+    Platform,
+    /// A web page, which anybody can claim to be: it may not take a conversation away from another
+    /// user's session (contract 1.10).
+    Page,
+    /// The connector itself, carrying a link from a user's previous session.
+    Carried,
+}
+
+impl Trust {
+    /// The `source` of log entries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Platform => "platform",
+            Self::Page => "page",
+            Self::Carried => "carried",
+        }
+    }
+}
+
+/// How often a live session renews its rows. Renewing on every batch would double the writes of
+/// the hot path for a precision nobody needs at the default carry-over of a day.
+pub const REFRESH_S: f64 = 60.0;
+
+/// E-mail addresses are looked up in lower case (contract 3.6.7).
+pub fn email_key(space: Space, email: &str) -> IndexKey {
+    IndexKey::new(space, email.to_lowercase())
+}

@@ -1,0 +1,141 @@
+//! Tying a session to a conversation (contract 4.0, 1.8, 1.10).
+
+use serde_json::json;
+
+use super::activity::to_json;
+use super::index::{LinkRequest, LinkRow, PendingRow, SessionRow, Trust};
+use super::state::{Link, Policy, Reply, Session};
+use crate::domain::id::ConversationId;
+use crate::domain::link::LinkEvent;
+use crate::domain::log::{EntryType, IndexKey, OutboxChange, Space};
+use crate::domain::machine::Moment;
+
+/// How long a conversation's row lives, seconds. Every link and carry-over writes it anew, so only
+/// conversations without any traffic for a month are forgotten.
+const CONVERSATION_S: f64 = 30.0 * 86_400.0;
+
+/// The row that says whose activity a conversation shows.
+pub(super) fn conversation_key(conversation: &ConversationId) -> IndexKey {
+    IndexKey::new(Space::Conversation, conversation.as_str())
+}
+
+impl Session {
+    /// Decides on a link request. The index is written first, then the machine, then the notes
+    /// follow the newest conversation even where the machine, seeing a reply, keeps the older one.
+    pub(super) fn take_link(
+        &mut self,
+        request: &LinkRequest,
+        moment: &mut Moment<'_, Policy>,
+    ) -> Reply {
+        let Some(id) = self.id.clone() else {
+            return Reply::Refused;
+        };
+        let conversation = &request.conversation;
+        let repeated = request
+            .notification_key
+            .is_some_and(|key| !self.seen.insert(key, moment.now));
+        let key = conversation_key(conversation);
+        let owner: Option<SessionRow> = moment.facts.parse(&key);
+        if self.is_foreign(owner.as_ref(), request.trust) {
+            let body = json!({"conversation_id": conversation});
+            moment.log(
+                EntryType::LinkRefused,
+                request.trust.as_str(),
+                self.user_text(),
+                &body,
+            );
+            return Reply::Refused;
+        }
+        let owned = owner.as_ref().is_some_and(|row| !row.session.as_str().is_empty());
+        let event = LinkEvent::infer(owned);
+        let row = SessionRow {
+            session: id,
+            user: self.user.clone(),
+        };
+        if owner.as_ref() != Some(&row) {
+            moment.write_index(key, Some(to_json(&row)), CONVERSATION_S);
+        }
+        self.with_fsm(request.trust.as_str(), moment, |fsm, now| {
+            fsm.on_conversation_linked(conversation.as_str(), event);
+            let is_news = request.message && !repeated;
+            if is_news && fsm.transition_to_reactive(now).is_err() {
+                fsm.record_message(now);
+            }
+        });
+        self.attach(conversation, request.trust, moment)
+    }
+
+    /// Links that waited for this session or this user, then the link of the user's previous
+    /// session. Called when the session has just learned who its user is.
+    pub(super) fn adopt_waiting_link(&mut self, moment: &mut Moment<'_, Policy>) {
+        let user = self.user.as_ref().map(|user| user.as_str().to_owned());
+        let keys = self.waiting_keys(user.as_deref(), self.email.as_deref());
+        for key in keys.iter().filter(|key| key.space.is_pending()) {
+            let Some(waiting) = moment.facts.parse::<PendingRow>(key) else {
+                continue;
+            };
+            for (space, id) in &waiting.also {
+                moment.write_index(space.key(id), None, 0.0);
+            }
+            moment.write_index(key.clone(), None, 0.0);
+            self.take_link(&waiting.request, moment);
+        }
+        if self.conversation().is_some() {
+            return;
+        }
+        for key in keys.iter().filter(|key| key.space == Space::UserLink) {
+            let Some(previous) = moment.facts.parse::<LinkRow>(key) else {
+                continue;
+            };
+            let quiet_s = moment.now - previous.active_at;
+            if quiet_s <= moment.policy.link_carry_s && Some(&previous.session) != self.id.as_ref()
+            {
+                let request = LinkRequest {
+                    conversation: previous.conversation,
+                    trust: Trust::Carried,
+                    message: false,
+                    notification_key: None,
+                };
+                self.take_link(&request, moment);
+            }
+        }
+    }
+
+    /// Points the notes at `conversation` and posts what waited.
+    fn attach(
+        &mut self,
+        conversation: &ConversationId,
+        trust: Trust,
+        moment: &mut Moment<'_, Policy>,
+    ) -> Reply {
+        if self.conversation() == Some(conversation) {
+            if self.open_notes.iter().any(|note| note.conversation == *conversation) {
+                let lane = self.lane(conversation, moment);
+                moment.effects.outbox.push(OutboxChange::RetryNow { lane });
+            }
+            return Reply::Unchanged;
+        }
+        // What was pending was done while the old conversation was current; it belongs there.
+        self.flush(moment);
+        let fresh = Link::Linked {
+            conversation: conversation.clone(),
+            pending: Vec::new(),
+            flush_at: None,
+        };
+        let body = json!({"conversation_id": conversation});
+        moment.log(EntryType::Linked, trust.as_str(), self.user_text(), &body);
+        if let Link::Unlinked { window } = std::mem::replace(&mut self.link, fresh) {
+            let bin_seconds = moment.policy.bin_seconds;
+            self.queue_note(conversation.clone(), window, bin_seconds, moment);
+        }
+        Reply::Linked
+    }
+
+    /// Whether the conversation shows another user's session and the asker may not change that.
+    fn is_foreign(&self, owner: Option<&SessionRow>, trust: Trust) -> bool {
+        let Some(owner) = owner else { return false };
+        let mine = Some(&owner.session) == self.id.as_ref();
+        let same_user = owner.user.is_some() && owner.user == self.user;
+        trust == Trust::Page && !mine && !same_user
+    }
+}

@@ -1,0 +1,30 @@
+//! One browsing session: from actions to notes. The heart of the service, and pure.
+//!
+//! The cast: [`Session`] is the state; [`Input`] is what happens to it; [`Policy`] is what the
+//! product wants; [`Link`] says whether a conversation is tied to it. Before the link actions wait
+//! in a **window** (contract 4.0) and leave it as one binned note when a conversation appears;
+//! afterwards they are **pending** until the user pauses.
+//!
+//! Guaranteed, and held by the properties in `tests/it/heart.rs`:
+//!
+//! * An accepted action is on the feed exactly once and, once linked, in exactly one note, unless
+//!   the window rule removed it, which is counted.
+//! * Notes of one conversation keep the order of their actions' arrival; a pause gives one note.
+//! * While anything is pending there is a deadline.
+//! * The link survives failed notes; only a conversation that is gone unties it, and then its
+//!   undelivered actions are back in the window.
+//!
+//! Deliberately absent: time, identifiers of its own making, vendors, and the transport.
+
+mod activity;
+pub mod index;
+mod link;
+mod notes;
+mod ring;
+mod state;
+
+pub use activity::wire_json;
+pub use notes::{NoteBody, OpenNote};
+pub use state::{
+    Held, IndexMode, Input, LastError, Link, Outcome, Policy, Reply, Session, Settlement,
+};

@@ -1,0 +1,260 @@
+//! From held actions to notes in the outbox, and back when a conversation is gone.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::sync::Arc;
+
+use super::activity::to_json;
+use super::state::{Held, LastError, Link, Outcome, Policy, Session, Settlement};
+use crate::domain::id::{ConversationId, DeliveryId, PartId, SessionId};
+use crate::domain::log::{EntryType, IndexKey, NewDelivery, OutboxChange, Space};
+use crate::domain::machine::Moment;
+use crate::domain::note;
+
+/// How many of the newest parts a session remembers.
+const PARTS_MAX: usize = 100;
+
+/// A note in the outbox whose end is not known yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenNote {
+    /// Its delivery.
+    pub delivery: DeliveryId,
+    /// Where it goes.
+    pub conversation: ConversationId,
+    /// What it tells, to be held again if the conversation is gone.
+    pub lines: Vec<Held>,
+}
+
+/// The body of a note's outbox row. It holds no credentials.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NoteBody {
+    /// Where to post.
+    pub conversation_id: ConversationId,
+    /// Whose activity it tells.
+    pub session_id: SessionId,
+    /// The text as documented in contract 4.0, plain.
+    pub text: Arc<str>,
+}
+
+impl Session {
+    /// Keeps actions for a note: in the window before a link, pending after it.
+    pub(super) fn hold_for_note(&mut self, held: Vec<Held>, moment: &mut Moment<'_, Policy>) {
+        let policy = moment.policy;
+        let now = moment.now;
+        let mut is_full = false;
+        let mut trimmed = 0;
+        match &mut self.link {
+            Link::Unlinked { window } => {
+                window.extend(held);
+                trimmed = trim(window, now - policy.pre_link_window_s, policy.window_actions_max);
+            }
+            Link::Linked {
+                pending, flush_at, ..
+            } => {
+                pending.extend(held);
+                *flush_at = Some(now + policy.post_link_debounce_s);
+                is_full = pending.len() >= policy.window_actions_max;
+            }
+        }
+        if trimmed > 0 {
+            self.trimmed += trimmed as u64;
+            moment.effects.trimmed_actions += trimmed as u64;
+            let body = json!({"actions": trimmed});
+            moment.log(EntryType::WindowTrimmed, "timer", self.user_text(), &body);
+        }
+        if is_full {
+            self.flush(moment);
+        }
+    }
+
+    /// Posts what is pending as one note without bins.
+    pub(super) fn flush(&mut self, moment: &mut Moment<'_, Policy>) {
+        if let Link::Linked {
+            conversation,
+            pending,
+            flush_at,
+        } = &mut self.link
+        {
+            *flush_at = None;
+            let lines = std::mem::take(pending);
+            let conversation = conversation.clone();
+            self.queue_note(conversation, lines, 0.0, moment);
+        }
+    }
+
+    /// Puts `lines` into the outbox, as more than one delivery only when they are too long for one.
+    pub(super) fn queue_note(
+        &mut self,
+        conversation: ConversationId,
+        lines: Vec<Held>,
+        bin_seconds: f64,
+        moment: &mut Moment<'_, Policy>,
+    ) {
+        let Some(session_id) = self.id.clone().filter(|_| !lines.is_empty()) else {
+            return;
+        };
+        let lane = self.lane(&conversation, moment);
+        let as_lines = |held: &Held| note::Line {
+            at: held.at,
+            description: held.description.clone(),
+        };
+        let text_lines: Vec<note::Line> = lines.iter().map(as_lines).collect();
+        let pieces = note::render(
+            Some(session_id.as_str()),
+            &text_lines,
+            bin_seconds,
+            moment.now,
+            moment.policy.note_bytes_max,
+        );
+        for piece in pieces {
+            let delivery = (moment.new_id)();
+            let entry = json!({
+                "delivery_id": delivery,
+                "conversation_id": conversation,
+                "actions": piece.lines.len(),
+            });
+            moment.log(EntryType::NoteQueued, "session", self.user_text(), &entry);
+            moment.effects.deliveries.push(NewDelivery {
+                id: delivery.clone(),
+                lane: Arc::clone(&lane),
+                body: to_json(&NoteBody {
+                    conversation_id: conversation.clone(),
+                    session_id: session_id.clone(),
+                    text: piece.text.into(),
+                }),
+            });
+            let told = piece.lines.iter().filter_map(|at| lines.get(*at));
+            self.open_notes.push(OpenNote {
+                delivery,
+                conversation: conversation.clone(),
+                lines: told.cloned().collect(),
+            });
+        }
+    }
+
+    /// The order group of everything sent to `conversation`.
+    pub(super) fn lane(
+        &self,
+        conversation: &ConversationId,
+        moment: &Moment<'_, Policy>,
+    ) -> Arc<str> {
+        let platform = moment.policy.platform.unwrap_or("none");
+        format!("{}/{platform}/{conversation}", self.product).into()
+    }
+
+    /// The row to be removed when the conversation turns out to be gone.
+    pub(super) fn wants_for_settlement(&self, settlement: &Settlement) -> Vec<IndexKey> {
+        let is_gone = matches!(settlement.outcome, Outcome::Gone(_));
+        self.open_note(&settlement.delivery)
+            .filter(|_| is_gone)
+            .map(|note| super::link::conversation_key(&note.conversation))
+            .into_iter()
+            .collect()
+    }
+
+    /// Notes the end of a delivery, in the outbox and in the state, in one commit.
+    pub(super) fn take_settlement(
+        &mut self,
+        settlement: &Settlement,
+        moment: &mut Moment<'_, Policy>,
+    ) {
+        let id = settlement.delivery.clone();
+        match &settlement.outcome {
+            Outcome::Delivered(part) => self.take_delivered(id, part.clone(), moment),
+            Outcome::Failed(reason) => self.take_failed(id, reason, moment),
+            Outcome::Gone(reason) => self.take_gone(id, reason, moment),
+        }
+    }
+
+    fn take_delivered(
+        &mut self,
+        id: DeliveryId,
+        part: Option<PartId>,
+        moment: &mut Moment<'_, Policy>,
+    ) {
+        if self.open_note(&id).is_some() {
+            let body = json!({"delivery_id": id, "part_id": part});
+            moment.log(EntryType::NoteDelivered, "delivery", self.user_text(), &body);
+            self.open_notes.retain(|note| note.delivery != id);
+            self.parts.extend(part.clone());
+            let surplus = self.parts.len().saturating_sub(PARTS_MAX);
+            self.parts.drain(..surplus);
+        }
+        moment.effects.outbox.push(OutboxChange::Delivered { id, part });
+    }
+
+    fn take_failed(&mut self, id: DeliveryId, reason: &Arc<str>, moment: &mut Moment<'_, Policy>) {
+        if self.open_note(&id).is_some() {
+            let body = json!({"delivery_id": id, "reason": reason});
+            moment.log(EntryType::NoteFailed, "delivery", self.user_text(), &body);
+            self.open_notes.retain(|note| note.delivery != id);
+            self.remember_error(reason, moment.now);
+        }
+        let reason = Arc::clone(reason);
+        moment.effects.outbox.push(OutboxChange::Dead { id, reason });
+    }
+
+    /// The conversation no longer exists: everything not delivered to it is withdrawn and held
+    /// again, and the session is untied unless it has moved to another conversation meanwhile.
+    fn take_gone(&mut self, id: DeliveryId, reason: &Arc<str>, moment: &mut Moment<'_, Policy>) {
+        let Some(conversation) = self.open_note(&id).map(|note| note.conversation.clone()) else {
+            let reason = Arc::clone(reason);
+            moment.effects.outbox.push(OutboxChange::Dead { id, reason });
+            return;
+        };
+        let mut returned = Vec::new();
+        for note in std::mem::take(&mut self.open_notes) {
+            if note.conversation == conversation {
+                moment.effects.outbox.push(OutboxChange::Withdrawn { id: note.delivery });
+                returned.extend(note.lines);
+            } else {
+                self.open_notes.push(note);
+            }
+        }
+        self.remember_error(reason, moment.now);
+        let body = json!({"conversation_id": conversation, "reason": reason, "actions": returned.len()});
+        moment.log(EntryType::Unlinked, "delivery", self.user_text(), &body);
+        self.remove_link_rows(&conversation, moment);
+        if self.conversation() == Some(&conversation) {
+            if let Link::Linked { pending, .. } = &mut self.link {
+                returned.append(pending);
+            }
+            self.fsm.on_conversation_gone();
+            self.link = Link::Unlinked { window: returned };
+        } else {
+            self.hold_for_note(returned, moment);
+        }
+    }
+
+    fn remove_link_rows(&self, conversation: &ConversationId, moment: &mut Moment<'_, Policy>) {
+        let key = super::link::conversation_key(conversation);
+        let owner: Option<super::index::SessionRow> = moment.facts.parse(&key);
+        if owner.is_some_and(|row| Some(&row.session) == self.id.as_ref()) {
+            moment.write_index(key, None, 0.0);
+        }
+        if let (Some(user), true) = (&self.user, self.conversation() == Some(conversation)) {
+            let key = IndexKey::new(Space::UserLink, user.as_str());
+            moment.write_index(key, None, 0.0);
+        }
+    }
+
+    fn remember_error(&mut self, reason: &Arc<str>, at: f64) {
+        self.last_error = Some(LastError {
+            at,
+            text: Arc::clone(reason),
+        });
+    }
+
+    fn open_note(&self, delivery: &DeliveryId) -> Option<&OpenNote> {
+        self.open_notes.iter().find(|note| note.delivery == *delivery)
+    }
+}
+
+/// Removes what the window rule no longer keeps; returns how many.
+fn trim(window: &mut Vec<Held>, oldest: f64, actions_max: usize) -> usize {
+    let before = window.len();
+    window.retain(|held| held.window_at >= oldest);
+    let surplus = window.len().saturating_sub(actions_max);
+    window.drain(..surplus);
+    before - window.len()
+}

@@ -1,0 +1,23 @@
+//! Between Unix seconds, in which the wire speaks, and milliseconds, in which deadlines are kept.
+
+/// Unix seconds to whole milliseconds, rounded up, so that a deadline is never early; clamped to
+/// what can be stored.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "float casts saturate, which is the clamp that is wanted"
+)]
+pub fn to_ms(seconds: f64) -> u64 {
+    // A product such as 1.15 * 1000 may land a hair above the whole number that was meant.
+    let exact = seconds * 1000.0;
+    let nearest = exact.round();
+    let whole = if (exact - nearest).abs() < 1e-3 {
+        nearest
+    } else {
+        exact.ceil()
+    };
+    whole.clamp(0.0, MS_MAX) as u64
+}
+
+/// The year 287396: later times cannot be told apart as doubles anyway.
+const MS_MAX: f64 = 9_007_199_254_740_991.0;

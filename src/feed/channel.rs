@@ -1,0 +1,240 @@
+//! One channel per product: a reader of the committed log fills a ring that all subscribers share.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::filter::{Filter, Start};
+use super::sse;
+use super::subscriber::Subscriber;
+use crate::clock::Clock;
+use crate::domain::id::ProductId;
+use crate::domain::log::Offset;
+use crate::metrics::Metrics;
+use crate::store::{self, Entry, Store};
+use crate::tasks::Tasks;
+
+/// Bounds on what the feed holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most frames a ring keeps.
+    pub ring_entries: usize,
+    /// The most entries read from the store at once.
+    pub page_entries: usize,
+    /// The most frames in one write to a subscriber.
+    pub coalesce_entries: usize,
+    /// The most subscribers of one product.
+    pub subscribers_max: usize,
+    /// How often the reader looks at the store without having been nudged.
+    pub poll: Duration,
+}
+
+/// The feed of all products. Cheap to clone.
+#[derive(Clone)]
+pub struct Feed(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Clock,
+    pub(super) tasks: Tasks,
+    pub(super) metrics: Metrics,
+    pub(super) limits: Limits,
+    pub(super) closing: CancellationToken,
+    channels: Mutex<HashMap<ProductId, Weak<Channel>>>,
+}
+
+/// The product has as many subscribers as are allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the product has {max} subscribers already")]
+pub struct TooManySubscribers {
+    /// The limit.
+    pub max: usize,
+}
+
+/// What all subscribers of one product share.
+pub(super) struct Channel {
+    pub(super) product: ProductId,
+    ring: RwLock<Ring>,
+    pub(super) head: watch::Sender<Offset>,
+    nudge: Notify,
+}
+
+/// The newest frames. Every visible entry after `floor` up to `head` is in it.
+pub(super) struct Ring {
+    pub(super) frames: VecDeque<Arc<Frame>>,
+    pub(super) floor: Offset,
+    pub(super) head: Offset,
+}
+
+/// One event, serialised once.
+pub(super) struct Frame {
+    pub(super) entry: Entry,
+    pub(super) bytes: Bytes,
+}
+
+impl Frame {
+    pub(super) fn new(entry: Entry) -> Self {
+        let bytes = sse::event(entry.offset, &entry.body);
+        Self { entry, bytes }
+    }
+}
+
+impl Feed {
+    /// Nobody listens yet.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        tasks: Tasks,
+        metrics: Metrics,
+        limits: Limits,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            clock,
+            tasks,
+            metrics,
+            limits,
+            closing: CancellationToken::new(),
+            channels: Mutex::default(),
+        }))
+    }
+
+    /// Something was committed for the product: whoever listens should look.
+    pub fn nudge(&self, product: &ProductId) {
+        if let Some(channel) = self.0.existing(product) {
+            channel.nudge.notify_one();
+        }
+    }
+
+    /// Starts listening.
+    pub async fn subscribe(
+        &self,
+        product: &ProductId,
+        start: Start,
+        filter: Filter,
+    ) -> Result<Result<Subscriber, TooManySubscribers>, store::Error> {
+        // The head is read before the channel is looked up: a new channel starts there, and an
+        // existing one has seen at least that much or will.
+        let head = self.0.store.head(product).await?;
+        let channel = match self.0.existing(product) {
+            Some(channel) => channel,
+            None => self.0.open(product, head),
+        };
+        let max = self.0.limits.subscribers_max;
+        if channel.head.receiver_count() >= max {
+            return Ok(Err(TooManySubscribers { max }));
+        }
+        let cursor = match start {
+            Start::Live => head,
+            // An offset from the future was never ours; waiting for it would mean silence.
+            Start::After(offset) => offset.min(head),
+        };
+        Ok(Ok(Subscriber::new(self.clone(), channel, cursor, filter)))
+    }
+
+    /// Ends every subscription; subscribers resume elsewhere or later with `Last-Event-ID`.
+    pub fn close(&self) {
+        self.0.closing.cancel();
+    }
+
+    /// How many listen to the product.
+    pub fn subscribers(&self, product: &ProductId) -> usize {
+        self.0
+            .existing(product)
+            .map_or(0, |channel| channel.head.receiver_count())
+    }
+}
+
+impl Inner {
+    fn channels(&self) -> MutexGuard<'_, HashMap<ProductId, Weak<Channel>>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn existing(&self, product: &ProductId) -> Option<Arc<Channel>> {
+        self.channels().get(product).and_then(Weak::upgrade)
+    }
+
+    /// Opens the product's channel, unless somebody else just did, and starts its reader.
+    fn open(self: &Arc<Self>, product: &ProductId, head: Offset) -> Arc<Channel> {
+        let mut channels = self.channels();
+        if let Some(channel) = channels.get(product).and_then(Weak::upgrade) {
+            return channel;
+        }
+        channels.retain(|_, channel| channel.strong_count() > 0);
+        let channel = Arc::new(Channel {
+            product: product.clone(),
+            ring: RwLock::new(Ring {
+                frames: VecDeque::new(),
+                floor: head,
+                head,
+            }),
+            head: watch::Sender::new(head),
+            nudge: Notify::new(),
+        });
+        channels.insert(product.clone(), Arc::downgrade(&channel));
+        let reader = read(Arc::clone(self), Arc::downgrade(&channel));
+        self.tasks.spawn("feed reader", reader);
+        channel
+    }
+}
+
+impl Channel {
+    pub(super) fn ring(&self) -> RwLockReadGuard<'_, Ring> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends what was read; forgets the oldest frames.
+    fn fill(&self, entries: Vec<Entry>, scanned: Offset, ring_entries: usize) {
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        let frames = entries.into_iter().map(|entry| Arc::new(Frame::new(entry)));
+        ring.frames.extend(frames);
+        while ring.frames.len() > ring_entries {
+            if let Some(oldest) = ring.frames.pop_front() {
+                ring.floor = oldest.entry.offset;
+            }
+        }
+        ring.head = ring.head.max(scanned);
+        let head = ring.head;
+        drop(ring);
+        self.head.send_if_modified(|seen| {
+            let is_news = head > *seen;
+            *seen = (*seen).max(head);
+            is_news
+        });
+    }
+}
+
+/// Follows the log for as long as anybody holds the channel.
+async fn read(feed: Arc<Inner>, channel: Weak<Channel>) {
+    loop {
+        let Some(strong) = channel.upgrade() else {
+            return;
+        };
+        let after = strong.ring().head;
+        let limit = feed.limits.page_entries;
+        match feed.store.feed(&strong.product, after, limit).await {
+            Ok(page) => {
+                let is_full = page.entries.len() >= limit;
+                if page.scanned > after {
+                    strong.fill(page.entries, page.scanned, feed.limits.ring_entries);
+                }
+                if is_full {
+                    continue;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(product_id = %strong.product, %error, "the feed could not be read");
+            }
+        }
+        tokio::select! {
+            biased;
+            () = feed.tasks.stopping() => return,
+            () = strong.nudge.notified() => {}
+            () = feed.clock.sleep(feed.limits.poll) => {}
+        }
+    }
+}

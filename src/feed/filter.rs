@@ -1,0 +1,68 @@
+//! What a subscriber asked for.
+
+use jiff::Timestamp;
+
+use crate::domain::log::Offset;
+use crate::store::Entry;
+
+/// Which events a subscriber wants; empty means all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only this provider session.
+    pub session: Option<String>,
+    /// Only this user.
+    pub user: Option<String>,
+    /// Only these types.
+    pub types: Vec<String>,
+}
+
+impl Filter {
+    /// Whether the subscriber wants the entry.
+    pub fn admits(&self, entry: &Entry) -> bool {
+        let session = self.session.as_deref().is_none_or(|wanted| {
+            entry
+                .key
+                .session_id()
+                .is_some_and(|id| id.as_str() == wanted)
+        });
+        let user = self
+            .user
+            .as_deref()
+            .is_none_or(|wanted| entry.user_id.as_deref() == Some(wanted));
+        let r#type = self.types.is_empty() || self.types.iter().any(|t| **t == *entry.r#type);
+        session && user && r#type
+    }
+}
+
+/// Where a subscriber wants to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With what happens from now on.
+    Live,
+    /// With what follows this offset.
+    After(Offset),
+}
+
+impl Start {
+    /// Reads `?since=`: an offset, Unix seconds, or an ISO 8601 time; `None` for anything else.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the year 9999 in milliseconds fits a double exactly"
+    )]
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some(offset) = Offset::parse(text) {
+            return Some(Self::After(offset));
+        }
+        let seconds = match text.parse::<f64>() {
+            Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => seconds,
+            Ok(_) => return None,
+            Err(_) => text.parse::<Timestamp>().ok()?.as_millisecond() as f64 / 1000.0,
+        };
+        // Everything of the named instant itself is wanted.
+        let ms = crate::domain::time::to_ms(seconds);
+        Some(Self::After(match ms.checked_sub(1) {
+            Some(ms) => Offset { ms, n: u64::MAX },
+            None => Offset::default(),
+        }))
+    }
+}

@@ -1,0 +1,70 @@
+//! `/health`, `/healthz`, `/readyz`, `/metrics` (contract 1.17).
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use super::state::AppState;
+
+/// How long the store may take to show that it is there.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The process runs and answers. Nothing outside is asked.
+pub async fn alive() -> Json<Value> {
+    Json(json!({
+        "status": "ok",
+        "version": env!("CARGO_PKG_VERSION"),
+        "redis": "disabled",
+    }))
+}
+
+/// Requests can be served: the configuration is loaded (else nothing would listen) and the store
+/// answers.
+pub async fn ready(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
+    let depth = state
+        .clock
+        .timeout(STORE_PATIENCE, state.store.depth())
+        .await;
+    match depth {
+        Some(Ok(_)) => Ok(Json(json!({
+            "status": "ready",
+            "store": state.config.store.backend.as_str(),
+            "products": state.products.all().len(),
+        }))),
+        Some(Err(error)) => Err(Problem::unavailable("store_unavailable", error.to_string())),
+        None => Err(Problem::unavailable(
+            "store_unavailable",
+            "the store does not answer",
+        )),
+    }
+}
+
+/// Everything that is counted, as Prometheus text.
+pub async fn metrics(State(state): State<AppState>) -> Response {
+    let depth = state
+        .clock
+        .timeout(STORE_PATIENCE, state.store.depth())
+        .await;
+    if let Some(Ok(depth)) = depth {
+        let metrics = &state.metrics;
+        let gauges = [
+            (&metrics.outbox_depth, depth.outbox),
+            (&metrics.dead_letters, depth.dead_letters),
+            (&metrics.log_bytes, depth.log_bytes),
+            (&metrics.quarantined, depth.quarantined),
+        ];
+        for (gauge, value) in gauges {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+    }
+    let headers = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
+    (headers, state.metrics.render()).into_response()
+}

@@ -1,0 +1,245 @@
+//! `POST /webhook/{product_id}` and `POST /ingest/…`: browser activity comes in
+//! (contract 1.1 to 1.3).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::credentials::admit_ingest;
+use super::problem::Problem;
+use super::request::{RequestId, read_body, text_header};
+use super::state::AppState;
+use crate::domain::action::{DropReason, Provider};
+use crate::domain::id::Key;
+use crate::domain::session::{Input, Reply};
+use crate::ingest::inflate::{self, gunzip};
+use crate::ingest::{self, Batch};
+use crate::product::Product;
+use crate::session;
+
+/// The adapter is chosen by the body's shape.
+pub async fn any(
+    state: State<AppState>,
+    path: Path<String>,
+    id: Extension<RequestId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    take(state, path, id, headers, body, None).await
+}
+
+/// The body is PostHog's, whatever it looks like.
+pub async fn posthog(
+    state: State<AppState>,
+    path: Path<String>,
+    id: Extension<RequestId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    take(state, path, id, headers, body, Some(Provider::Posthog)).await
+}
+
+/// The body is Amplitude's.
+pub async fn amplitude(
+    state: State<AppState>,
+    path: Path<String>,
+    id: Extension<RequestId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    take(state, path, id, headers, body, Some(Provider::Amplitude)).await
+}
+
+/// The body is FullStory's.
+pub async fn fullstory(
+    state: State<AppState>,
+    path: Path<String>,
+    id: Extension<RequestId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    take(state, path, id, headers, body, Some(Provider::Fullstory)).await
+}
+
+/// What a request came to, for its answer and its counters.
+struct Tally {
+    received: usize,
+    actions: usize,
+    dropped: usize,
+}
+
+async fn take(
+    State(state): State<AppState>,
+    Path(product_id): Path<String>,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    headers: HeaderMap,
+    body: Body,
+    forced: Option<Provider>,
+) -> Response {
+    let mut provider = forced.unwrap_or(Provider::Unknown);
+    let product = state.product(&product_id);
+    let result = match &product {
+        Ok(product) => {
+            let read = read(&state, product, &headers, body, forced).await;
+            match read {
+                Ok(batch) => {
+                    provider = batch.provider;
+                    commit(&state, product, batch, request_id).await
+                }
+                Err(problem) => Err(problem),
+            }
+        }
+        Err(problem) => Err(problem.clone()),
+    };
+    let response = match result {
+        Ok(tally) => Json(json!({
+            "status": "ok",
+            "received": tally.received,
+            "actions": tally.actions,
+            "dropped": tally.dropped,
+        }))
+        .into_response(),
+        Err(problem) => problem.into_response(),
+    };
+    let label = product.as_ref().map_or("unknown", |known| known.id.as_str());
+    let labels = [
+        state.product_label(label),
+        provider.as_str(),
+        response.status().as_str(),
+    ];
+    state.metrics.ingest_requests.with_label_values(&labels).inc();
+    response
+}
+
+/// Bounded, admitted, inflated, understood; in this order.
+async fn read(
+    state: &AppState,
+    product: &Product,
+    headers: &HeaderMap,
+    body: Body,
+    forced: Option<Provider>,
+) -> Result<Batch, Problem> {
+    let limits = &state.config.http;
+    let raw = read_body(body, limits.body_bytes_max).await?;
+    let began = state.clock.monotonic();
+    admit_ingest(state, product, headers, &raw)?;
+    let plain = inflate(headers, &raw, limits.inflated_bytes_max)?;
+    let now = state.clock.now_s();
+    let batch = ingest::read(&plain, forced, &product.ingest, limits.events_max, now);
+    let took = state.clock.since(began);
+    state.metrics.pipeline_seconds.observe(took.as_secs_f64());
+    batch.map_err(|error| match error {
+        ingest::Error::InvalidJson => Problem::bad_request("invalid_json", "invalid json"),
+        ingest::Error::TooManyEvents { max } => {
+            Problem::too_large(format!("more than {max} events in one request"))
+        }
+    })
+}
+
+fn inflate<'a>(
+    headers: &HeaderMap,
+    raw: &'a [u8],
+    max_bytes: usize,
+) -> Result<Cow<'a, [u8]>, Problem> {
+    let encoding = text_header(headers, header::CONTENT_ENCODING.as_str()).unwrap_or("identity");
+    match encoding.trim().to_ascii_lowercase().as_str() {
+        "identity" | "" => Ok(Cow::Borrowed(raw)),
+        "gzip" | "x-gzip" => gunzip(raw, max_bytes).map(Cow::Owned).map_err(|error| match error {
+            inflate::Error::TooLarge => {
+                Problem::too_large(format!("the inflated body is larger than {max_bytes} bytes"))
+            }
+            inflate::Error::Corrupt => {
+                Problem::bad_request("invalid_gzip", "the body is not valid gzip")
+            }
+        }),
+        _ => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_encoding",
+            "send the body plain or with Content-Encoding: gzip",
+        )),
+    }
+}
+
+/// Gives every session its share. The request is answered 2xx when all of them are durable; if one
+/// is not, its repetition is recognised by the others.
+async fn commit(
+    state: &AppState,
+    product: &Product,
+    batch: Batch,
+    correlation_id: Arc<str>,
+) -> Result<Tally, Problem> {
+    let began = state.clock.monotonic();
+    let mut dropped = batch.dropped;
+    let asked = batch.shares.into_iter().map(|share| {
+        let key = match &share.session {
+            Some(session) => Key::session(&product.id, session),
+            None => Key::unsessioned(&product.id, share.spread),
+        };
+        let size = share.activity.actions.len();
+        let correlation_id = Arc::clone(&correlation_id);
+        async move {
+            let input = Input::Activity(share.activity);
+            (size, state.sessions.ask(&key, input, correlation_id).await)
+        }
+    });
+    let mut actions = 0;
+    let mut failure = None;
+    for (size, answer) in join_all(asked).await {
+        match answer {
+            Ok(Reply::Accepted {
+                actions: fresh,
+                duplicates,
+            }) => {
+                actions += fresh;
+                *dropped.entry(DropReason::Duplicate).or_default() += duplicates;
+            }
+            Ok(_) => {}
+            Err(session::Error::Parked) => *dropped.entry(DropReason::Parked).or_default() += size,
+            Err(error) => {
+                tracing::warn!(product_id = %product.id, %error, "activity was not taken in");
+                failure = Some(error);
+            }
+        }
+    }
+    if let Some(error) = failure {
+        return Err(error.into());
+    }
+    let tally = Tally {
+        received: batch.received,
+        actions,
+        dropped: dropped.values().sum(),
+    };
+    count(state, product, batch.provider, &tally, &dropped);
+    let took = state.clock.since(began);
+    state.metrics.ingest_seconds.observe(took.as_secs_f64());
+    Ok(tally)
+}
+
+fn count(
+    state: &AppState,
+    product: &Product,
+    provider: Provider,
+    tally: &Tally,
+    dropped: &BTreeMap<DropReason, usize>,
+) {
+    let label = state.product_label(product.id.as_str());
+    let outcomes = [("action", tally.actions), ("dropped", tally.dropped)];
+    for (outcome, count) in outcomes {
+        let labels = [label, provider.as_str(), outcome];
+        let counter = state.metrics.events.with_label_values(&labels);
+        counter.inc_by(count as u64);
+    }
+    for (reason, count) in dropped {
+        let counter = &state.metrics.events_dropped;
+        let counter = counter.with_label_values(&[label, reason.as_str()]);
+        counter.inc_by(*count as u64);
+    }
+}

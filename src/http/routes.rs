@@ -1,0 +1,82 @@
+//! Every route and every layer, on one screen.
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{Any as AnyOrigin, CorsLayer};
+use tower_http::timeout::TimeoutLayer;
+
+use super::problem::Problem;
+use super::state::AppState;
+use super::{chatbot, health, ingest, link, request, sessions, stream};
+
+/// The service as one router.
+pub fn routes(state: AppState) -> Router {
+    let limit = Duration::from_millis(state.config.http.request_timeout_ms);
+    let answered = Router::new()
+        .route("/webhook/{product_id}", post(ingest::any))
+        .route("/ingest/{product_id}", post(ingest::any))
+        .route("/ingest/posthog/{product_id}", post(ingest::posthog))
+        .route("/ingest/amplitude/{product_id}", post(ingest::amplitude))
+        .route("/ingest/fullstory/{product_id}", post(ingest::fullstory))
+        .route(
+            "/chatbot-webhook/{product_id}",
+            post(chatbot::webhook).get(chatbot::probe),
+        )
+        .route("/sessions/link", post(link::link).layer(cors()))
+        .route("/sessions/start", post(link::start_is_gone))
+        .route("/sessions/{product_id}/{session_id}", get(sessions::show))
+        .route("/health", get(health::alive))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            limit,
+        ));
+    let streams = Router::new().route("/stream/{product_id}", get(stream::stream).layer(cors()));
+    answered
+        .merge(streams)
+        .fallback(|| async { no_such_route() })
+        .method_not_allowed_fallback(|| async { wrong_method() })
+        .layer(CatchPanicLayer::custom(after_panic))
+        .layer(from_fn_with_state(state.clone(), request::identify))
+        .with_state(state)
+}
+
+/// For endpoints that customers' pages call (contract 0.3). Credentials are never allowed, so any
+/// origin may read the answers; a product's own list is enforced by the handlers.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AnyOrigin)
+        .allow_methods([Method::GET, Method::POST, Method::OPTIONS])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            header::AUTHORIZATION,
+            HeaderName::from_static("last-event-id"),
+        ])
+        .max_age(Duration::from_secs(600))
+}
+
+fn no_such_route() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "no such endpoint")
+}
+
+fn wrong_method() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "this endpoint does not take that method",
+    )
+}
+
+fn after_panic(_: Box<dyn Any + Send>) -> Response {
+    tracing::error!("a handler panicked");
+    Problem::internal().into_response()
+}

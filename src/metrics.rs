@@ -1,0 +1,164 @@
+//! Every metric: its name, help and labels, as the fields of one struct.
+//!
+//! A [`Metrics`] belongs to one application; there is no global registry, so that a test reads exact
+//! counts. Labels are bounded: products come from the catalogue, everything else from enums.
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+/// Buckets from a tenth of a millisecond to ten seconds.
+const BUCKETS_S: &[f64] = &[
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
+];
+
+macro_rules! metrics {
+    ($(#[doc = $help:literal] $field:ident: $type:ident = $name:literal $([$($label:literal),*])?;)*) => {
+        /// All metrics of one application.
+        #[derive(Clone, Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            $(#[doc = $help] pub $field: $type,)*
+        }
+
+        impl Metrics {
+            /// Fresh metrics at zero.
+            pub fn new() -> Self {
+                let registry = Registry::new();
+                $(let $field = build::$type($name, $help.trim(), &[$($($label),*)?]);
+                registry
+                    .register(Box::new($field.clone()))
+                    .expect("metric names are distinct");)*
+                Self { registry, $($field),* }
+            }
+        }
+    };
+}
+
+metrics! {
+    /// Ingest requests by product, provider and HTTP status.
+    ingest_requests: IntCounterVec = "connector_ingest_requests_total" ["product", "provider", "status"];
+    /// Requests whose signature or secret was wrong or missing.
+    signature_failures: IntCounterVec = "connector_signature_failures_total" ["product"];
+    /// Raw events by outcome: action or dropped.
+    events: IntCounterVec = "connector_events_total" ["product", "provider", "outcome"];
+    /// Raw events that became no action, by reason.
+    events_dropped: IntCounterVec = "connector_events_dropped_total" ["product", "reason"];
+    /// Seconds from an ingest request's last byte to its answer.
+    ingest_seconds: Histogram = "connector_ingest_seconds";
+    /// Seconds from an ingest request's last byte to its extracted actions.
+    pipeline_seconds: Histogram = "connector_pipeline_seconds";
+    /// Chatbot webhooks by topic and outcome.
+    chatbot_webhooks: IntCounterVec = "connector_chatbot_webhooks_total" ["topic", "outcome"];
+    /// Link requests by outcome: linked, unchanged, refused, pending, expired, unresolved.
+    links: IntCounterVec = "connector_links_total" ["outcome"];
+    /// Actions that the pre-link window rule removed before any conversation appeared.
+    window_trimmed: IntCounter = "connector_window_trimmed_total";
+    /// Note deliveries by platform and outcome of the attempt.
+    notes: IntCounterVec = "connector_notes_total" ["platform", "outcome"];
+    /// Seconds that one delivery attempt took.
+    delivery_seconds: HistogramVec = "connector_delivery_seconds" ["platform"];
+    /// Deliveries that wait or are under way.
+    outbox_depth: IntGauge = "connector_outbox_depth";
+    /// Deliveries given up and kept for inspection.
+    dead_letters: IntGauge = "connector_dead_letters";
+    /// Open feed subscriptions.
+    stream_subscribers: IntGaugeVec = "connector_stream_subscribers" ["product"];
+    /// Feed events written to subscribers.
+    stream_sent: IntCounter = "connector_stream_sent_total";
+    /// Subscribers let go, by reason: stalled, limit, error.
+    stream_dropped: IntCounterVec = "connector_stream_dropped_total" ["reason"];
+    /// Gap events sent because retention had removed what a subscriber asked for.
+    stream_gaps: IntCounter = "connector_stream_gaps_total";
+    /// Feed reads that had to go to the store because a subscriber lagged behind the ring.
+    stream_catch_ups: IntCounter = "connector_stream_catch_ups_total";
+    /// Commits by outcome: committed, conflict, not_written, unknown, unchanged.
+    commits: IntCounterVec = "connector_commits_total" ["outcome"];
+    /// Seconds that a commit took, queueing included.
+    commit_seconds: Histogram = "connector_commit_seconds";
+    /// Log entries written, by type.
+    log_entries: IntCounterVec = "connector_log_entries_total" ["type"];
+    /// Bytes of log bodies in the store.
+    log_bytes: IntGauge = "connector_log_bytes";
+    /// Rows removed by retention, by kind.
+    aged: IntCounterVec = "connector_aged_total" ["kind"];
+    /// Stored rows set aside because they could not be read.
+    quarantined: IntGauge = "connector_quarantined_rows";
+    /// Sessions held in memory.
+    sessions_live: IntGauge = "connector_sessions_live";
+    /// Sessions put out of memory, by reason: idle, pressure.
+    sessions_passivated: IntCounterVec = "connector_sessions_passivated_total" ["reason"];
+    /// Sessions woken by the sweeper because their deadline had passed.
+    sessions_swept: IntCounter = "connector_sessions_swept_total";
+    /// Inputs refused because a session's mailbox was full.
+    mailbox_full: IntCounter = "connector_mailbox_full_total";
+    /// Panics contained while handling an input.
+    panics: IntCounter = "connector_panics_total";
+    /// Inputs parked as dead letters because they panicked twice.
+    parked: IntCounter = "connector_parked_inputs_total";
+    /// HTTP requests answered with a problem document, by code.
+    problems: IntCounterVec = "connector_problems_total" ["code"];
+    /// Products in force.
+    products: IntGauge = "connector_products";
+    /// Problems in the newest product list.
+    product_problems: IntGauge = "connector_product_problems";
+}
+
+impl Metrics {
+    /// The Prometheus text format of everything.
+    pub fn render(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "metrics could not be written");
+        }
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One constructor per metric type, named like the type so that the macro can call it.
+#[expect(
+    non_snake_case,
+    reason = "the functions are named after the types they build"
+)]
+mod build {
+    use super::{
+        BUCKETS_S, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+        IntGaugeVec, Opts,
+    };
+
+    const VALID: &str = "names and labels are literals checked by the unit test of this module";
+
+    pub(super) fn IntCounter(name: &str, help: &str, _: &[&str]) -> IntCounter {
+        IntCounter::new(name, help).expect(VALID)
+    }
+
+    pub(super) fn IntGauge(name: &str, help: &str, _: &[&str]) -> IntGauge {
+        IntGauge::new(name, help).expect(VALID)
+    }
+
+    pub(super) fn IntCounterVec(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        IntCounterVec::new(Opts::new(name, help), labels).expect(VALID)
+    }
+
+    pub(super) fn IntGaugeVec(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        IntGaugeVec::new(Opts::new(name, help), labels).expect(VALID)
+    }
+
+    pub(super) fn Histogram(name: &str, help: &str, _: &[&str]) -> Histogram {
+        let options = HistogramOpts::new(name, help).buckets(BUCKETS_S.to_vec());
+        Histogram::with_opts(options).expect(VALID)
+    }
+
+    pub(super) fn HistogramVec(name: &str, help: &str, labels: &[&str]) -> HistogramVec {
+        let options = HistogramOpts::new(name, help).buckets(BUCKETS_S.to_vec());
+        HistogramVec::new(options, labels).expect(VALID)
+    }
+}

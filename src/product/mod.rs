@@ -1,0 +1,28 @@
+//! Products: the tenants, as an operator wrote them down, and the set that is in force.
+//!
+//! The cast: a **row** is one JSON object of the documented form (contract 1.4.1, 6.1, 6.3); a
+//! [`Product`] is a row that was understood; a [`Catalogue`] is a whole list, read; [`Products`] is
+//! the set in force, which replaces itself when the list changes; a [`Source`] is where the list is.
+//!
+//! Guaranteed:
+//!
+//! * A bad row is reported with its place and what is wrong, all mistakes of a row at once, and
+//!   harms no other row.
+//! * A product whose new row is bad stays in force as it was, and so does everything when the list
+//!   is not JSON or cannot be read.
+//! * Secrets are never printed, neither by `Debug` nor in a report.
+//!
+//! Deliberately absent: the loop that looks at the file, registration over HTTP, and any use of the
+//! settings.
+
+mod catalogue;
+mod field;
+mod registry;
+mod row;
+mod settings;
+mod source;
+
+pub use catalogue::{Catalogue, NotAList, Problem};
+pub use registry::{Products, Report};
+pub use settings::{Forward, Integration, Intercom, Product, Region, SessionOverrides, StreamMode};
+pub use source::{Error, Fingerprint, Loaded, Source};

@@ -1,0 +1,296 @@
+//! One row, read: the documented keys (contract 1.4.1, 6.1, 6.3) into a [`Product`].
+
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value};
+
+use super::field::{Fault, Fields};
+use super::settings::{
+    Forward, Integration, Intercom, Product, Region, SessionOverrides, StreamMode,
+};
+use super::source::Fingerprint;
+use crate::domain::id::ProductId;
+use crate::domain::session::IndexMode;
+use crate::ingest::{self, CustomEvents, UrlStyle, Wording};
+
+/// Keys of `integration_config` that later versions will use; rows may hold them already.
+const LATER_KEYS: [&str; 24] = [
+    "api_token",
+    "batch_window_ms",
+    "context_actions_public",
+    "crisp",
+    "email",
+    "kb_knowledge_id",
+    "kb_product_id",
+    "max_retries",
+    "onboarding_workflows",
+    "plain",
+    "proactive",
+    "proactive_enabled",
+    "proactive_intercom",
+    "proactive_triggers",
+    "push_timeout_s",
+    "secret",
+    "stream_replay_max",
+    "subdomain",
+    "summary",
+    "tour_offer_body",
+    "tour_registry",
+    "url",
+    "webhook_signing_secret",
+    "zep_api_key",
+];
+
+/// What became of a row.
+pub(super) struct Read {
+    /// The row's identifier, as far as it can be told.
+    pub(super) id: Option<ProductId>,
+    /// The product, unless something is wrong.
+    pub(super) product: Result<Product, Vec<Fault>>,
+}
+
+/// Reads the row at `index` of the list.
+pub(super) fn read(index: usize, row: &Value) -> Read {
+    let Some(object) = row.as_object() else {
+        let fault = Fault {
+            pointer: format!("/{index}"),
+            text: "must be an object".to_owned(),
+        };
+        return Read {
+            id: None,
+            product: Err(vec![fault]),
+        };
+    };
+    let mut fields = Fields::new(object, format!("/{index}"));
+    let empty = Map::new();
+    let config = match fields.value("integration_config") {
+        Some(Value::Object(config)) => config,
+        Some(_) => {
+            fields.fault("integration_config", "must be an object");
+            &empty
+        }
+        None => &empty,
+    };
+    let mut config = Fields::new(config, format!("/{index}/integration_config"));
+    let id = read_id(&mut fields);
+    let allow_unauthenticated_ingest = config.flag("allow_unauthenticated_ingest");
+    let secret = read_secret(&mut fields, allow_unauthenticated_ingest);
+    let integration = read_integration(&mut fields, &mut config);
+    let mut product = Product {
+        id: id.clone().unwrap_or_else(|| ProductId::from("")),
+        secret,
+        contact_email: fields.text("contact_email"),
+        intercom: read_intercom(&integration, &mut config),
+        integration,
+        allow_unauthenticated_ingest,
+        ingest: read_ingest(&mut config),
+        session: read_session(&mut config),
+        index_mode: config.choice(
+            "index_mode",
+            [("session", IndexMode::Session), ("batch", IndexMode::Batch)],
+        ),
+        cors_origins: config
+            .texts(
+                "cors_origins",
+                is_cors_origin,
+                "an origin such as https://app.example.org, or *",
+            )
+            .unwrap_or_else(|| vec!["*".to_owned()]),
+        forward: read_forward(&mut fields),
+        notices: Vec::new(),
+        fingerprint: Fingerprint::of(&row.to_string()),
+    };
+    product.notices = notices(&product, &fields, &config);
+    let mut faults = fields.faults;
+    faults.extend(config.faults);
+    let product = if faults.is_empty() {
+        Ok(product)
+    } else {
+        Err(faults)
+    };
+    Read { id, product }
+}
+
+fn read_id(fields: &mut Fields<'_>) -> Option<ProductId> {
+    let key = "product_id";
+    let before = fields.faults.len();
+    let name = fields.name(key);
+    match name {
+        Some(name) if is_product_id(&name) => return Some(ProductId::from(name)),
+        Some(_) => fields.fault(
+            key,
+            "must begin with a letter or digit and hold only letters, digits and . _ ~ : -, at \
+             most 128 in all",
+        ),
+        None if fields.faults.len() == before => fields.fault(key, "is required"),
+        None => {}
+    }
+    None
+}
+
+fn is_product_id(name: &str) -> bool {
+    let is_inner = |b: u8| b.is_ascii_alphanumeric() || b"._~:-".contains(&b);
+    (1..=128).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.bytes().all(is_inner)
+}
+
+fn read_secret(
+    fields: &mut Fields<'_>,
+    allow_unauthenticated_ingest: bool,
+) -> Option<secrecy::SecretString> {
+    let before = fields.faults.len();
+    let secret = fields.secret("webhook_secret");
+    let alias = fields.secret("secret");
+    if let (Some(secret), Some(alias)) = (&secret, &alias)
+        && secret.expose_secret() != alias.expose_secret()
+    {
+        fields.fault(
+            "secret",
+            "differs from webhook_secret, whose other name it is",
+        );
+    }
+    let secret = secret.or(alias);
+    if secret.is_none() && !allow_unauthenticated_ingest && fields.faults.len() == before {
+        fields.fault(
+            "webhook_secret",
+            "is required; a product that takes activity from anybody says so with \
+             integration_config.allow_unauthenticated_ingest = true",
+        );
+    }
+    secret
+}
+
+fn read_integration(fields: &mut Fields<'_>, config: &mut Fields<'_>) -> Integration {
+    let mode = config.choice(
+        "mode",
+        [("sse", StreamMode::Sse), ("push", StreamMode::Push)],
+    );
+    match fields.text("integration_type").as_deref() {
+        None | Some("webhook") => Integration::Webhook,
+        Some("event_stream") => Integration::EventStream { mode },
+        Some("intercom") => Integration::Intercom,
+        Some("zendesk") => Integration::Zendesk,
+        Some(other) => Integration::Other(other.to_owned()),
+    }
+}
+
+fn read_intercom(integration: &Integration, config: &mut Fields<'_>) -> Option<Intercom> {
+    let access_token = config.secret("access_token");
+    let admin_id = config.name("admin_id");
+    let client_secret = config.secret("client_secret");
+    let regions = [("us", Region::Us), ("eu", Region::Eu), ("au", Region::Au)];
+    let region = config.choice("region", regions);
+    if *integration != Integration::Intercom {
+        return None;
+    }
+    for (key, is_absent) in [
+        ("access_token", access_token.is_none()),
+        ("admin_id", admin_id.is_none()),
+    ] {
+        let suffix = format!("/{key}");
+        if is_absent
+            && !config
+                .faults
+                .iter()
+                .any(|fault| fault.pointer.ends_with(&suffix))
+        {
+            config.fault(key, "is required for notes to Intercom");
+        }
+    }
+    Some(Intercom {
+        access_token: access_token?,
+        admin_id: admin_id?,
+        client_secret,
+        region,
+    })
+}
+
+fn read_ingest(config: &mut Fields<'_>) -> ingest::Settings {
+    ingest::Settings {
+        wording: config.choice(
+            "wording",
+            [("standard", Wording::Standard), ("quoted", Wording::Quoted)],
+        ),
+        custom_events: config.choice(
+            "custom_events",
+            [("keep", CustomEvents::Keep), ("drop", CustomEvents::Drop)],
+        ),
+        canonical_url_style: config.choice(
+            "canonical_url_style",
+            [("absolute", UrlStyle::Absolute), ("path", UrlStyle::Path)],
+        ),
+        redact_query_params: config
+            .texts(
+                "redact_query_params",
+                |name| !name.is_empty(),
+                "the name of a parameter",
+            )
+            .unwrap_or_default(),
+    }
+}
+
+fn read_session(config: &mut Fields<'_>) -> SessionOverrides {
+    SessionOverrides {
+        pre_link_window_s: config.seconds("pre_link_window_s"),
+        post_link_debounce_s: config.seconds("post_link_debounce_s"),
+        bin_seconds: config.seconds("bin_seconds"),
+        interaction_timeout_s: config.seconds("interaction_timeout_s"),
+        cooldown_period_s: config.seconds("cooldown_period_s"),
+    }
+}
+
+fn read_forward(fields: &mut Fields<'_>) -> Option<Forward> {
+    let secret = fields.secret("forward_secret");
+    let url = fields.secret("forward_url")?;
+    Some(Forward { url, secret })
+}
+
+/// Whether a text is `*` or what browsers send as `Origin`.
+fn is_cors_origin(text: &str) -> bool {
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let is_host = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
+    text == "*" || host.is_some_and(|host| !host.is_empty() && host.chars().all(is_host))
+}
+
+fn notices(product: &Product, fields: &Fields<'_>, config: &Fields<'_>) -> Vec<String> {
+    let mut notices = Vec::new();
+    for key in fields.unknown(&[]) {
+        notices.push(format!("{key} is not a key of a row and has no effect"));
+    }
+    for key in config.unknown(&LATER_KEYS) {
+        notices.push(format!(
+            "integration_config.{key} is kept, but this version does not know it"
+        ));
+    }
+    if let Integration::Other(name) = &product.integration {
+        notices.push(format!(
+            "integration_type {name} is unknown; activity reaches the feed only"
+        ));
+    }
+    let stream_is_pushed = Integration::EventStream {
+        mode: StreamMode::Push,
+    };
+    if product.forward.is_some() || product.integration == stream_is_pushed {
+        notices.push("push arrives with a later version; until then clients connect".to_owned());
+    }
+    if product.allow_unauthenticated_ingest {
+        notices.push("activity is taken from anybody".to_owned());
+    }
+    let email = product.contact_email.as_deref();
+    if email.is_some_and(|email| !looks_like_an_address(email)) {
+        notices.push("contact_email does not look like an address".to_owned());
+    }
+    let intercom = product.intercom.as_ref();
+    if intercom.is_some_and(|intercom| intercom.client_secret.is_none()) {
+        notices.push("without client_secret, webhooks of Intercom are taken unverified".to_owned());
+    }
+    notices
+}
+
+fn looks_like_an_address(email: &str) -> bool {
+    email
+        .split_once('@')
+        .is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !host.contains('@'))
+}

@@ -1,0 +1,402 @@
+//! The loop: wait, decide, commit, act, answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::decision::{Decision, Scene, Work, decide};
+use super::registry::{Error, Inner, Message, Registry};
+use crate::domain::id::Key;
+use crate::domain::machine::{Facts, Machine};
+use crate::domain::time::to_ms;
+use crate::store::{self, CommitId, Outcome, Store, Stored};
+
+/// How often a decision is made again because someone else was faster.
+const CONFLICTS_MAX: u32 = 32;
+
+/// How often a commit is repeated whose answer was lost.
+const REPEATS_MAX: u32 = 5;
+
+/// How often a state may ask for more facts: one round finds who waits, the next what they want.
+const FACT_ROUNDS_MAX: u32 = 4;
+
+/// How long to wait before looking again at a deadline whose commit was refused.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The keeper of one key's state.
+pub(super) struct Actor<M: Machine> {
+    registry: Registry<M>,
+    key: Key,
+    mail: mpsc::Receiver<Message<M>>,
+    started: u64,
+    cached: Option<Cached<M>>,
+    /// No deadline is looked at before; set when its commit was refused.
+    not_before_ms: u64,
+}
+
+struct Cached<M> {
+    state: Option<M>,
+    version: u64,
+    encoded: Option<Arc<[u8]>>,
+}
+
+struct Asker<M: Machine> {
+    fingerprint: u64,
+    debug: String,
+    reply: oneshot::Sender<Result<M::Reply, Error>>,
+}
+
+enum Event<M: Machine> {
+    Mail(Vec<Message<M>>),
+    Deadline,
+    Idle,
+}
+
+enum Failure {
+    Store(store::Error),
+    Panicked,
+}
+
+impl<M: Machine> Actor<M> {
+    pub(super) fn new(
+        registry: Registry<M>,
+        key: Key,
+        mail: mpsc::Receiver<Message<M>>,
+        started: u64,
+    ) -> Self {
+        Self {
+            registry,
+            key,
+            mail,
+            started,
+            cached: None,
+            not_before_ms: 0,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            match self.next_event().await {
+                Some(Event::Mail(batch)) => self.take_mail(batch).await,
+                Some(Event::Deadline) => self.take_deadline().await,
+                Some(Event::Idle) => {
+                    if self.inner().retire(&self.key, self.started, &self.mail) {
+                        return;
+                    }
+                }
+                None => return,
+            }
+        }
+    }
+
+    fn inner(&self) -> &Inner<M> {
+        &self.registry.0
+    }
+
+    fn store(&self) -> &Arc<dyn Store> {
+        &self.inner().around.store
+    }
+
+    /// Mail first, then the deadline, then idleness; `None` when the key was put to sleep or the
+    /// service stops, and all mail is done.
+    async fn next_event(&mut self) -> Option<Event<M>> {
+        let registry = self.registry.clone();
+        let around = &registry.0.around;
+        let limits = &registry.0.limits;
+        let due_ms = self.due_ms();
+        let mut batch = Vec::new();
+        tokio::select! {
+            biased;
+            count = self.mail.recv_many(&mut batch, limits.batch_max) => {
+                (count > 0).then_some(Event::Mail(batch))
+            }
+            () = around.tasks.stopping() => None,
+            () = around.clock.sleep_until_ms(due_ms.unwrap_or(0)), if due_ms.is_some() => {
+                Some(Event::Deadline)
+            }
+            () = around.clock.sleep(limits.idle), if due_ms.is_none() => Some(Event::Idle),
+        }
+    }
+
+    fn due_ms(&self) -> Option<u64> {
+        let state = self.cached.as_ref()?.state.as_ref()?;
+        let due_ms = to_ms(state.deadline()?);
+        Some(due_ms.max(self.not_before_ms))
+    }
+
+    async fn take_mail(&mut self, batch: Vec<Message<M>>) {
+        let mut inputs = Vec::new();
+        let mut askers = Vec::new();
+        for message in batch {
+            let Message::Input {
+                input,
+                correlation_id,
+                reply,
+            } = message
+            else {
+                continue;
+            };
+            askers.push(Asker {
+                fingerprint: M::fingerprint(&input),
+                debug: format!("{input:?}"),
+                reply,
+            });
+            inputs.push((input, correlation_id));
+        }
+        if inputs.is_empty() {
+            // Loading is all that a wake needs: the loop then sees the deadline.
+            if let Err(error) = self.load().await {
+                tracing::warn!(key = %self.key, %error, "a state could not be read");
+            }
+            return;
+        }
+        let work = Work::Inputs(inputs);
+        match self.settle(&work).await {
+            Ok(replies) => answer(askers, replies),
+            Err(Failure::Store(error)) => refuse(askers, &Error::NotWritten(error)),
+            Err(Failure::Panicked) => self.take_apart(work, askers).await,
+        }
+    }
+
+    /// After a panic each input is tried alone, so that only the one that panics is refused.
+    async fn take_apart(&mut self, work: Work<M>, askers: Vec<Asker<M>>) {
+        let Work::Inputs(inputs) = work else { return };
+        let alone = inputs.len() == 1;
+        for (input, asker) in inputs.into_iter().zip(askers) {
+            let result = if alone {
+                Err(Failure::Panicked)
+            } else {
+                self.settle(&Work::Inputs(vec![input])).await
+            };
+            match result {
+                Ok(replies) => answer(vec![asker], replies),
+                Err(Failure::Store(error)) => refuse(vec![asker], &Error::NotWritten(error)),
+                Err(Failure::Panicked) => {
+                    let error = self.strike(&asker).await;
+                    refuse(vec![asker], &error);
+                }
+            }
+        }
+    }
+
+    async fn strike(&self, asker: &Asker<M>) -> Error {
+        if self.inner().strike(asker.fingerprint) < 2 {
+            return Error::Panicked;
+        }
+        let now_ms = self.inner().around.clock.now_ms();
+        let parked = self
+            .store()
+            .park(&self.key, now_ms, "handling it panicked twice", &asker.debug);
+        match parked.await {
+            Ok(()) => {
+                self.inner().around.metrics.parked.inc();
+                Error::Parked
+            }
+            Err(error) => Error::NotWritten(error),
+        }
+    }
+
+    async fn take_deadline(&mut self) {
+        if let Err(failure) = self.settle(&Work::Deadline).await {
+            let clock = &self.inner().around.clock;
+            self.not_before_ms = clock.now_ms() + u64::try_from(RETRY.as_millis()).unwrap_or(0);
+            if let Failure::Store(error) = failure {
+                tracing::warn!(key = %self.key, %error, "a deadline waits for the store");
+            }
+        }
+    }
+
+    /// Decides and commits, again on a newer state as often as someone else was faster.
+    async fn settle(&mut self, work: &Work<M>) -> Result<Vec<M::Reply>, Failure> {
+        let registry = self.registry.clone();
+        let around = &registry.0.around;
+        let policy = (around.policy)(&self.key.product);
+        for _ in 0..CONFLICTS_MAX {
+            self.load().await.map_err(Failure::Store)?;
+            let now_ms = around.clock.now_ms();
+            let facts = self.gather(work, now_ms).await.map_err(Failure::Store)?;
+            let scene = Scene {
+                key: &self.key,
+                before: self.cached.as_ref().and_then(|cached| cached.state.as_ref()),
+                policy: &*policy,
+                facts,
+                now_ms,
+                new_id: &mut || around.chance.id(now_ms),
+            };
+            let decision = decide(scene, work).map_err(|_| {
+                around.metrics.panics.inc();
+                tracing::error!(key = %self.key, "handling an input panicked");
+                self.cached = None;
+                Failure::Panicked
+            })?;
+            if let Some(replies) = self.write(decision, now_ms).await.map_err(Failure::Store)? {
+                return Ok(replies);
+            }
+        }
+        let text = format!("{CONFLICTS_MAX} commits in a row came too late");
+        Err(Failure::Store(store::Error::Backend(text.into())))
+    }
+
+    /// Writes a decision down and acts on it; `None` when it must be made again.
+    async fn write(
+        &mut self,
+        decision: Decision<M>,
+        now_ms: u64,
+    ) -> Result<Option<Vec<M::Reply>>, store::Error> {
+        let around = &self.registry.0.around;
+        let count = |outcome: &str| around.metrics.commits.with_label_values(&[outcome]).inc();
+        let base = self.cached.as_ref().map_or(0, |cached| cached.version);
+        let known = self.cached.as_ref().and_then(|cached| cached.encoded.as_ref());
+        if known == Some(&decision.encoded) && decision.effects == Default::default() {
+            count("unchanged");
+            return Ok(Some(decision.replies));
+        }
+        let commit = Arc::new(decision.commit(&self.key, base, now_ms, around.chance.id(now_ms)));
+        let began = around.clock.monotonic();
+        let outcome = self.commit_once(&commit).await;
+        let took = around.clock.since(began);
+        around.metrics.commit_seconds.observe(took.as_secs_f64());
+        match outcome {
+            Outcome::Committed => count("committed"),
+            Outcome::Conflict(newer) => {
+                if !remembers(newer.as_ref(), &commit.id) {
+                    count("conflict");
+                    self.adopt(newer).await?;
+                    return Ok(None);
+                }
+                count("committed");
+                self.adopt(newer).await?;
+                self.act(&decision);
+                return Ok(Some(decision.replies));
+            }
+            Outcome::NotWritten(error) => {
+                count("not_written");
+                return Err(error);
+            }
+            Outcome::Unknown(error) => {
+                count("unknown");
+                self.cached = None;
+                return Err(error);
+            }
+        }
+        self.act(&decision);
+        self.cached = Some(Cached {
+            state: Some(decision.state),
+            version: base + 1,
+            encoded: Some(decision.encoded),
+        });
+        Ok(Some(decision.replies))
+    }
+
+    /// Commits, repeating the same commit while its answer gets lost.
+    async fn commit_once(&self, commit: &Arc<store::Commit>) -> Outcome {
+        let mut outcome = self.store().commit(Arc::clone(commit)).await;
+        for _ in 0..REPEATS_MAX {
+            if !matches!(outcome, Outcome::Unknown(_)) {
+                break;
+            }
+            outcome = self.store().commit(Arc::clone(commit)).await;
+        }
+        outcome
+    }
+
+    /// What is written down may now be told.
+    fn act(&self, decision: &Decision<M>) {
+        let around = &self.registry.0.around;
+        let effects = &decision.effects;
+        for entry in &effects.entries {
+            let counter = &around.metrics.log_entries;
+            counter.with_label_values(&[entry.r#type.as_str()]).inc();
+        }
+        around.metrics.window_trimmed.inc_by(effects.trimmed_actions);
+        (around.committed)(&self.key, effects);
+    }
+
+    async fn gather(&self, work: &Work<M>, now_ms: u64) -> Result<Facts, store::Error> {
+        let mut facts = Facts::default();
+        let Work::Inputs(inputs) = work else {
+            return Ok(facts);
+        };
+        let around = &self.registry.0.around;
+        let policy = (around.policy)(&self.key.product);
+        let fresh;
+        let state = match self.cached.as_ref().and_then(|cached| cached.state.as_ref()) {
+            Some(state) => state,
+            None => {
+                fresh = M::open(&self.key, &policy, around.clock.now_s());
+                &fresh
+            }
+        };
+        for _ in 0..FACT_ROUNDS_MAX {
+            let mut keys: Vec<_> = inputs
+                .iter()
+                .flat_map(|(input, _)| state.wants(input, &facts))
+                .collect();
+            keys.sort();
+            keys.dedup();
+            if keys.is_empty() {
+                break;
+            }
+            let values = self.store().index(&self.key.product, &keys, now_ms).await?;
+            for (key, value) in keys.into_iter().zip(values) {
+                facts.learn(key, value);
+            }
+        }
+        Ok(facts)
+    }
+
+    /// Makes sure the cache holds the state as last seen.
+    async fn load(&mut self) -> Result<(), store::Error> {
+        if self.cached.is_some() {
+            return Ok(());
+        }
+        match self.store().load(&self.key).await {
+            Ok(stored) => self.adopt(stored).await,
+            Err(store::Error::Unreadable { .. }) => self.adopt(None).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes over what the store holds. A state that cannot be decoded is set aside: the session
+    /// starts afresh and stops nobody else.
+    async fn adopt(&mut self, stored: Option<Stored>) -> Result<(), store::Error> {
+        let mut cached = Cached {
+            state: None,
+            version: 0,
+            encoded: None,
+        };
+        if let Some(stored) = stored {
+            match M::decode(&stored.state) {
+                Ok(state) => {
+                    cached.state = Some(state);
+                    cached.version = stored.version;
+                    cached.encoded = Some(stored.state);
+                }
+                Err(reason) => {
+                    tracing::error!(key = %self.key, reason, "a state is unreadable and was set aside");
+                    self.store().quarantine(&self.key, &reason).await?;
+                }
+            }
+        }
+        self.cached = Some(cached);
+        Ok(())
+    }
+}
+
+fn remembers(stored: Option<&Stored>, id: &CommitId) -> bool {
+    stored.is_some_and(|stored| stored.commits.contains(id))
+}
+
+fn answer<M: Machine>(askers: Vec<Asker<M>>, replies: Vec<M::Reply>) {
+    for (asker, reply) in askers.into_iter().zip(replies) {
+        // An asker that hung up has its input committed all the same.
+        let _ = asker.reply.send(Ok(reply));
+    }
+}
+
+fn refuse<M: Machine>(askers: Vec<Asker<M>>, error: &Error) {
+    for asker in askers {
+        let _ = asker.reply.send(Err(error.clone()));
+    }
+}

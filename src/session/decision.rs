@@ -1,0 +1,124 @@
+//! One decision: a state and its inputs in, everything that is to be written out. No waiting, no
+//! store; whatever it needs was read before.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::domain::id::{DeliveryId, Key};
+use crate::domain::log::Effects;
+use crate::domain::machine::{Facts, Machine, Moment};
+use crate::store::{Commit, Guard, StateWrite};
+
+/// What an actor decides about.
+pub(super) enum Work<M: Machine> {
+    /// Inputs with their correlation ids, in order.
+    Inputs(Vec<(M::Input, Arc<str>)>),
+    /// The deadline has passed.
+    Deadline,
+}
+
+/// The outcome of deciding, not yet written.
+pub(super) struct Decision<M: Machine> {
+    pub(super) state: M,
+    pub(super) encoded: Arc<[u8]>,
+    pub(super) replies: Vec<M::Reply>,
+    pub(super) effects: Effects,
+    pub(super) facts: Facts,
+}
+
+/// What a decision may look at.
+pub(super) struct Scene<'a, M: Machine> {
+    pub(super) key: &'a Key,
+    pub(super) before: Option<&'a M>,
+    pub(super) policy: &'a M::Policy,
+    pub(super) facts: Facts,
+    pub(super) now_ms: u64,
+    pub(super) new_id: &'a mut dyn FnMut() -> Uuid,
+}
+
+/// The pure state panicked.
+pub(super) struct Panicked;
+
+/// Runs `work` on a copy of the state. A panic leaves nothing behind.
+pub(super) fn decide<M: Machine>(
+    scene: Scene<'_, M>,
+    work: &Work<M>,
+) -> Result<Decision<M>, Panicked> {
+    catch_unwind(AssertUnwindSafe(|| run(scene, work))).map_err(|_| Panicked)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "milliseconds of this millennium fit a double exactly"
+)]
+fn run<M: Machine>(scene: Scene<'_, M>, work: &Work<M>) -> Decision<M> {
+    let Scene {
+        key,
+        before,
+        policy,
+        mut facts,
+        now_ms,
+        new_id,
+    } = scene;
+    let now = now_ms as f64 / 1000.0;
+    let mut state = before
+        .cloned()
+        .unwrap_or_else(|| M::open(key, policy, now));
+    let mut effects = Effects::default();
+    let mut new_delivery = || DeliveryId::from(new_id().to_string());
+    let mut replies = Vec::new();
+    let mut moment = Moment {
+        now,
+        policy,
+        facts: &mut facts,
+        effects: &mut effects,
+        correlation_id: Arc::from("timer"),
+        new_id: &mut new_delivery,
+    };
+    match work {
+        Work::Inputs(inputs) => {
+            // What was due before the inputs arrived comes first, however busy the mailbox is and
+            // wherever the state slept meanwhile.
+            if state.deadline().is_some_and(|due| due <= now) {
+                state.on_deadline(&mut moment);
+            }
+            for (input, correlation_id) in inputs {
+                moment.correlation_id = Arc::clone(correlation_id);
+                replies.push(state.handle(input.clone(), &mut moment));
+            }
+        }
+        Work::Deadline => state.on_deadline(&mut moment),
+    }
+    Decision {
+        encoded: state.encode().into(),
+        state,
+        replies,
+        effects,
+        facts,
+    }
+}
+
+impl<M: Machine> Decision<M> {
+    /// The commit that writes the decision down.
+    pub(super) fn commit(&self, key: &Key, base: u64, now_ms: u64, id: Uuid) -> Commit {
+        let guards = self.facts.read().map(|(row, value)| Guard::Index {
+            key: row.clone(),
+            value: value.clone(),
+        });
+        Commit {
+            id: id.into_bytes(),
+            product: key.product.clone(),
+            now_ms,
+            state: Some(StateWrite {
+                key: key.clone(),
+                base,
+                state: Arc::clone(&self.encoded),
+                due_ms: self.state.deadline().map(crate::domain::time::to_ms),
+            }),
+            effects: self.effects.clone(),
+            guards: guards.collect(),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! One task per live key: decide, commit, act.
+//!
+//! The cast: a [`Registry`] knows which keys are live and starts an actor for those that are not; an
+//! actor serialises the inputs of its key, runs them through the pure state, commits, and only then
+//! acts and answers; the [`sweeper`] wakes keys whose deadline passed while nobody was live.
+//!
+//! Guaranteed:
+//!
+//! * An answer means the commit is durable.
+//! * Inputs that wait together are committed together, in the order they arrived.
+//! * Mail that races with idling out is never lost: both happen under one lock.
+//! * The actor is a serialiser and a cache, never the truth: a refused commit brings the newer
+//!   state, and the same inputs are decided again on it.
+//! * A panic ends one batch of one key; an input that panics twice is parked where an operator
+//!   finds it.
+//!
+//! Deliberately absent: any policy of sessions (that is [`crate::domain::session`]), HTTP, vendors,
+//! and any agreement between instances besides the store's.
+
+mod actor;
+mod decision;
+pub mod linker;
+mod registry;
+pub mod sweeper;
+
+pub use registry::{Error, Limits, Registry, Surroundings};

@@ -1,0 +1,322 @@
+//! What is written down, behind one trait.
+//!
+//! The cast: a [`Commit`] is everything one decision changes; a [`Stored`] is a state with its
+//! version; a [`Guard`] is a fact the decision rested on; a [`Lease`] is one attempt at a delivery.
+//!
+//! Guaranteed by every backend, and checked by one suite (`tests/it/store`):
+//!
+//! * A commit is atomic: snapshot, log entries, deliveries, index rows and deadline together.
+//! * A commit computed from an old version, or whose guard no longer holds, changes nothing and is
+//!   answered [`Outcome::Conflict`] with the newest snapshot.
+//! * [`Outcome::Committed`] means durable. [`Outcome::NotWritten`] means nothing changed.
+//!   [`Outcome::Unknown`] means the answer was lost: repeat the same commit, and finding its id in
+//!   the snapshot that comes back means success.
+//! * Sequences are dense per key; offsets grow strictly in commit order per product.
+//! * A row that cannot be read is set aside and counted, and stops nothing else.
+//!
+//! Deliberately absent: transactions held open by a caller, queries by value, and any knowledge of
+//! what a state means.
+
+pub mod memory;
+pub mod sqlite;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
+use crate::domain::log::{Effects, IndexKey, Offset};
+
+/// How many commit ids a snapshot remembers.
+pub const COMMIT_IDS_MAX: usize = 32;
+
+/// Identifies one commit over all its repetitions.
+pub type CommitId = [u8; 16];
+
+/// A state as it was last written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Counts the commits of this key, from 1.
+    pub version: u64,
+    /// The sequence of the key's newest log entry, 0 when it has none.
+    pub sequence: u64,
+    /// The newest [`COMMIT_IDS_MAX`] commits, oldest first.
+    pub commits: Vec<CommitId>,
+    /// The serialised state.
+    pub state: Arc<[u8]>,
+}
+
+/// The state part of a commit.
+#[derive(Clone, Debug)]
+pub struct StateWrite {
+    /// Whose state.
+    pub key: Key,
+    /// The version it was computed from, 0 when there was none.
+    pub base: u64,
+    /// The new serialised state.
+    pub state: Arc<[u8]>,
+    /// When the key must be woken, Unix milliseconds; `None` clears the deadline.
+    pub due_ms: Option<u64>,
+}
+
+/// A fact the decision rested on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Guard {
+    /// The index row still has the value that was read; `None` means absent or expired.
+    Index {
+        /// The row.
+        key: IndexKey,
+        /// What was read.
+        value: Option<Arc<str>>,
+    },
+    /// No state has ever been written under the key.
+    NoState {
+        /// The key.
+        key: Key,
+    },
+}
+
+/// Everything one decision changes, written in one atomic step.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// Kept over repetitions.
+    pub id: CommitId,
+    /// The tenant all of it belongs to.
+    pub product: ProductId,
+    /// The wall clock of the decision, Unix milliseconds; index rows expire against it.
+    pub now_ms: u64,
+    /// The new snapshot; `None` for commits that only touch the index.
+    pub state: Option<StateWrite>,
+    /// Log entries, deliveries, outbox changes and index rows. Entries and deliveries need a state.
+    pub effects: Effects,
+    /// What must still be true.
+    pub guards: Vec<Guard>,
+}
+
+/// What became of a commit.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Durable.
+    Committed,
+    /// Someone was faster. Carries the newest snapshot of the commit's key, if it has one.
+    Conflict(Option<Stored>),
+    /// Refused without effect: repeat later.
+    NotWritten(Error),
+    /// The answer was lost: repeat the same commit.
+    Unknown(Error),
+}
+
+/// Why the store could not do as asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The commit queue is at its bound.
+    #[error("the store's queue is full")]
+    Overloaded,
+    /// The disk or the configured size limit is exhausted.
+    #[error("the store is full")]
+    Full,
+    /// The store is closed or could not be opened.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(Arc<str>),
+    /// A row could not be read; it has been set aside.
+    #[error("{what} of {key} is unreadable and was set aside")]
+    Unreadable {
+        /// Which kind of row.
+        what: &'static str,
+        /// Its address.
+        key: Arc<str>,
+    },
+    /// The backend reported a failure.
+    #[error("the store failed: {0}")]
+    Backend(Arc<str>),
+}
+
+/// One log entry as read back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Position in the product's log.
+    pub offset: Offset,
+    /// Whose entry.
+    pub key: Key,
+    /// Position in the key's log, from 1.
+    pub sequence: u64,
+    /// The version of `body`'s shape.
+    pub schema_version: u32,
+    /// An [`crate::domain::log::EntryType`] by name; later versions may know more.
+    pub r#type: Arc<str>,
+    /// Unix seconds.
+    pub at: f64,
+    /// Who caused it.
+    pub source: Arc<str>,
+    /// What led to it.
+    pub correlation_id: Arc<str>,
+    /// The user concerned.
+    pub user_id: Option<Arc<str>>,
+    /// One JSON object.
+    pub body: Arc<str>,
+}
+
+/// A stretch of a product's feed.
+#[derive(Clone, Debug, Default)]
+pub struct FeedPage {
+    /// Entries that subscribers may see, in offset order.
+    pub entries: Vec<Entry>,
+    /// Everything up to here has been looked at: ask for what follows it next.
+    pub scanned: Offset,
+    /// The newest entry that retention has removed; `Offset::default()` when none was.
+    pub trimmed: Offset,
+}
+
+/// One delivery, leased for one attempt.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// The state that hears of the outcome.
+    pub key: Key,
+    /// Its order group.
+    pub lane: Arc<str>,
+    /// What to do.
+    pub body: Arc<str>,
+    /// Counts attempts from 1, this one included.
+    pub attempt: u32,
+    /// When the delivery was committed, Unix milliseconds.
+    pub created_ms: u64,
+    /// When the first attempt whose outcome nobody knows began, Unix milliseconds. While set, the
+    /// delivery may already have happened: read before you post.
+    pub unsettled_since_ms: Option<u64>,
+}
+
+/// How an attempt that neither succeeded nor failed for good is put back.
+#[derive(Clone, Debug)]
+pub struct Retry {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// Not to be leased before, Unix milliseconds.
+    pub not_before_ms: u64,
+    /// As in [`Lease::unsettled_since_ms`]; `None` once a read has settled the matter.
+    pub unsettled_since_ms: Option<u64>,
+    /// What happened, fit for an operator; never a secret.
+    pub error: Arc<str>,
+    /// Whether this counts as an attempt; waiting to read back does not.
+    pub counts: bool,
+}
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Log entries older than this go.
+    pub log_ms: u64,
+    /// The oldest log entries go while the log is larger than this.
+    pub log_bytes_max: u64,
+    /// States without a deadline that were not written for this long go.
+    pub state_ms: u64,
+    /// Finished deliveries older than this go.
+    pub outbox_ms: u64,
+}
+
+/// What one round of ageing removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Aged {
+    /// Log entries.
+    pub entries: u64,
+    /// States.
+    pub states: u64,
+    /// Finished deliveries.
+    pub deliveries: u64,
+    /// Link requests whose session never came.
+    pub pending_links: u64,
+    /// Whether there is more to remove: call again soon.
+    pub more: bool,
+}
+
+/// Sizes an operator wants to see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Deliveries that wait or are under way.
+    pub outbox: u64,
+    /// Deliveries given up and kept for inspection.
+    pub dead_letters: u64,
+    /// Bytes of log bodies.
+    pub log_bytes: u64,
+    /// Rows set aside because they could not be read.
+    pub quarantined: u64,
+}
+
+/// A backend. All times are Unix milliseconds of the wall clock, always given by the caller.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Reads a state. An unreadable row is set aside, counted and answered
+    /// [`Error::Unreadable`] once; afterwards the key is absent.
+    async fn load(&self, key: &Key) -> Result<Option<Stored>, Error>;
+
+    /// Writes a commit.
+    async fn commit(&self, commit: Arc<Commit>) -> Outcome;
+
+    /// Reads index rows, in the order asked; expired rows are absent.
+    async fn index(
+        &self,
+        product: &ProductId,
+        keys: &[IndexKey],
+        now_ms: u64,
+    ) -> Result<Vec<Option<Arc<str>>>, Error>;
+
+    /// The newest log entries of a key, newest first, at most `limit`.
+    async fn history(&self, key: &Key, limit: usize) -> Result<Vec<Entry>, Error>;
+
+    /// The product's feed after `after`, at most `limit` entries.
+    async fn feed(
+        &self,
+        product: &ProductId,
+        after: Offset,
+        limit: usize,
+    ) -> Result<FeedPage, Error>;
+
+    /// The offset of the product's newest log entry, whether visible or not; `Offset::default()`
+    /// when there is none.
+    async fn head(&self, product: &ProductId) -> Result<Offset, Error>;
+
+    /// Leases up to `limit` due deliveries until `until_ms`, at most one per lane: the oldest that
+    /// is not finished. A lease that ran out without a word is leased again with its start in
+    /// [`Lease::unsettled_since_ms`].
+    async fn lease(
+        &self,
+        now_ms: u64,
+        until_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Lease>, Error>;
+
+    /// Puts a leased delivery back.
+    async fn retry(&self, retry: Retry) -> Result<(), Error>;
+
+    /// When the next waiting delivery may be leased, if any waits.
+    async fn next_delivery_ms(&self) -> Result<Option<u64>, Error>;
+
+    /// Which of `parts` some delivery of the lane has already recorded as its own.
+    async fn recorded_parts(&self, lane: &str, parts: &[PartId]) -> Result<Vec<PartId>, Error>;
+
+    /// Claims up to `limit` keys whose deadline passed before `now_ms`, so that no other sweeper
+    /// takes them before `until_ms`.
+    async fn claim_overdue(
+        &self,
+        now_ms: u64,
+        until_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Key>, Error>;
+
+    /// Sets an unreadable state aside: the key becomes absent, the bytes are kept and counted.
+    async fn quarantine(&self, key: &Key, reason: &str) -> Result<(), Error>;
+
+    /// Keeps an input that cannot be handled where an operator finds it.
+    async fn park(&self, key: &Key, now_ms: u64, reason: &str, input: &str) -> Result<(), Error>;
+
+    /// Removes what is past its time, a bounded amount per call.
+    async fn age(&self, now_ms: u64, keep: Retention) -> Result<Aged, Error>;
+
+    /// Sizes for metrics.
+    async fn depth(&self) -> Result<Depth, Error>;
+
+    /// Finishes what was accepted and releases the files. Later calls are answered
+    /// [`Error::Unavailable`].
+    async fn close(&self);
+}

@@ -1,0 +1,108 @@
+//! Keeps the write-ahead log short without making commits wait for it.
+//!
+//! Moving pages into the database takes long, so a second connection does it beside the writer.
+//! Under constant load that alone never catches up, because only a moment without new pages lets
+//! the log start over: beyond [`LAG_MAX`] times the usual amount the writer takes that moment.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+/// How many times the usual amount of pages may gather before the writer itself steps in.
+const LAG_MAX: u64 = 16;
+
+/// Watches the length of the log from the writer's side.
+pub(super) struct Gauge {
+    nudge: SyncSender<()>,
+    turn: Turn,
+    pages: u64,
+    patience: u64,
+}
+
+/// Held by whoever checkpoints: the database refuses a second one instead of letting it wait.
+type Turn = Arc<Mutex<()>>;
+
+/// What wakes the thread that checkpoints.
+pub(super) struct Nudges {
+    nudges: Receiver<()>,
+    turn: Turn,
+}
+
+/// A gauge that nudges whenever `pages` have gathered.
+pub(super) fn gauge(pages: u32) -> (Gauge, Nudges) {
+    let (nudge, nudges) = sync_channel(1);
+    let turn = Turn::default();
+    let pages = u64::from(pages.max(1));
+    let gauge = Gauge {
+        nudge,
+        turn: Arc::clone(&turn),
+        pages,
+        patience: pages * LAG_MAX,
+    };
+    (gauge, Nudges { nudges, turn })
+}
+
+impl Gauge {
+    /// Looks at the log after a transaction and has it shortened where needed.
+    pub(super) fn look(&mut self, db: &Connection) {
+        let Ok(log) = checkpoint(db, "NOOP") else {
+            return;
+        };
+        if log.pages >= self.patience {
+            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            // A reader in the middle of its work can prevent it: try again some pages later.
+            let starts_over = checkpoint(db, "RESTART").is_ok_and(|after| !after.hindered);
+            self.patience = if starts_over {
+                self.pages * LAG_MAX
+            } else {
+                log.pages + self.pages
+            };
+        } else if log.pages.saturating_sub(log.moved) >= self.pages {
+            // One waiting nudge is enough; and without its thread the writer steps in above.
+            let _ = self.nudge.try_send(());
+        }
+    }
+}
+
+/// Moves pages whenever nudged, until the writer is gone.
+pub(super) fn run(db: &Connection, nudges: &Nudges) {
+    while nudges.nudges.recv().is_ok() {
+        let _turn = nudges.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = checkpoint(db, "PASSIVE") {
+            tracing::warn!(%error, "the write-ahead log could not be moved into the database");
+        }
+    }
+}
+
+/// Empties the log and its file; for the last moment of a database.
+pub(super) fn truncate(db: &Connection) {
+    if let Err(error) = checkpoint(db, "TRUNCATE") {
+        tracing::warn!(%error, "the write-ahead log could not be emptied");
+    }
+}
+
+/// The log as a checkpoint left it.
+struct Log {
+    /// Whether someone else's work prevented the checkpoint from doing all it should.
+    hindered: bool,
+    /// Pages in the log.
+    pages: u64,
+    /// How many of them are in the database already.
+    moved: u64,
+}
+
+fn checkpoint(db: &Connection, mode: &str) -> rusqlite::Result<Log> {
+    db.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?
+        .query_row([], |row| {
+            let count = |column| {
+                row.get(column)
+                    .map(|n: i64| u64::try_from(n).unwrap_or_default())
+            };
+            Ok(Log {
+                hindered: count(0)? != 0,
+                pages: count(1)?,
+                moved: count(2)?,
+            })
+        })
+}

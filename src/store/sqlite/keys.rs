@@ -1,0 +1,254 @@
+//! States under their keys: versions, commit ids, deadlines.
+
+use std::sync::Arc;
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::ledger::Ledger;
+use super::quarantine;
+use super::row::{flaw, limit as rows, senseless, signed, unsigned};
+use crate::domain::id::{Key, Kind};
+use crate::store::{COMMIT_IDS_MAX, Commit, CommitId, StateWrite, Stored};
+
+/// The bytes of one commit id.
+const COMMIT_ID_BYTES: usize = size_of::<CommitId>();
+
+/// What the writer must know of a key to decide about a commit.
+pub(super) struct Held {
+    /// The key's number.
+    pub(super) id: i64,
+    /// The version of its state, 0 without one.
+    pub(super) version: u64,
+    /// The sequence its log has reached.
+    pub(super) sequence: u64,
+    commits: Vec<u8>,
+}
+
+/// What a reader found under a key.
+pub(super) enum Found {
+    /// Nothing.
+    Nothing,
+    /// A state.
+    State(Stored),
+    /// A row that makes no sense, by its number.
+    Flawed(i64),
+}
+
+/// Reads a state by its key.
+pub(super) fn load(db: &Connection, key: &Key) -> rusqlite::Result<Found> {
+    let mut select = db.prepare_cached(
+        "SELECT k.version, k.sequence, k.commits, k.state, k.id
+         FROM products p JOIN keys k ON k.product = p.id
+         WHERE p.name = ?1 AND k.kind = ?2 AND k.name = ?3 AND k.state IS NOT NULL",
+    )?;
+    let mut found = select.query(params![key.product.as_str(), key.kind.as_str(), &*key.id])?;
+    let Some(row) = found.next()? else {
+        return Ok(Found::Nothing);
+    };
+    match stored(row) {
+        Ok(state) => Ok(Found::State(state)),
+        Err(error) => match flaw(&error) {
+            Some(_) => Ok(Found::Flawed(row.get(4)?)),
+            None => Err(error),
+        },
+    }
+}
+
+/// Reads what a commit is checked against. An unreadable row is set aside first.
+pub(super) fn find(
+    ledger: &mut Ledger,
+    product: i64,
+    key: &Key,
+) -> rusqlite::Result<Option<Held>> {
+    match held(&ledger.db, product, key) {
+        Err(error) => match flaw(&error) {
+            Some(reason) => {
+                if let Some(id) = number(&ledger.db, product, key)? {
+                    quarantine::state(&ledger.db, id, &reason)?;
+                }
+                held(&ledger.db, product, key)
+            }
+            None => Err(error),
+        },
+        found => found,
+    }
+}
+
+/// The number of a key that has, or had, a state.
+pub(super) fn number(db: &Connection, product: i64, key: &Key) -> rusqlite::Result<Option<i64>> {
+    db.prepare_cached("SELECT id FROM keys WHERE product = ?1 AND kind = ?2 AND name = ?3")?
+        .query_row(params![product, key.kind.as_str(), &*key.id], |row| {
+            row.get(0)
+        })
+        .optional()
+}
+
+/// The newest state of a key, for the loser of a conflict. An unreadable one is set aside.
+pub(super) fn newest(db: &Connection, id: i64) -> rusqlite::Result<Option<Stored>> {
+    let read = db
+        .prepare_cached(
+            "SELECT version, sequence, commits, state FROM keys
+             WHERE id = ?1 AND state IS NOT NULL",
+        )?
+        .query_row([id], stored)
+        .optional();
+    match read {
+        Err(error) => match flaw(&error) {
+            Some(reason) => quarantine::state(db, id, &reason).map(|()| None),
+            None => Err(error),
+        },
+        read => read,
+    }
+}
+
+/// Writes a snapshot over what is held, or a first one, and answers the key's number.
+pub(super) fn write(
+    db: &Connection,
+    product: i64,
+    held: Option<&Held>,
+    commit: &Commit,
+    new: &StateWrite,
+) -> rusqlite::Result<i64> {
+    let entries = u64::try_from(commit.effects.entries.len()).unwrap_or(u64::MAX);
+    let sequence = signed(held.map_or(0, |held| held.sequence).saturating_add(entries));
+    let version = signed(new.base.saturating_add(1));
+    let commits = remember(held.map_or(&[], |held| &held.commits), &commit.id);
+    let due_ms = new.due_ms.map(signed);
+    let now_ms = signed(commit.now_ms);
+    if let Some(held) = held {
+        db.prepare_cached(
+            "UPDATE keys SET version = ?2, sequence = ?3, due_ms = ?4, written_ms = ?5,
+             commits = ?6, state = ?7 WHERE id = ?1",
+        )?
+        .execute(params![
+            held.id, version, sequence, due_ms, now_ms, commits, &*new.state
+        ])?;
+        return Ok(held.id);
+    }
+    db.prepare_cached(
+        "INSERT INTO keys (product, kind, name, version, sequence, due_ms, written_ms, commits,
+         state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        product,
+        new.key.kind.as_str(),
+        &*new.key.id,
+        version,
+        sequence,
+        due_ms,
+        now_ms,
+        commits,
+        &*new.state
+    ])?;
+    Ok(db.last_insert_rowid())
+}
+
+/// Hands out keys whose deadline has passed, the longest overdue first, and moves their deadlines
+/// to the end of the claim. The next commit of a key writes its true deadline again.
+pub(super) fn claim_overdue(
+    ledger: &mut Ledger,
+    now_ms: u64,
+    until_ms: u64,
+    limit: usize,
+) -> rusqlite::Result<Vec<Key>> {
+    let db = &ledger.db;
+    let mut keys = Vec::new();
+    let mut flawed = Vec::new();
+    let mut select = db.prepare_cached(
+        "SELECT k.id, p.name, k.kind, k.name FROM keys k LEFT JOIN products p ON p.id = k.product
+         WHERE k.due_ms <= ?1 ORDER BY k.due_ms, k.id LIMIT ?2",
+    )?;
+    let mut overdue = select.query(params![signed(now_ms), rows(limit)])?;
+    while let Some(row) = overdue.next()? {
+        let id: i64 = row.get(0)?;
+        match read_key(row, 1) {
+            Ok(key) => keys.push((id, key)),
+            Err(error) => flawed.push((id, flaw(&error).ok_or(error)?)),
+        }
+    }
+    for (id, reason) in flawed {
+        quarantine::state(db, id, &reason)?;
+    }
+    let mut claim = db.prepare_cached("UPDATE keys SET due_ms = ?2 WHERE id = ?1")?;
+    for (id, _) in &keys {
+        claim.execute(params![id, signed(until_ms)])?;
+    }
+    Ok(keys.into_iter().map(|(_, key)| key).collect())
+}
+
+/// Removes the row of a key that has neither state nor log left.
+pub(super) fn drop_if_bare(db: &Connection, id: i64) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "DELETE FROM keys WHERE id = ?1 AND state IS NULL
+         AND NOT EXISTS (SELECT 1 FROM log WHERE key = ?1)",
+    )?
+    .execute([id])?;
+    Ok(())
+}
+
+/// A key from three columns: tenant, kind, identifier.
+pub(super) fn read_key(row: &Row<'_>, first: usize) -> rusqlite::Result<Key> {
+    let product: String = row.get(first)?;
+    let id = row.get(first + 2)?;
+    Ok(Key {
+        product: product.into(),
+        kind: read_kind(row, first + 1)?,
+        id,
+    })
+}
+
+/// A kind by its name.
+pub(super) fn read_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Kind> {
+    let name: String = row.get(column)?;
+    Kind::parse(&name).ok_or_else(|| senseless(column, Type::Text, "no kind has this name"))
+}
+
+fn held(db: &Connection, product: i64, key: &Key) -> rusqlite::Result<Option<Held>> {
+    db.prepare_cached(
+        "SELECT iif(state IS NULL, 0, version), sequence, iif(state IS NULL, x'', commits), id
+         FROM keys WHERE product = ?1 AND kind = ?2 AND name = ?3",
+    )?
+    .query_row(params![product, key.kind.as_str(), &*key.id], |row| {
+        let commits: Vec<u8> = row.get(2)?;
+        Ok(Held {
+            version: unsigned(row, 0)?,
+            sequence: unsigned(row, 1)?,
+            commits: whole_ids(commits, 2)?,
+            id: row.get(3)?,
+        })
+    })
+    .optional()
+}
+
+/// A snapshot from four columns: version, sequence, commit ids, state.
+fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let version = unsigned(row, 0)?;
+    if version == 0 {
+        return Err(senseless(0, Type::Integer, "a state has a version"));
+    }
+    let commits = whole_ids(row.get(2)?, 2)?;
+    let state: Vec<u8> = row.get(3)?;
+    let (ids, _) = commits.as_chunks::<COMMIT_ID_BYTES>();
+    Ok(Stored {
+        version,
+        sequence: unsigned(row, 1)?,
+        commits: ids.to_vec(),
+        state: Arc::from(state),
+    })
+}
+
+fn whole_ids(commits: Vec<u8>, column: usize) -> rusqlite::Result<Vec<u8>> {
+    if commits.len().is_multiple_of(COMMIT_ID_BYTES) {
+        Ok(commits)
+    } else {
+        Err(senseless(column, Type::Blob, "commit ids are whole"))
+    }
+}
+
+/// Appends an id and forgets the oldest beyond [`COMMIT_IDS_MAX`].
+fn remember(commits: &[u8], id: &CommitId) -> Vec<u8> {
+    let kept = (COMMIT_IDS_MAX - 1) * COMMIT_ID_BYTES;
+    let from = commits.len().saturating_sub(kept);
+    [commits.get(from..).unwrap_or_default(), id].concat()
+}

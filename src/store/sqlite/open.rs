@@ -1,0 +1,159 @@
+//! From a path to connections: directory, lock, permissions, schema.
+
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+use super::options::Options;
+use crate::store::Error;
+
+mod embedded {
+    refinery::embed_migrations!("migrations/sqlite");
+}
+
+/// Nobody but the owner may read what people did.
+const MODE: u32 = 0o600;
+
+/// How long one connection waits for another of this process to let go of the file.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// A database ready for its threads.
+pub(super) struct Opened {
+    /// The connection that writes.
+    pub(super) writer: Connection,
+    /// The connection that checkpoints.
+    pub(super) checkpointer: Connection,
+    /// The connections that read, at least one.
+    pub(super) readers: Vec<Connection>,
+    /// Held as long as any of them is open.
+    pub(super) lock: File,
+}
+
+/// Opens, creates or migrates the database.
+pub(super) fn open(options: &Options) -> Result<Opened, Error> {
+    let path = options.path.as_path();
+    let unavailable = |error: &dyn std::fmt::Display| {
+        Error::Unavailable(format!("{}: {error}", path.display()).into())
+    };
+    let lock = lock(path).map_err(|error| unavailable(&error))?;
+    create(path).map_err(|error| unavailable(&error))?;
+    let mut writer = connect_writer(options).map_err(|error| unavailable(&error))?;
+    refuse_newer_schema(&writer, path)?;
+    embedded::migrations::runner()
+        .run(&mut writer)
+        .map_err(|error| unavailable(&error))?;
+    let checkpointer = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE, options.cache_bytes)
+        .map_err(|error| unavailable(&error))?;
+    let readers = (0..options.readers.max(1))
+        .map(|_| connect(options, OpenFlags::SQLITE_OPEN_READ_ONLY, options.cache_bytes / 4))
+        .collect::<Result<_, _>>()
+        .map_err(|error| unavailable(&error))?;
+    Ok(Opened {
+        writer,
+        checkpointer,
+        readers,
+        lock,
+    })
+}
+
+/// Takes the lock beside the database. The system releases it whenever its holder ends.
+fn lock(path: &Path) -> io::Result<File> {
+    if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
+        fs::create_dir_all(directory)?;
+    }
+    // One database has one lock, by whichever link it is reached.
+    let mut beside = fs::canonicalize(path)
+        .unwrap_or_else(|_| path.to_owned())
+        .into_os_string();
+    beside.push(".lock");
+    let file = private().open(PathBuf::from(beside))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(io::Error::other(
+            "it is in use already, and one process at a time is all that a file can serve",
+        )),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Creates the file before the database does, because its other files take their permissions from
+/// this one.
+fn create(path: &Path) -> io::Result<()> {
+    private()
+        .open(path)?
+        .set_permissions(Permissions::from_mode(MODE))
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).mode(MODE);
+    options
+}
+
+fn connect_writer(options: &Options) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let db = connect(options, flags, options.cache_bytes)?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    if let Some(bytes_max) = options.bytes_max {
+        let page_bytes: u64 = db
+            .pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))?
+            .into();
+        let pages = u32::try_from(bytes_max / page_bytes).unwrap_or(u32::MAX - 1);
+        db.pragma_update(None, "max_page_count", pages.max(1))?;
+    }
+    Ok(db)
+}
+
+fn connect(options: &Options, flags: OpenFlags, cache_bytes: u64) -> rusqlite::Result<Connection> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(&options.path, flags)?;
+    db.busy_timeout(PATIENCE)?;
+    db.set_prepared_statement_cache_capacity(64);
+    db.pragma_update(None, "synchronous", options.synchronous.as_str())?;
+    db.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // A negative number counts kibibytes instead of pages.
+    let cache_kib = i64::try_from(cache_bytes / 1024).unwrap_or(i64::MAX);
+    db.pragma_update(None, "cache_size", -cache_kib)?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(db)
+}
+
+fn refuse_newer_schema(db: &Connection, path: &Path) -> Result<(), Error> {
+    let known = embedded::migrations::runner()
+        .get_migrations()
+        .iter()
+        .map(|migration| i64::from(migration.version()))
+        .max()
+        .unwrap_or_default();
+    let found = schema_version(db)
+        .map_err(|error| Error::Unavailable(format!("{}: {error}", path.display()).into()))?;
+    if found > known {
+        let reason = format!(
+            "{} has schema {found} of a newer program and this one knows schemas up to {known}; \
+             run the newer program, or restore a backup from before the upgrade",
+            path.display()
+        );
+        return Err(Error::Unavailable(reason.into()));
+    }
+    Ok(())
+}
+
+/// The newest migration the file has seen, 0 for a new file.
+fn schema_version(db: &Connection) -> rusqlite::Result<i64> {
+    let migrated = db
+        .prepare("SELECT 1 FROM sqlite_schema WHERE name = 'refinery_schema_history'")?
+        .exists([])?;
+    if !migrated {
+        return Ok(0);
+    }
+    let newest = db
+        .query_row("SELECT max(version) FROM refinery_schema_history", [], |row| {
+            row.get::<_, Option<i64>>(0)
+        })
+        .optional()?;
+    Ok(newest.flatten().unwrap_or_default())
+}

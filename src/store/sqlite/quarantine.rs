@@ -1,0 +1,102 @@
+//! Where rows go that cannot be read: copied as they are, counted, and out of the way.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::ledger::Ledger;
+use super::log::Flawed;
+use super::{keys, outbox};
+use crate::domain::log::IndexKey;
+
+/// Sets a state aside; its key becomes absent. The sequence of its log goes on if it can be read.
+pub(super) fn state(db: &Connection, id: i64, reason: &str) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO quarantine (what, address, reason, content)
+         SELECT 'state', concat(p.name, '/', k.kind, '/', k.name), ?2, CAST(k.state AS BLOB)
+         FROM keys k LEFT JOIN products p ON p.id = k.product
+         WHERE k.id = ?1 AND k.state IS NOT NULL",
+    )?
+    .execute(params![id, reason])?;
+    db.prepare_cached(
+        "UPDATE keys SET state = NULL, commits = NULL, version = 0, due_ms = NULL,
+         sequence = iif(sequence >= 0, sequence,
+                        coalesce((SELECT max(l.sequence) FROM log l WHERE l.key = ?1), 0))
+         WHERE id = ?1",
+    )?
+    .execute([id])?;
+    keys::drop_if_bare(db, id)
+}
+
+/// Sets a log entry aside, unless another reader was faster.
+pub(super) fn entry(ledger: &mut Ledger, flawed: &Flawed) -> rusqlite::Result<()> {
+    let (ms, n) = flawed.offset;
+    let here = params![flawed.id, ms, n, flawed.reason];
+    ledger
+        .db
+        .prepare_cached(
+            "INSERT INTO quarantine (what, address, reason, content)
+             SELECT 'log entry', concat(p.name, '/', l.ms, '-', l.n), ?4,
+             CAST(concat_ws(',', quote(l.key), quote(l.sequence), quote(l.schema_version),
+             quote(l.type), quote(l.at), quote(l.source), quote(l.correlation_id),
+             quote(l.user_id), quote(l.body)) AS BLOB)
+             FROM log l LEFT JOIN products p ON p.id = l.product
+             WHERE l.id = ?1 AND l.ms = ?2 AND l.n = ?3",
+        )?
+        .execute(here)?;
+    let removed: Option<(i64, i64)> = ledger
+        .db
+        .prepare_cached(
+            "DELETE FROM log WHERE id = ?1 AND ms = ?2 AND n = ?3
+             RETURNING key, octet_length(body)",
+        )?
+        .query_row(params![flawed.id, ms, n], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    if let Some((key, bytes)) = removed {
+        ledger.count_log_bytes(-bytes);
+        keys::drop_if_bare(&ledger.db, key)?;
+    }
+    Ok(())
+}
+
+/// Sets a delivery aside and lets its lane go on.
+pub(super) fn delivery(
+    db: &Connection,
+    seq: i64,
+    reason: &str,
+    now_ms: u64,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO quarantine (what, address, reason, content)
+         SELECT 'delivery', CAST(id AS TEXT), ?2,
+         CAST(concat_ws(',', quote(product), quote(kind), quote(name), quote(lane), quote(status),
+         quote(attempts), quote(created_ms), quote(started_ms), quote(unsettled_ms), quote(body))
+         AS BLOB) FROM outbox WHERE seq = ?1",
+    )?
+    .execute(params![seq, reason])?;
+    outbox::hand_on(db, seq, now_ms)?;
+    db.prepare_cached("DELETE FROM outbox WHERE seq = ?1")?
+        .execute([seq])?;
+    Ok(())
+}
+
+/// Sets an index row aside.
+pub(super) fn index_row(
+    db: &Connection,
+    product: i64,
+    key: &IndexKey,
+    reason: &str,
+) -> rusqlite::Result<()> {
+    let (space, id) = (key.space.as_str(), &*key.id);
+    db.prepare_cached(
+        "INSERT INTO quarantine (what, address, reason, content)
+         SELECT 'index row', concat(p.name, '/', i.space, '/', i.id), ?4,
+         CAST(quote(i.value) AS BLOB)
+         FROM index_rows i LEFT JOIN products p ON p.id = i.product
+         WHERE i.product = ?1 AND i.space = ?2 AND i.id = ?3",
+    )?
+    .execute(params![product, space, id, reason])?;
+    db.prepare_cached("DELETE FROM index_rows WHERE product = ?1 AND space = ?2 AND id = ?3")?
+        .execute(params![product, space, id])?;
+    Ok(())
+}

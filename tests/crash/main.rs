@@ -1,0 +1,87 @@
+//! Kills the real service at random moments and looks at what is left.
+//!
+//! `cargo test --release --test crash` runs three proofs, each with its counter-proof:
+//!
+//! * **Kill**: `CRASH_ROUNDS` (100) times the release binary takes load from several connections,
+//!   dies by SIGKILL, starts again, and must know everything it acknowledged: the feed exactly and
+//!   in order, the notes, links, identities, machine states and cooldowns. A build that acknowledges
+//!   first and commits 5 ms later must fail the same rounds.
+//! * **Sync**: killing a process says nothing about the disk, so under strace every 200 must be
+//!   preceded by the sync of the write-ahead log. The same service with `synchronous=OFF` must fail.
+
+mod check;
+mod load;
+mod mutant;
+mod server;
+mod story;
+mod strace;
+
+use std::process::ExitCode;
+
+use server::Build;
+
+/// How many rounds the broken build gets to show that it is broken.
+const MUTANT_ROUNDS: u32 = 40;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some(mutant::FLAG) {
+        return mutant::serve(arguments);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let proofs = [
+        ("kill: nothing acknowledged is lost", runtime.block_on(kill())),
+        ("kill: a build that commits late is caught", runtime.block_on(kill_mutant())),
+        ("sync: every 200 follows a sync", runtime.block_on(strace::syncs(Build::Release))),
+        ("sync: a build that never syncs is caught", runtime.block_on(no_sync_is_caught())),
+    ];
+    let mut failed = 0;
+    for (name, outcome) in &proofs {
+        match outcome {
+            Ok(figures) => println!("crash: {name} ... ok ({figures})"),
+            Err(reason) => {
+                failed += 1;
+                println!("crash: {name} ... FAILED\n{reason}");
+            }
+        }
+    }
+    println!("{} passed, {failed} failed", proofs.len() - failed);
+    ExitCode::from(u8::from(failed > 0))
+}
+
+async fn kill() -> Result<String, String> {
+    let rounds = std::env::var("CRASH_ROUNDS").ok().and_then(|text| text.parse().ok());
+    let rounds: u32 = rounds.unwrap_or(100);
+    let mut total = check::Figures::default();
+    for round in 1..=rounds {
+        let figures = story::play(Build::Release, u64::from(round))
+            .await
+            .map_err(|reason| format!("round {round}: {reason}"))?;
+        total.add(figures);
+        if round % 10 == 0 {
+            eprintln!("crash: {round} of {rounds} rounds, {total}");
+        }
+    }
+    Ok(format!("{rounds} rounds, {total}"))
+}
+
+async fn kill_mutant() -> Result<String, String> {
+    for round in 1..=MUTANT_ROUNDS {
+        if let Err(reason) = story::play(Build::AcknowledgesEarly, u64::from(round)).await {
+            let first = reason.lines().next().unwrap_or_default();
+            return Ok(format!("caught in round {round}: {first}"));
+        }
+    }
+    Err(format!("it survived {MUTANT_ROUNDS} rounds: the test has no power"))
+}
+
+async fn no_sync_is_caught() -> Result<String, String> {
+    match strace::syncs(Build::NeverSyncs).await {
+        Ok(figures) => Err(format!("it passed ({figures}): the test has no power")),
+        Err(reason) => Ok(reason.lines().next().unwrap_or_default().to_owned()),
+    }
+}

@@ -1,0 +1,161 @@
+//! One process of the service, in a directory that outlives it.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+/// Which build of the service runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    /// The one that users run.
+    Release,
+    /// Broken: acknowledges first, commits 5 ms later.
+    AcknowledgesEarly,
+    /// Broken: `synchronous=OFF`.
+    NeverSyncs,
+}
+
+pub const SECRET: &str = "whsec_crash";
+pub const ADMIN_KEY: &str = "crash-admin";
+pub const CLIENT_SECRET: &str = "crash-client-secret";
+pub const ACCESS_TOKEN: &str = "crash-token";
+pub const ADMIN_ID: &str = "42";
+
+/// Files that survive a kill.
+pub struct Home {
+    directory: TempDir,
+}
+
+/// A running process; killed when dropped.
+pub struct Server {
+    child: Child,
+    pub url: String,
+}
+
+impl Home {
+    pub fn new(intercom_url: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let row = |id: &str, timeout_s: f64| {
+            json!({
+                "product_id": id,
+                "webhook_secret": SECRET,
+                "integration_type": "intercom",
+                "integration_config": {
+                    "access_token": ACCESS_TOKEN,
+                    "admin_id": ADMIN_ID,
+                    "client_secret": CLIENT_SECRET,
+                    "interaction_timeout_s": timeout_s,
+                    "cooldown_period_s": 600,
+                },
+            })
+        };
+        let rows = json!([row("acme", 600.0), row("hasty", 0.05)]);
+        let path = directory.path();
+        fs::write(path.join("products.json"), rows.to_string()).expect("products");
+        let config = format!(
+            "[http]\nbind = \"127.0.0.1:0\"\n\
+             [admin]\nkey = \"{ADMIN_KEY}\"\n\
+             [log]\nlevel = \"event_connector=info\"\nformat = \"json\"\n\
+             [products]\npath = {products:?}\n\
+             [store]\npath = {store:?}\n\
+             [session]\nsweep_ms = 50\n\
+             [delivery]\nrequest_timeout_ms = 400\nlease_ms = 6000\nretry_base_ms = 50\npoll_ms = 50\n\
+             [intercom]\nbase_url = \"{intercom_url}\"\n",
+            products = path.join("products.json"),
+            store = path.join("data/event-connector.db"),
+        );
+        fs::write(path.join("config.toml"), config).expect("configuration");
+        Self { directory }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Starts a process and waits until it listens.
+    pub fn start(&self, build: Build) -> Result<Server, String> {
+        let mut command = self.command(build);
+        Server::start(&mut command)
+    }
+
+    /// The command that starts a process.
+    pub fn command(&self, build: Build) -> Command {
+        let config = self.path().join("config.toml");
+        let broken = |kind: &str| {
+            let mut command = Command::new(std::env::current_exe().expect("our own path"));
+            command.args([super::mutant::FLAG, kind]).arg(&config);
+            command
+        };
+        match build {
+            Build::Release => {
+                let mut command = Command::new(release_binary());
+                command.arg("serve").arg("--config").arg(&config);
+                command
+            }
+            Build::AcknowledgesEarly => broken("acknowledges-early"),
+            Build::NeverSyncs => broken("never-syncs"),
+        }
+    }
+}
+
+fn release_binary() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_event-connector"))
+}
+
+impl Server {
+    pub fn start(command: &mut Command) -> Result<Self, String> {
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        let mut child = command.spawn().map_err(|error| error.to_string())?;
+        let log = child.stderr.take().expect("stderr is piped");
+        let (said, heard) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(log).lines().map_while(Result::ok) {
+                // Once nobody listens the pipe is still drained, so that the child never blocks.
+                let _ = said.send(line);
+            }
+        });
+        let mut lines = Vec::new();
+        while let Ok(line) = heard.recv_timeout(Duration::from_secs(20)) {
+            if let Some(url) = address_in(&line) {
+                return Ok(Self { child, url });
+            }
+            lines.push(line);
+        }
+        let _ = child.kill();
+        Err(format!("the service did not start:\n{}", lines.join("\n")))
+    }
+
+    /// SIGKILL, and wait until the process is gone.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn address_in(line: &str) -> Option<String> {
+    let start = line.find("listening on ")? + "listening on ".len();
+    let url: String = line
+        .get(start..)?
+        .chars()
+        .take_while(|c| !c.is_whitespace() && *c != '"')
+        .collect();
+    Some(url)
+}

@@ -1,0 +1,108 @@
+//! One round: load, kill, restart, look.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use event_connector::clock::Clock;
+use event_connector::demo::intercom::Intercom;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::check::{self, Figures, Memory};
+use super::load::{self, Sent};
+use super::server::{ACCESS_TOKEN, ADMIN_ID, Build, CLIENT_SECRET, Home, Server};
+
+/// How many sessions are posted to at the same time; every other one is linked.
+const SESSIONS: usize = 8;
+
+/// A round with the kill moment, and everything else, drawn from `seed`.
+pub async fn play(build: Build, seed: u64) -> Result<Figures, String> {
+    let mut chance = StdRng::seed_from_u64(seed);
+    let clock = Clock::system();
+    let intercom = Intercom::start(clock.clone(), ACCESS_TOKEN, ADMIN_ID, CLIENT_SECRET)
+        .await
+        .map_err(|error| error.to_string())?;
+    let home = Home::new(&intercom.url());
+    let client = reqwest::Client::builder().build().map_err(|error| error.to_string())?;
+
+    let server = home.start(build)?;
+    let memory = check::remember(&client, &server.url, &intercom).await?;
+    let (sent, server) = load_until_kill(&client, server, &intercom, &mut chance, &clock).await?;
+    server.kill();
+
+    let server = home.start(build)?;
+    let sent = resend(&client, &server, sent).await?;
+    verify(&client, &server, &intercom, &memory, &sent).await
+}
+
+async fn load_until_kill(
+    client: &reqwest::Client,
+    server: Server,
+    intercom: &Intercom,
+    chance: &mut StdRng,
+    clock: &Clock,
+) -> Result<(Vec<Sent>, Server), String> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut posting = Vec::new();
+    for number in 0..SESSIONS {
+        let session = format!("s{number}");
+        let url = server.url.clone();
+        let task = load::post_until(client.clone(), url, session, Arc::clone(&stop));
+        posting.push(tokio::spawn(task));
+    }
+    // The links come in the middle of the load, so that windows and pauses are both alive.
+    clock.sleep(Duration::from_millis(chance.random_range(10..60))).await;
+    for number in (0..SESSIONS).step_by(2) {
+        let session = format!("s{number}");
+        check::link(client, &server.url, intercom, &session).await?;
+    }
+    clock.sleep(Duration::from_millis(chance.random_range(20..400))).await;
+    // SIGKILL while requests are under way: the process gets no chance to finish anything.
+    let id = i32::try_from(server.id()).map_err(|error| error.to_string())?;
+    let killed = std::process::Command::new("kill").args(["-9", &id.to_string()]).status();
+    killed.map_err(|error| error.to_string())?;
+    stop.store(true, Ordering::Relaxed);
+    let mut sent = Vec::new();
+    for task in posting {
+        sent.push(task.await.map_err(|error| error.to_string())?);
+    }
+    Ok((sent, server))
+}
+
+/// Providers repeat what was not answered; afterwards everything sent is acknowledged.
+async fn resend(
+    client: &reqwest::Client,
+    server: &Server,
+    mut sent: Vec<Sent>,
+) -> Result<Vec<Sent>, String> {
+    for one in &mut sent {
+        if let Some(label) = one.open.take() {
+            if !load::post(client, &server.url, &one.session, &label).await {
+                return Err(format!("{label} was refused after the restart"));
+            }
+            one.acknowledged.push(label);
+        }
+    }
+    Ok(sent)
+}
+
+async fn verify(
+    client: &reqwest::Client,
+    server: &Server,
+    intercom: &Intercom,
+    memory: &Memory,
+    sent: &[Sent],
+) -> Result<Figures, String> {
+    let expected: usize = sent.iter().map(|one| one.acknowledged.len()).sum();
+    let feed = check::read_feed(client, &server.url, expected).await?;
+    check::feed_is_exact(&feed, sent)?;
+    check::memory_survived(client, &server.url, intercom, memory).await?;
+    let linked = sent.iter().step_by(2);
+    check::notes_are_complete(intercom, linked).await?;
+    Ok(Figures {
+        acknowledged: expected,
+        resent: sent.len(),
+        notes: intercom.posts_total(),
+    })
+}

@@ -1,0 +1,67 @@
+//! What the kernel was asked to do before an answer left.
+
+use std::fs;
+use std::process::Command;
+
+use super::load;
+use super::server::{Build, Home, Server};
+
+/// How many requests are made, one after the other.
+const REQUESTS: usize = 50;
+
+/// Runs the service under strace and checks that between two answers the write-ahead log was synced.
+pub async fn syncs(build: Build) -> Result<String, String> {
+    let home = Home::new("http://127.0.0.1:9");
+    let trace = home.path().join("trace");
+    let plain = home.command(build);
+    let mut traced = Command::new("strace");
+    traced
+        .args(["-f", "-y", "-s", "24", "-e", "trace=fsync,fdatasync,write,writev,sendto,sendmsg"])
+        .arg("-o")
+        .arg(&trace)
+        .arg(plain.get_program())
+        .args(plain.get_args());
+    let server = Server::start(&mut traced)
+        .map_err(|error| format!("strace is needed for this proof (apt-get install strace): {error}"))?;
+    let client = reqwest::Client::builder().build().map_err(|error| error.to_string())?;
+    for number in 0..REQUESTS {
+        let label = load::label("traced", number);
+        if !load::post(&client, &server.url, "traced", &label).await {
+            return Err(format!("{label} was refused"));
+        }
+    }
+    end(server);
+    let text = fs::read_to_string(&trace).map_err(|error| error.to_string())?;
+    judge(&text)
+}
+
+/// The traced process ends with its tracer only if it is asked to; SIGTERM reaches both.
+fn end(server: Server) {
+    let tracer = server.id().to_string();
+    let _ = Command::new("pkill").args(["-TERM", "-P", &tracer]).status();
+    drop(server);
+}
+
+fn judge(trace: &str) -> Result<String, String> {
+    let mut synced = false;
+    let mut answers = 0;
+    for line in trace.lines() {
+        let is_sync = line.contains("fsync(") || line.contains("fdatasync(");
+        if is_sync && line.contains("-wal>") && line.contains("= 0") {
+            synced = true;
+        } else if is_sync && line.contains("-wal>") && line.contains("unfinished") {
+            // Its end is on a line of its own, without the file's name.
+            synced = true;
+        } else if line.contains("\"HTTP/1.1 200") {
+            answers += 1;
+            if !synced {
+                return Err(format!("answer {answers} left before its commit was synced:\n{line}"));
+            }
+            synced = false;
+        }
+    }
+    if answers < REQUESTS {
+        return Err(format!("only {answers} of {REQUESTS} answers were seen in the trace"));
+    }
+    Ok(format!("{answers} answers, each after a sync of the write-ahead log"))
+}

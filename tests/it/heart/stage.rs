@@ -1,0 +1,247 @@
+//! A session on a stage: inputs with times in, everything it asked for out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use event_connector::domain::action::{
+    Action, ActionType, ActionsPayload, Activity, Identity, NewAction, Provider,
+};
+use event_connector::domain::id::{DeliveryId, Key, ProductId, SessionId};
+use event_connector::domain::log::{Effects, EntryType, IndexKey, NewEntry, OutboxChange};
+use event_connector::domain::machine::{Facts, Machine, Moment};
+use event_connector::domain::session::index::{LinkRequest, Trust};
+use event_connector::domain::session::{
+    Input, NoteBody, Outcome, Policy, Reply, Session, Settlement,
+};
+
+/// The time at which stories begin: 2026-05-18 09:14:00 UTC.
+pub const T0: f64 = 1_779_095_640.0;
+
+/// A note as it went into the outbox.
+pub struct Posted {
+    pub id: DeliveryId,
+    pub conversation: String,
+    pub text: String,
+    pub at: f64,
+}
+
+/// One session with its surroundings.
+pub struct Stage {
+    pub session: Session,
+    pub policy: Policy,
+    pub index: HashMap<IndexKey, Arc<str>>,
+    pub entries: Vec<NewEntry>,
+    pub outbox: Vec<OutboxChange>,
+    pub trimmed_actions: u64,
+    posted: Vec<Posted>,
+    identities: Vec<Identity>,
+    ids: u64,
+}
+
+pub fn action(name: &str, at: f64) -> NewAction {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    (name, at.to_bits()).hash(&mut hasher);
+    NewAction {
+        duplicate_key: hasher.finish(),
+        r#type: ActionType::Click,
+        title: format!("Click {name}"),
+        description: name.to_owned(),
+        at,
+        raw_url: String::new(),
+        canonical_url: String::new(),
+        user_id: None,
+        email: None,
+    }
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        Self::with(Policy::default())
+    }
+
+    pub fn with(policy: Policy) -> Self {
+        Self::of("s1", policy, HashMap::new())
+    }
+
+    /// A session `id` that finds `index` as others left it.
+    pub fn of(id: &str, policy: Policy, index: HashMap<IndexKey, Arc<str>>) -> Self {
+        let key = Key::session(&ProductId::from("acme"), &SessionId::from(id));
+        Self {
+            session: Session::open(&key, &policy, T0),
+            policy,
+            index,
+            entries: Vec::new(),
+            outbox: Vec::new(),
+            trimmed_actions: 0,
+            posted: Vec::new(),
+            identities: Vec::new(),
+            ids: 0,
+        }
+    }
+
+    /// From now on the user's events carry this identity.
+    pub fn is(&mut self, user: &str, email: Option<&str>) {
+        self.identities = vec![Identity {
+            user_id: Some(user.into()),
+            email: email.map(str::to_owned),
+            stated: false,
+        }];
+    }
+
+    pub fn act(&mut self, now: f64, actions: &[NewAction]) -> Reply {
+        self.act_from(Provider::Posthog, now, actions)
+    }
+
+    pub fn act_late(&mut self, now: f64, actions: &[NewAction]) -> Reply {
+        self.act_from(Provider::Fullstory, now, actions)
+    }
+
+    pub fn link(&mut self, now: f64, conversation: &str) -> Reply {
+        self.ask_link(now, conversation, Trust::Platform, None)
+    }
+
+    pub fn link_from_page(&mut self, now: f64, conversation: &str) -> Reply {
+        self.ask_link(now, conversation, Trust::Page, None)
+    }
+
+    pub fn message(&mut self, now: f64, conversation: &str, notification: u64) -> Reply {
+        self.ask_link(now, conversation, Trust::Platform, Some(notification))
+    }
+
+    pub fn delivered(&mut self, now: f64, id: &DeliveryId, part: Option<&str>) {
+        self.settle(now, id, Outcome::Delivered(part.map(Into::into)));
+    }
+
+    pub fn settle(&mut self, now: f64, id: &DeliveryId, outcome: Outcome) {
+        let delivery = id.clone();
+        self.handle(now, Input::Settled(Settlement { delivery, outcome }));
+    }
+
+    /// Lets time pass up to `end`, serving every deadline at its own instant.
+    pub fn until(&mut self, end: f64) {
+        while let Some(due) = self.session.deadline().filter(|due| *due <= end) {
+            self.run(due, Session::on_deadline);
+        }
+    }
+
+    pub fn handle(&mut self, now: f64, input: Input) -> Reply {
+        self.until(now);
+        self.run_with(now, Some(&input.clone()), move |session, moment| {
+            session.handle(input, moment)
+        })
+    }
+
+    pub fn notes(&self) -> &[Posted] {
+        &self.posted
+    }
+
+    pub fn count(&self, r#type: EntryType) -> usize {
+        self.entries.iter().filter(|entry| entry.r#type == r#type).count()
+    }
+
+    /// Every action on the feed, in order.
+    pub fn published(&self) -> Vec<Action> {
+        let batches = self.entries.iter().filter(|entry| entry.r#type == EntryType::Actions);
+        batches
+            .flat_map(|entry| {
+                let payload: ActionsPayload = serde_json::from_str(&entry.body).expect("payload");
+                assert_eq!(payload.count, payload.actions.len());
+                payload.actions
+            })
+            .collect()
+    }
+
+    fn act_from(&mut self, provider: Provider, now: f64, actions: &[NewAction]) -> Reply {
+        let body_key = actions.iter().fold(17, |sum: u64, action| {
+            sum.wrapping_mul(31).wrapping_add(action.duplicate_key)
+        });
+        let activity = Activity {
+            provider,
+            body_key,
+            identities: self.identities.clone(),
+            actions: actions.to_vec(),
+        };
+        self.handle(now, Input::Activity(activity))
+    }
+
+    fn ask_link(
+        &mut self,
+        now: f64,
+        conversation: &str,
+        trust: Trust,
+        notification_key: Option<u64>,
+    ) -> Reply {
+        let request = LinkRequest {
+            conversation: conversation.into(),
+            trust,
+            message: notification_key.is_some(),
+            notification_key,
+        };
+        self.handle(now, Input::Link(request))
+    }
+
+    fn run<R>(&mut self, now: f64, go: impl FnOnce(&mut Session, &mut Moment<'_, Policy>) -> R) -> R {
+        self.run_with(now, None, go)
+    }
+
+    fn run_with<R>(
+        &mut self,
+        now: f64,
+        input: Option<&Input>,
+        go: impl FnOnce(&mut Session, &mut Moment<'_, Policy>) -> R,
+    ) -> R {
+        let mut facts = Facts::default();
+        while let Some(input) = input {
+            let wanted = self.session.wants(input, &facts);
+            if wanted.is_empty() {
+                break;
+            }
+            for key in wanted {
+                let value = self.index.get(&key).cloned();
+                facts.learn(key, value);
+            }
+        }
+        let mut effects = Effects::default();
+        let ids = &mut self.ids;
+        let mut new_id = || {
+            *ids += 1;
+            DeliveryId::from(format!("d{ids}"))
+        };
+        let mut moment = Moment {
+            now,
+            policy: &self.policy,
+            facts: &mut facts,
+            effects: &mut effects,
+            correlation_id: "test".into(),
+            new_id: &mut new_id,
+        };
+        let result = go(&mut self.session, &mut moment);
+        self.keep(now, effects);
+        // Whatever a session becomes, it survives being written down.
+        let stored = Session::decode(&self.session.encode()).expect("a stored session is readable");
+        assert_eq!(stored, self.session);
+        result
+    }
+
+    fn keep(&mut self, now: f64, effects: Effects) {
+        self.trimmed_actions += effects.trimmed_actions;
+        self.entries.extend(effects.entries);
+        self.outbox.extend(effects.outbox);
+        for write in effects.index {
+            match write.value {
+                Some(value) => self.index.insert(write.key, value),
+                None => self.index.remove(&write.key),
+            };
+        }
+        for delivery in effects.deliveries {
+            let body: NoteBody = serde_json::from_str(&delivery.body).expect("note body");
+            self.posted.push(Posted {
+                id: delivery.id,
+                conversation: body.conversation_id.to_string(),
+                text: body.text.to_string(),
+                at: now,
+            });
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The extraction pipeline: raw bodies in, actions out.
+
+mod fixtures;

@@ -1,0 +1,37 @@
+//! Keys that must be woken.
+
+use event_connector::domain::id::Key;
+
+use super::house::{House, key, key_of, write};
+
+async fn claim(house: &House, now_ms: u64, limit: usize) -> Vec<Key> {
+    let keys = house.store.claim_overdue(now_ms, now_ms + 100, limit).await;
+    keys.expect("claimable")
+}
+
+pub async fn overdue_keys_are_claimed_oldest_first(house: &House) {
+    house.wrote(write(&key("late"), 0, "").due(3_000)).await;
+    house.wrote(write(&key_of("bank", "first"), 0, "").due(1_000)).await;
+    house.wrote(write(&key("second"), 0, "").due(2_000)).await;
+    house.wrote(write(&key("never"), 0, "")).await;
+    assert!(claim(house, 999, 9).await.is_empty());
+    assert_eq!(claim(house, 2_500, 1).await, [key_of("bank", "first")]);
+    assert_eq!(claim(house, 2_500, 9).await, [key("second")]);
+    assert!(claim(house, 2_500, 9).await.is_empty());
+}
+
+pub async fn a_claim_keeps_others_away_until_it_ends(house: &House) {
+    house.wrote(write(&key("s"), 0, "").due(1_000)).await;
+    assert_eq!(claim(house, 1_000, 9).await.len(), 1);
+    assert!(claim(house, 1_099, 9).await.is_empty());
+    assert_eq!(claim(house, 1_100, 9).await, [key("s")]);
+}
+
+pub async fn a_commit_moves_or_clears_the_deadline(house: &House) {
+    house.wrote(write(&key("s"), 0, "").due(1_000)).await;
+    claim(house, 1_000, 9).await;
+    house.wrote(write(&key("s"), 1, "").due(1_050)).await;
+    assert_eq!(claim(house, 1_050, 9).await, [key("s")], "the claim is over");
+    house.wrote(write(&key("s"), 2, "")).await;
+    assert!(claim(house, 99_000, 9).await.is_empty());
+}

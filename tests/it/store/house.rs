@@ -1,0 +1,277 @@
+//! Open stores, and short ways to say what is written to them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use event_connector::domain::id::{DeliveryId, Key, Kind, PartId, ProductId};
+use event_connector::domain::log::{
+    EntryType, IndexKey, IndexWrite, NewDelivery, NewEntry, OutboxChange, Space,
+};
+use event_connector::store::memory::Memory;
+use event_connector::store::sqlite::{Options, Sqlite, Synchronous};
+use event_connector::store::{
+    Commit, Error, Guard, Lease, Outcome, Retention, Retry, StateWrite, Store, Stored,
+};
+use event_connector::tasks::Tasks;
+use tempfile::TempDir;
+
+/// A store with whatever it needs to live.
+pub struct House {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Vanishes with the house.
+    pub directory: Option<TempDir>,
+}
+
+/// Keeps everything for ever.
+pub const FOR_EVER: Retention = Retention {
+    log_ms: u64::MAX,
+    log_bytes_max: u64::MAX,
+    state_ms: u64::MAX,
+    outbox_ms: u64::MAX,
+};
+
+/// A store in memory.
+pub async fn memory() -> House {
+    House {
+        store: Arc::new(Memory::new()),
+        directory: None,
+    }
+}
+
+/// A database in a directory of its own.
+pub async fn sqlite() -> House {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let store = open(options(&directory)).expect("a new database can be opened");
+    House {
+        store: Arc::new(store),
+        directory: Some(directory),
+    }
+}
+
+/// What tests open databases with: they survive crashes of the process, which is all tests can see.
+pub fn options(directory: &TempDir) -> Options {
+    Options {
+        synchronous: Synchronous::Normal,
+        ..Options::new(directory.path().join("store.db"))
+    }
+}
+
+/// Opens a database on threads of the house.
+pub fn open(options: Options) -> Result<Sqlite, Error> {
+    Sqlite::open(options, &Tasks::thread)
+}
+
+/// A product by name.
+pub fn product(name: &str) -> ProductId {
+    name.into()
+}
+
+/// A session's key in the product `shop`.
+pub fn key(id: &str) -> Key {
+    key_of("shop", id)
+}
+
+/// A session's key.
+pub fn key_of(product: &str, id: &str) -> Key {
+    Key {
+        product: product.into(),
+        kind: Kind::Session,
+        id: id.into(),
+    }
+}
+
+/// The address of an index row of conversations.
+pub fn row(id: &str) -> IndexKey {
+    IndexKey::new(Space::Conversation, id)
+}
+
+/// A commit in the making.
+#[derive(Clone)]
+pub struct Draft(pub Commit);
+
+/// A commit for the product `shop` at time 1,000 that changes nothing yet.
+pub fn draft() -> Draft {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    let mut id = [0; 16];
+    id[8..].copy_from_slice(&COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    Draft(Commit {
+        id,
+        product: "shop".into(),
+        now_ms: 1_000,
+        state: None,
+        effects: event_connector::domain::log::Effects::default(),
+        guards: Vec::new(),
+    })
+}
+
+/// A commit of a state computed from `base`.
+pub fn write(key: &Key, base: u64, state: &str) -> Draft {
+    let mut draft = draft();
+    draft.0.product = key.product.clone();
+    draft.0.state = Some(StateWrite {
+        key: key.clone(),
+        base,
+        state: state.as_bytes().into(),
+        due_ms: None,
+    });
+    draft
+}
+
+impl Draft {
+    /// Decided at `now_ms`.
+    pub fn at(mut self, now_ms: u64) -> Self {
+        self.0.now_ms = now_ms;
+        self
+    }
+
+    /// To be woken at `due_ms`.
+    pub fn due(mut self, due_ms: u64) -> Self {
+        self.0.state.as_mut().expect("a deadline needs a state").due_ms = Some(due_ms);
+        self
+    }
+
+    /// With an entry that subscribers see.
+    pub fn action(self, body: &str) -> Self {
+        self.entry(EntryType::Actions, body)
+    }
+
+    /// With an entry.
+    pub fn entry(mut self, r#type: EntryType, body: &str) -> Self {
+        self.0.effects.entries.push(NewEntry {
+            r#type,
+            at: 1.5,
+            source: "posthog",
+            correlation_id: "request-1".into(),
+            user_id: None,
+            body: body.into(),
+        });
+        self
+    }
+
+    /// With a delivery.
+    pub fn delivery(mut self, id: &str, lane: &str) -> Self {
+        self.0.effects.deliveries.push(NewDelivery {
+            id: id.into(),
+            lane: lane.into(),
+            body: format!("{{\"note\":\"{id}\"}}").into(),
+        });
+        self
+    }
+
+    /// With a change of the outbox.
+    pub fn change(mut self, change: OutboxChange) -> Self {
+        self.0.effects.outbox.push(change);
+        self
+    }
+
+    /// With an index row that expires at `expires_ms`.
+    pub fn fact(mut self, key: IndexKey, value: Option<&str>, expires_ms: u64) -> Self {
+        self.0.effects.index.push(IndexWrite {
+            key,
+            value: value.map(Into::into),
+            expires_ms,
+        });
+        self
+    }
+
+    /// On condition that the row still is as said.
+    pub fn if_row(mut self, key: IndexKey, value: Option<&str>) -> Self {
+        let value = value.map(Into::into);
+        self.0.guards.push(Guard::Index { key, value });
+        self
+    }
+
+    /// On condition that the key has no state.
+    pub fn if_no_state(mut self, key: &Key) -> Self {
+        self.0.guards.push(Guard::NoState { key: key.clone() });
+        self
+    }
+}
+
+/// `id` was delivered as `part`.
+pub fn delivered(id: &str, part: Option<&str>) -> OutboxChange {
+    OutboxChange::Delivered {
+        id: id.into(),
+        part: part.map(PartId::from),
+    }
+}
+
+/// `id` was given up.
+pub fn dead(id: &str) -> OutboxChange {
+    OutboxChange::Dead {
+        id: id.into(),
+        reason: "refused".into(),
+    }
+}
+
+/// `id` is not wanted any more.
+pub fn withdrawn(id: &str) -> OutboxChange {
+    OutboxChange::Withdrawn { id: id.into() }
+}
+
+/// A counting retry of `id`.
+pub fn retry(id: &str, not_before_ms: u64) -> Retry {
+    Retry {
+        id: DeliveryId::from(id),
+        not_before_ms,
+        unsettled_since_ms: None,
+        error: "timeout".into(),
+        counts: true,
+    }
+}
+
+impl House {
+    /// Commits and answers the outcome.
+    pub async fn commit(&self, draft: Draft) -> Outcome {
+        self.store.commit(Arc::new(draft.0)).await
+    }
+
+    /// Commits, which must succeed.
+    #[track_caller]
+    pub fn wrote(&self, draft: Draft) -> impl Future<Output = ()> + '_ {
+        let caller = std::panic::Location::caller();
+        async move {
+            let outcome = self.commit(draft).await;
+            assert!(
+                matches!(outcome, Outcome::Committed),
+                "{caller}: {outcome:?}"
+            );
+        }
+    }
+
+    /// Commits, which must conflict, and answers the newest snapshot.
+    #[track_caller]
+    pub fn conflicted(&self, draft: Draft) -> impl Future<Output = Option<Stored>> + '_ {
+        let caller = std::panic::Location::caller();
+        async move {
+            match self.commit(draft).await {
+                Outcome::Conflict(newest) => newest,
+                other => panic!("{caller}: {other:?}"),
+            }
+        }
+    }
+
+    /// The state under a key, which must be readable.
+    pub async fn state(&self, key: &Key) -> Option<Stored> {
+        self.store.load(key).await.expect("the state is readable")
+    }
+
+    /// The value of an index row of `shop`.
+    pub async fn fact(&self, key: IndexKey, now_ms: u64) -> Option<Arc<str>> {
+        let rows = self.store.index(&product("shop"), &[key], now_ms).await;
+        rows.expect("the index is readable").remove(0)
+    }
+
+    /// Leases whatever is due at `now_ms`, for 100 ms.
+    pub async fn lease(&self, now_ms: u64) -> Vec<Lease> {
+        let leased = self.store.lease(now_ms, now_ms + 100, 100).await;
+        leased.expect("leasing works")
+    }
+
+    /// The ids of what is leased at `now_ms`.
+    pub async fn leased_ids(&self, now_ms: u64) -> Vec<String> {
+        let leased = self.lease(now_ms).await;
+        leased.iter().map(|lease| lease.id.to_string()).collect()
+    }
+}

@@ -1,0 +1,26 @@
+//! Every backend passes one suite; what only a database in a file can do or suffer comes after it.
+//!
+//! The cast: a [`house::House`] is an open store with whatever it needs to live; a
+//! [`house::Draft`] is a commit in the making; [`suite`] lists the checks.
+
+mod ageing;
+mod crowd;
+mod damage;
+mod deadlines;
+mod faults;
+mod feed;
+mod files;
+mod guards;
+mod house;
+mod lanes;
+mod limits;
+mod log;
+mod model;
+mod outbox;
+mod states;
+mod suite;
+
+use suite::store_suite;
+
+store_suite!(memory, super::house::memory());
+store_suite!(sqlite, super::house::sqlite());

@@ -1,0 +1,267 @@
+//! The store in memory is the model; the database must answer the same to whatever is asked.
+
+use std::sync::Arc;
+
+use event_connector::domain::id::{DeliveryId, Key, Kind, PartId};
+use event_connector::domain::log::{EntryType, IndexKey, Offset, OutboxChange, Space};
+use event_connector::store::{Retention, Retry, Store};
+use proptest::prelude::*;
+
+use super::house::{self, Draft, FOR_EVER, draft, product, write};
+
+/// One step of a story.
+#[derive(Clone, Debug)]
+enum Step {
+    Tick(i64),
+    Commit(Change),
+    Repeat,
+    Lease { for_ms: u64, limit: usize },
+    Retry(Retry),
+    Claim { for_ms: u64, limit: usize },
+    Quarantine(u8),
+    Age(Retention),
+}
+
+/// A commit before it is known which version it is based on.
+#[derive(Clone, Debug)]
+struct Change {
+    key: u8,
+    with_state: bool,
+    stale: bool,
+    due_in_ms: Option<u64>,
+    entries: Vec<bool>,
+    deliveries: Vec<(u8, u8)>,
+    outbox: Vec<(u8, u8)>,
+    facts: Vec<(u8, Option<u8>, u64)>,
+    guard: Option<(u8, Option<u8>)>,
+    if_no_state: Option<u8>,
+}
+
+fn key(number: u8) -> Key {
+    Key {
+        product: if number.is_multiple_of(2) { "shop" } else { "bank" }.into(),
+        kind: if number < 4 { Kind::Session } else { Kind::Unsessioned },
+        id: (number / 2).to_string().into(),
+    }
+}
+
+fn fact(number: u8) -> IndexKey {
+    let spaces = [Space::Conversation, Space::PendingUser, Space::UserLink];
+    let space = spaces[usize::from(number) % spaces.len()];
+    IndexKey::new(space, (number % 2).to_string())
+}
+
+fn id(number: u8) -> String {
+    format!("d{number}")
+}
+
+fn lane(number: u8) -> String {
+    format!("lane{number}")
+}
+
+fn changes() -> impl Strategy<Value = Change> {
+    let flags = (prop::bool::weighted(0.85), prop::bool::weighted(0.1));
+    let state = (0..6_u8, flags, prop::option::of(0..200_u64));
+    let entries = prop::collection::vec(prop::bool::weighted(0.7), 0..4);
+    let deliveries = prop::collection::vec((0..40_u8, 0..4_u8), 0..3);
+    let outbox = prop::collection::vec((0..40_u8, 0..4_u8), 0..3);
+    let value = prop::option::weighted(0.8, 0..3_u8);
+    let facts = prop::collection::vec((0..6_u8, value.clone(), 0..300_u64), 0..3);
+    let guard = prop::option::weighted(0.2, (0..6_u8, value));
+    let if_no_state = prop::option::weighted(0.1, 0..6_u8);
+    (state, entries, deliveries, outbox, facts, guard, if_no_state).prop_map(
+        |((key, (with_state, stale), due_in_ms), entries, deliveries, outbox, facts, guard, none)| {
+            Change {
+                key,
+                with_state,
+                stale,
+                due_in_ms,
+                entries,
+                deliveries,
+                outbox,
+                facts,
+                guard,
+                if_no_state: none,
+            }
+        },
+    )
+}
+
+fn retries() -> impl Strategy<Value = Retry> {
+    let unsettled = prop::option::of(900..1_500_u64);
+    (0..40_u8, 900..2_000_u64, unsettled, any::<bool>()).prop_map(|(number, ms, since, counts)| {
+        Retry {
+            id: DeliveryId::from(id(number)),
+            not_before_ms: ms,
+            unsettled_since_ms: since,
+            error: "timeout".into(),
+            counts,
+        }
+    })
+}
+
+fn retentions() -> impl Strategy<Value = Retention> {
+    let log = (0..400_u64, 0..200_u64);
+    (log, 0..400_u64, 0..400_u64).prop_map(|((log_ms, log_bytes_max), state_ms, outbox_ms)| {
+        Retention {
+            log_ms,
+            log_bytes_max,
+            state_ms,
+            outbox_ms,
+        }
+    })
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (-20..80_i64).prop_map(Step::Tick),
+        10 => changes().prop_map(Step::Commit),
+        1 => Just(Step::Repeat),
+        3 => (1..100_u64, 0..5_usize).prop_map(|(for_ms, limit)| Step::Lease { for_ms, limit }),
+        2 => retries().prop_map(Step::Retry),
+        2 => (1..100_u64, 0..4_usize).prop_map(|(for_ms, limit)| Step::Claim { for_ms, limit }),
+        1 => (0..6_u8).prop_map(Step::Quarantine),
+        1 => retentions().prop_map(Step::Age),
+        1 => Just(Step::Age(FOR_EVER)),
+    ]
+}
+
+impl Change {
+    fn draft(&self, base: u64, now_ms: u64) -> Draft {
+        let key = key(self.key);
+        let mut draft = draft();
+        draft.0.product = key.product.clone();
+        if self.with_state {
+            draft = write(&key, base, &format!("{key} {base}"));
+            for visible in &self.entries {
+                let r#type = if *visible { EntryType::Actions } else { EntryType::Linked };
+                draft = draft.entry(r#type, "a body");
+            }
+            for (number, lane_number) in &self.deliveries {
+                draft = draft.delivery(&id(*number), &lane(*lane_number));
+            }
+            if let Some(ms) = self.due_in_ms {
+                draft = draft.due(now_ms + ms);
+            }
+        }
+        for (number, what) in &self.outbox {
+            let id = id(*number);
+            draft = draft.change(match what {
+                0 => house::delivered(&id, Some(&id)),
+                1 => house::dead(&id),
+                2 => house::withdrawn(&id),
+                _ => OutboxChange::RetryNow {
+                    lane: lane(number % 4).into(),
+                },
+            });
+        }
+        for (number, value, lasts_ms) in &self.facts {
+            let value = value.map(|value| value.to_string());
+            draft = draft.fact(fact(*number), value.as_deref(), now_ms + lasts_ms);
+        }
+        if let Some((number, value)) = self.guard {
+            let value = value.map(|value| value.to_string());
+            draft = draft.if_row(fact(number), value.as_deref());
+        }
+        if let Some(number) = self.if_no_state {
+            draft = draft.if_no_state(&self::key(number));
+        }
+        draft.at(now_ms)
+    }
+}
+
+/// Takes one step in one store and tells all there is to see afterwards.
+async fn take(step: &Step, store: &dyn Store, now_ms: u64, last: Option<&Draft>) -> String {
+    let told = match step {
+        Step::Tick(_) => String::new(),
+        Step::Commit(_) | Step::Repeat => match last {
+            Some(draft) => format!("{:?}", store.commit(Arc::new(draft.0.clone())).await),
+            None => String::new(),
+        },
+        Step::Lease { for_ms, limit } => {
+            let leases = store.lease(now_ms, now_ms + for_ms, *limit).await;
+            format!("{leases:?}")
+        }
+        Step::Retry(retry) => format!("{:?}", store.retry(retry.clone()).await),
+        Step::Claim { for_ms, limit } => {
+            let keys = store.claim_overdue(now_ms, now_ms + for_ms, *limit).await;
+            format!("{keys:?}")
+        }
+        Step::Quarantine(number) => {
+            format!("{:?}", store.quarantine(&key(*number), "nonsense").await)
+        }
+        Step::Age(keep) => format!("{:?}", store.age(now_ms, *keep).await),
+    };
+    let next = store.next_delivery_ms().await;
+    let depth = store.depth().await;
+    format!("{told} {next:?} {depth:?}")
+}
+
+/// Everything a store holds, as far as it can be asked.
+async fn everything(store: &dyn Store, now_ms: u64) -> Vec<String> {
+    let mut told = Vec::new();
+    let facts: Vec<IndexKey> = (0..6).map(fact).collect();
+    let parts: Vec<PartId> = (0..40).map(|number| PartId::from(id(number))).collect();
+    for name in ["shop", "bank"] {
+        let product = product(name);
+        told.push(format!("{:?}", store.index(&product, &facts, now_ms).await));
+        told.push(format!("{:?}", store.head(&product).await));
+        let mut after = Offset::default();
+        loop {
+            let page = store.feed(&product, after, 7).await.expect("readable");
+            told.push(format!("{page:?}"));
+            if page.entries.is_empty() {
+                break;
+            }
+            after = page.scanned;
+        }
+    }
+    for number in 0..6 {
+        told.push(format!("{:?}", store.load(&key(number)).await));
+        told.push(format!("{:?}", store.history(&key(number), 9).await));
+    }
+    for number in 0..4 {
+        let known = store.recorded_parts(&lane(number), &parts).await;
+        told.push(format!("{known:?}"));
+    }
+    told
+}
+
+async fn compare(story: &[Step]) -> Result<(), TestCaseError> {
+    let (model, real) = (house::memory().await, house::sqlite().await);
+    let mut now_ms = 1_000_u64;
+    let mut last = None;
+    for step in story {
+        match step {
+            Step::Tick(by) => now_ms = now_ms.saturating_add_signed(*by),
+            Step::Commit(change) => {
+                let held = model.state(&key(change.key)).await;
+                let version = held.map_or(0, |stored| stored.version);
+                last = Some(change.draft(version + u64::from(change.stale), now_ms));
+            }
+            _ => {}
+        }
+        let expected = take(step, &*model.store, now_ms, last.as_ref()).await;
+        let found = take(step, &*real.store, now_ms, last.as_ref()).await;
+        prop_assert_eq!(found, expected, "{:?} at {}", step, now_ms);
+    }
+    let expected = everything(&*model.store, now_ms).await;
+    prop_assert_eq!(everything(&*real.store, now_ms).await, expected);
+    real.store.close().await;
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(96)
+    })]
+
+    #[test]
+    fn the_database_answers_as_the_model_does(story in prop::collection::vec(steps(), 1..80)) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime can be built");
+        runtime.block_on(compare(&story))?;
+    }
+}

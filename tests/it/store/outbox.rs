@@ -1,0 +1,172 @@
+//! One delivery from commit to end.
+
+use event_connector::domain::id::PartId;
+use event_connector::store::Retry;
+
+use super::house::{House, dead, delivered, draft, key, retry, withdrawn, write};
+
+/// One delivery `d` in lane `a`, committed at 1,000.
+async fn one(house: &House) {
+    house.wrote(write(&key("s"), 0, "").delivery("d", "a")).await;
+}
+
+async fn put_back(house: &House, retry: Retry) {
+    let done = house.store.retry(retry).await;
+    done.expect("it can be put back");
+}
+
+pub async fn a_lease_tells_everything_about_its_delivery(house: &House) {
+    one(house).await;
+    assert!(house.lease(999).await.is_empty(), "not before its commit");
+    let leased = house.lease(1_500).await;
+    let [lease] = leased.as_slice() else {
+        panic!("{leased:?}");
+    };
+    assert_eq!(lease.id.as_str(), "d");
+    assert_eq!(lease.key, key("s"));
+    assert_eq!(&*lease.lane, "a");
+    assert_eq!(&*lease.body, "{\"note\":\"d\"}");
+    assert_eq!(lease.attempt, 1);
+    assert_eq!(lease.created_ms, 1_000);
+    assert_eq!(lease.unsettled_since_ms, None);
+}
+
+pub async fn a_leased_delivery_is_not_leased_again_before_its_end(house: &House) {
+    one(house).await;
+    assert_eq!(house.lease(1_000).await.len(), 1);
+    assert!(house.lease(1_099).await.is_empty());
+    assert_eq!(house.lease(1_100).await.len(), 1);
+}
+
+pub async fn an_expired_lease_is_leased_again_as_unsettled(house: &House) {
+    one(house).await;
+    house.lease(1_000).await;
+    let again = house.lease(1_200).await.remove(0);
+    assert_eq!(again.unsettled_since_ms, Some(1_000));
+    assert_eq!(again.attempt, 2);
+}
+
+pub async fn the_earliest_unsettled_attempt_is_remembered(house: &House) {
+    one(house).await;
+    house.lease(1_000).await;
+    house.lease(1_200).await;
+    let third = house.lease(1_400).await.remove(0);
+    assert_eq!(third.unsettled_since_ms, Some(1_000));
+    assert_eq!(third.attempt, 3);
+    let settled = retry("d", 1_500);
+    put_back(house, settled).await;
+    let fourth = house.lease(1_500).await.remove(0);
+    assert_eq!(fourth.unsettled_since_ms, None);
+    let unsettled = Retry {
+        unsettled_since_ms: Some(1_500),
+        ..retry("d", 1_600)
+    };
+    put_back(house, unsettled).await;
+    let fifth = house.lease(1_600).await.remove(0);
+    assert_eq!(fifth.unsettled_since_ms, Some(1_500));
+    assert_eq!(fifth.attempt, 5);
+}
+
+pub async fn a_retry_waits_and_counts(house: &House) {
+    one(house).await;
+    house.lease(1_000).await;
+    put_back(house, retry("d", 2_000)).await;
+    assert!(house.lease(1_999).await.is_empty());
+    let again = house.lease(2_000).await.remove(0);
+    assert_eq!(again.attempt, 2);
+    assert_eq!(again.unsettled_since_ms, None);
+}
+
+pub async fn a_retry_that_does_not_count_leaves_the_count(house: &House) {
+    one(house).await;
+    house.lease(1_000).await;
+    let uncounted = Retry {
+        counts: false,
+        unsettled_since_ms: Some(1_000),
+        ..retry("d", 2_000)
+    };
+    put_back(house, uncounted).await;
+    let again = house.lease(2_000).await.remove(0);
+    assert_eq!(again.attempt, 1);
+    assert_eq!(again.unsettled_since_ms, Some(1_000));
+}
+
+pub async fn a_retry_of_what_is_not_leased_changes_nothing(house: &House) {
+    one(house).await;
+    put_back(house, retry("d", 9_000)).await;
+    put_back(house, retry("never", 9_000)).await;
+    assert_eq!(house.lease(1_000).await.remove(0).attempt, 1);
+    house.wrote(draft().change(delivered("d", None))).await;
+    put_back(house, retry("d", 1_000)).await;
+    assert!(house.lease(9_000).await.is_empty());
+}
+
+pub async fn finishing_twice_changes_nothing(house: &House) {
+    one(house).await;
+    house.wrote(draft().change(delivered("d", Some("p1")))).await;
+    let others = draft()
+        .change(dead("d"))
+        .change(withdrawn("d"))
+        .change(delivered("d", Some("p2")))
+        .change(delivered("never", Some("p3")));
+    house.wrote(others).await;
+    let parts = ["p1", "p2", "p3"].map(PartId::from);
+    let known = house.store.recorded_parts("a", &parts).await;
+    assert_eq!(known.expect("readable"), [PartId::from("p1")]);
+    let depth = house.store.depth().await.expect("countable");
+    assert_eq!((depth.outbox, depth.dead_letters), (0, 0));
+}
+
+pub async fn a_known_delivery_is_not_put_in_again(house: &House) {
+    one(house).await;
+    house.wrote(write(&key("s"), 1, "").delivery("d", "b")).await;
+    assert_eq!(house.store.depth().await.expect("countable").outbox, 1);
+    house.wrote(draft().change(delivered("d", None))).await;
+    house.wrote(write(&key("s"), 2, "").delivery("d", "a")).await;
+    assert!(house.lease(9_000).await.is_empty());
+}
+
+pub async fn recorded_parts_are_known_by_their_lane(house: &House) {
+    let three = write(&key("s"), 0, "")
+        .delivery("a1", "a")
+        .delivery("a2", "a")
+        .delivery("b1", "b");
+    house.wrote(three).await;
+    let done = draft()
+        .change(delivered("a1", Some("p1")))
+        .change(delivered("a2", Some("p2")))
+        .change(delivered("b1", Some("p3")));
+    house.wrote(done).await;
+    let parts = ["p3", "p2", "p9", "p1"].map(PartId::from);
+    let known = house.store.recorded_parts("a", &parts).await;
+    assert_eq!(known.expect("readable"), ["p2", "p1"].map(PartId::from));
+    let known = house.store.recorded_parts("never", &parts).await;
+    assert!(known.expect("readable").is_empty());
+}
+
+pub async fn the_next_delivery_is_the_earliest_due(house: &House) {
+    let next = async || house.store.next_delivery_ms().await.expect("readable");
+    assert_eq!(next().await, None);
+    let two = write(&key("s"), 0, "").delivery("a1", "a").delivery("a2", "a");
+    house.wrote(two).await;
+    assert_eq!(next().await, Some(1_000));
+    house.lease(1_000).await;
+    assert_eq!(next().await, Some(1_100), "a lease ends then");
+    put_back(house, retry("a1", 5_000)).await;
+    assert_eq!(next().await, Some(5_000), "the lane waits for its head");
+    house.wrote(draft().at(3_000).change(withdrawn("a1"))).await;
+    assert_eq!(next().await, Some(3_000));
+    house.wrote(draft().at(3_000).change(withdrawn("a2"))).await;
+    assert_eq!(next().await, None);
+}
+
+pub async fn dead_letters_are_counted(house: &House) {
+    let three = write(&key("s"), 0, "")
+        .delivery("a1", "a")
+        .delivery("a2", "a")
+        .delivery("b1", "b");
+    house.wrote(three).await;
+    house.wrote(draft().change(dead("a1"))).await;
+    let depth = house.store.depth().await.expect("countable");
+    assert_eq!((depth.outbox, depth.dead_letters), (2, 1));
+}

@@ -1,0 +1,86 @@
+//! That what can be set and what is counted is written down where people look.
+
+use std::collections::BTreeSet;
+
+use crate::expect_none;
+use crate::source::{is_word, read};
+
+/// The keys of the reference configuration: line, dotted name, and the comment directly above.
+fn config_keys() -> Vec<(usize, String, String)> {
+    let mut section = String::new();
+    let mut comment = String::new();
+    let mut keys = Vec::new();
+    for (number, line) in (1..).zip(read("config/default.toml").lines()) {
+        if let Some(text) = line.strip_prefix('#') {
+            comment.push_str(text);
+        } else {
+            if let Some(name) = line.strip_prefix('[') {
+                name.trim_end_matches(']').clone_into(&mut section);
+            } else if let Some((key, _)) = line.split_once('=') {
+                keys.push((number, format!("{section}.{}", key.trim()), comment.clone()));
+            }
+            comment.clear();
+        }
+    }
+    keys
+}
+
+/// The rows of all Markdown tables of a text, or of its section with this heading.
+fn table_rows(text: &str, heading: Option<&str>) -> Vec<String> {
+    let mut is_inside = heading.is_none();
+    let mut rows = Vec::new();
+    for line in text.lines() {
+        if let (Some(wanted), true) = (heading, line.starts_with("## ")) {
+            is_inside = line.trim_start_matches('#').trim() == wanted;
+        } else if is_inside && line.starts_with('|') {
+            rows.push(line.to_owned());
+        }
+    }
+    rows
+}
+
+#[test]
+fn every_configuration_key_is_explained_twice() {
+    let readme = read("README.md");
+    let rows = table_rows(&readme, None).join("\n");
+    let limits = table_rows(&readme, Some("Limits")).join("\n");
+    let keys = config_keys();
+    let mut findings = Vec::new();
+    for (line, key, comment) in &keys {
+        let at = format!("config/default.toml:{line}: {key}");
+        if comment.trim().len() < 30 || !comment.trim_end().ends_with('.') {
+            findings.push(format!(
+                "{at} needs a sentence directly above it: default, unit, why"
+            ));
+        }
+        if !rows.contains(&format!("`{key}`")) {
+            findings.push(format!(
+                "{at} needs a row in the README's configuration table"
+            ));
+        }
+        if key.ends_with("_max") && !limits.contains(&format!("`{key}`")) {
+            findings.push(format!(
+                "{at} is a limit and needs a row in the README's limits table"
+            ));
+        }
+    }
+    assert!(!keys.is_empty(), "config/default.toml names no keys");
+    expect_none("configuration", &findings);
+}
+
+#[test]
+fn every_metric_is_in_the_readme() {
+    let source = read("src/metrics.rs");
+    let rows = table_rows(&read("README.md"), None).join("\n");
+    let names: BTreeSet<&str> = source
+        .split('"')
+        .filter(|text| text.starts_with("connector_") && text.chars().all(is_word))
+        .collect();
+    assert!(!names.is_empty(), "src/metrics.rs names no metrics");
+    let findings: Vec<String> = names
+        .iter()
+        .filter(|name| !rows.contains(&format!("`{name}`")))
+        .map(|name| format!("src/metrics.rs: {name} needs a row in the README's metrics table"))
+        .collect();
+    expect_none("metrics", &findings);
+}
