@@ -1,9 +1,19 @@
 //! x
+pub mod app;
 pub mod chance;
+pub mod cli;
+pub mod client;
 pub mod clock;
+pub mod config;
+pub mod delivery;
+pub mod demo;
 pub mod domain;
 pub mod feed;
+pub mod http;
+pub mod ingest;
 pub mod metrics;
+pub mod product;
 pub mod session;
 pub mod store;
 pub mod tasks;
+pub mod telemetry;

@@ -52,13 +52,14 @@ CREATE UNIQUE INDEX log_feed ON log (product, ms, n) WHERE visible = 1;
 
 -- Facts that span sessions.
 CREATE TABLE index_rows (
+    number     INTEGER PRIMARY KEY,
     product    INTEGER NOT NULL,
     space      TEXT    NOT NULL,
     id         TEXT    NOT NULL,
     value      TEXT    NOT NULL,
     expires_ms INTEGER NOT NULL,
-    PRIMARY KEY (product, space, id)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (product, space, id)
+) STRICT;
 
 CREATE INDEX index_rows_expiry ON index_rows (expires_ms);
 
@@ -84,7 +85,7 @@ CREATE TABLE outbox (
 ) STRICT;
 
 CREATE INDEX outbox_due ON outbox (due_ms) WHERE due_ms IS NOT NULL;
-CREATE INDEX outbox_lane ON outbox (lane) WHERE finished_ms IS NULL;
+CREATE INDEX outbox_lane ON outbox (lane, finished_ms) WHERE finished_ms IS NULL;
 CREATE INDEX outbox_part ON outbox (lane, part) WHERE part IS NOT NULL;
 CREATE INDEX outbox_finished ON outbox (finished_ms) WHERE finished_ms IS NOT NULL;
 CREATE INDEX outbox_dead ON outbox (status) WHERE status = 'dead';

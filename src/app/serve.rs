@@ -7,8 +7,9 @@ use tokio::net::TcpListener;
 
 use super::background::age;
 use super::build::App;
-use crate::http::{StallGuard, routes};
+use crate::http::{AppState, StallGuard, routes};
 use crate::session::sweeper;
+use crate::tasks::Tasks;
 
 impl App {
     /// Serves on `listener` until `stop` completes; then finishes what is under way within the
@@ -22,8 +23,17 @@ impl App {
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<bool> {
-        self.start_background();
-        let state = self.state.clone();
+        let Self {
+            state,
+            tasks,
+            outbox,
+            reloader,
+        } = self;
+        tasks.spawn("outbox", outbox.run());
+        if let Some(reloader) = reloader {
+            tasks.spawn("products", reloader.run());
+        }
+        start_background(&state, &tasks);
         let grace = Duration::from_millis(state.config.shutdown.grace_ms);
         let stall = Duration::from_millis(state.config.feed.write_timeout_ms);
         let listener = StallGuard::new(listener, state.clock.clone(), state.metrics.clone(), stall);
@@ -46,27 +56,22 @@ impl App {
             served = async { serving.await } => served.map(|()| true)?,
             () = too_long => false,
         };
-        let finished = self.tasks.finish(&state.clock, grace).await;
+        let finished = tasks.finish(&state.clock, grace).await;
         state.store.close().await;
         Ok(closed && finished)
     }
+}
 
-    fn start_background(&self) {
-        let state = &self.state;
-        let interval = Duration::from_millis(state.config.session.sweep_ms);
-        let sessions = state.sessions.clone();
-        self.tasks.spawn("sweeper", sweeper::run(sessions, interval));
-        self.tasks.spawn("outbox", self.outbox.clone().run());
-        let ageing = age(
-            state.store.clone(),
-            state.config.clone(),
-            state.clock.clone(),
-            self.tasks.clone(),
-            state.metrics.clone(),
-        );
-        self.tasks.spawn("retention", ageing);
-        if let Some(reloader) = self.reloader() {
-            self.tasks.spawn("products", reloader.run());
-        }
-    }
+fn start_background(state: &AppState, tasks: &Tasks) {
+    let interval = Duration::from_millis(state.config.session.sweep_ms);
+    let sessions = state.sessions.clone();
+    tasks.spawn("sweeper", sweeper::run(sessions, interval));
+    let ageing = age(
+        state.store.clone(),
+        state.config.clone(),
+        state.clock.clone(),
+        tasks.clone(),
+        state.metrics.clone(),
+    );
+    tasks.spawn("retention", ageing);
 }

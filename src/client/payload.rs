@@ -216,9 +216,7 @@ fn record(data: &Value) -> Result<&Map<String, Value>, Malformed> {
 fn count(sent: Option<&Value>, actions: usize) -> Field {
     let agrees = sent.is_some_and(|sent| match sent {
         Value::Bool(flag) => usize::from(*flag) == actions,
-        Value::Number(number) => number
-            .as_f64()
-            .is_some_and(|number| number == actions as f64),
+        Value::Number(number) => number.as_f64() == Some(actions as f64),
         _ => false,
     });
     match sent {

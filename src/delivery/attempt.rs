@@ -46,7 +46,11 @@ impl Attempt {
 
     pub(super) async fn run(self) {
         let name = self.platform().to_owned();
-        let destination = self.around.destinations.iter().find(|one| one.name() == name);
+        let destination = self
+            .around
+            .destinations
+            .iter()
+            .find(|one| one.name() == name);
         let Some(destination) = destination.cloned() else {
             let refusal = Refusal::later(format!("there is no destination named {name}"));
             let next = self.after_refusal(refusal, self.lease.unsettled_since_ms);
@@ -238,7 +242,10 @@ impl Attempt {
     }
 
     fn give_up(&self, reason: &str) -> Next {
-        let attempts = self.lease.attempt.min(self.options.schedule.retries_max + 1);
+        let attempts = self
+            .lease
+            .attempt
+            .min(self.options.schedule.retries_max + 1);
         let reason = format!("gave up after {attempts} attempts: {reason}");
         Next::Settle(Outcome::Failed(reason.into()))
     }
@@ -295,7 +302,11 @@ impl Attempt {
                 log!(info, part_id, "a note is in its conversation");
             }
             Next::Settle(Outcome::Failed(_)) => {
-                log!(error, reason, "a note is given up and kept as a dead letter");
+                log!(
+                    error,
+                    reason,
+                    "a note is given up and kept as a dead letter"
+                );
             }
             Next::Settle(Outcome::Gone(_)) => {
                 log!(warn, reason, "a note's conversation no longer exists");

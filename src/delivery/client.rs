@@ -137,7 +137,10 @@ fn root_cause(error: &reqwest::Error) -> Arc<str> {
     while let Some(inner) = cause.and_then(|outer| outer.source()) {
         cause = Some(inner);
     }
-    cause.map_or_else(|| Arc::from("request failed"), |cause| cause.to_string().into())
+    cause.map_or_else(
+        || Arc::from("request failed"),
+        |cause| cause.to_string().into(),
+    )
 }
 
 fn retry_after_ms(headers: &HeaderMap, now_ms: u64) -> Option<u64> {

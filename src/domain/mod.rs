@@ -12,5 +12,6 @@ pub mod link;
 pub mod log;
 pub mod machine;
 pub mod note;
+pub mod retry;
 pub mod session;
 pub mod time;

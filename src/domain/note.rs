@@ -54,22 +54,9 @@ pub fn header(session_id: Option<&str>, timestamp: f64) -> Result<String, Unrend
     ))
 }
 
-/// The whole note as one text, dated by its first line, or `now` when that line has no time or
-/// there is no line. A `bin_seconds` of 0 means no blank lines.
-pub fn format(
-    session_id: Option<&str>,
-    lines: &[Line],
-    bin_seconds: f64,
-    now: f64,
-) -> Result<String, Unrenderable> {
-    let ordered = in_order(lines);
-    let header = header(session_id, first_time(&ordered).unwrap_or(now))?;
-    let piece = split(&header, &ordered, bin_seconds, usize::MAX).pop();
-    Ok(piece.map_or(header, |piece| piece.text))
-}
-
-/// The note as the service sends it: in pieces of at most `bytes_max` bytes, each under the same
-/// header, the numbers running on.
+/// The note in pieces of at most `bytes_max` bytes, each under the same header, the numbers running
+/// on. It is dated by its first line, or `now` when that line has no time or there is no line. A
+/// `bin_seconds` of 0 means no blank lines.
 ///
 /// Never fails: where the first line's time cannot be printed (a source that counts milliseconds),
 /// the note is dated `now`. A line too long for a piece of its own is cut and ends in `…`; only a
@@ -107,7 +94,11 @@ fn split(
     let mut last_bin = None;
     for (number, (position, line)) in (1..).zip(ordered) {
         let bin = (bin_seconds != 0.0).then(|| floor_div(time_of(line), bin_seconds));
-        let text = fitting(number, &line.description, bytes_max.saturating_sub(header.len()));
+        let text = fitting(
+            number,
+            &line.description,
+            bytes_max.saturating_sub(header.len()),
+        );
         let gap = match (piece.lines.is_empty(), bin == last_bin) {
             (true, _) => "",
             (false, true) => "\n",

@@ -62,7 +62,7 @@ pub fn admit_admin(state: &AppState, headers: &HeaderMap) -> Result<(), Problem>
         ));
     }
     let given = text_header(headers, ADMIN_KEY).unwrap_or_default();
-    if signature::secrets_equal(given, key) {
+    if signature::secrets_equal(given.as_bytes(), key.as_bytes()) {
         Ok(())
     } else {
         Err(Problem::unauthorized())
@@ -72,5 +72,6 @@ pub fn admit_admin(state: &AppState, headers: &HeaderMap) -> Result<(), Problem>
 /// Whether the bearer token is `secret`. An empty secret matches nothing.
 pub fn bearer_matches(headers: &HeaderMap, secret: &str) -> bool {
     let given = text_header(headers, header::AUTHORIZATION.as_str()).and_then(signature::bearer);
-    given.is_some_and(|given| !secret.is_empty() && signature::secrets_equal(given, secret))
+    let same = |given: &str| signature::secrets_equal(given.as_bytes(), secret.as_bytes());
+    given.is_some_and(|given| !secret.is_empty() && same(given))
 }

@@ -33,7 +33,7 @@ pub async fn ready(State(state): State<AppState>) -> Result<Json<Value>, Problem
     match depth {
         Some(Ok(_)) => Ok(Json(json!({
             "status": "ready",
-            "store": state.config.store.backend.as_str(),
+            "store": state.config.store.backend,
             "products": state.products.all().len(),
         }))),
         Some(Err(error)) => Err(Problem::unavailable("store_unavailable", error.to_string())),

@@ -20,7 +20,7 @@ use super::state::AppState;
 use crate::domain::action::{DropReason, Provider};
 use crate::domain::id::Key;
 use crate::domain::session::{Input, Reply};
-use crate::ingest::inflate::{self, gunzip};
+use crate::ingest::inflate::{InflateError, gunzip};
 use crate::ingest::{self, Batch};
 use crate::product::Product;
 use crate::session;
@@ -110,10 +110,11 @@ async fn take(
         Err(problem) => problem.into_response(),
     };
     let label = product.as_ref().map_or("unknown", |known| known.id.as_str());
+    let status = response.status();
     let labels = [
         state.product_label(label),
         provider.as_str(),
-        response.status().as_str(),
+        status.as_str(),
     ];
     state.metrics.ingest_requests.with_label_values(&labels).inc();
     response
@@ -153,10 +154,10 @@ fn inflate<'a>(
     match encoding.trim().to_ascii_lowercase().as_str() {
         "identity" | "" => Ok(Cow::Borrowed(raw)),
         "gzip" | "x-gzip" => gunzip(raw, max_bytes).map(Cow::Owned).map_err(|error| match error {
-            inflate::Error::TooLarge => {
+            InflateError::TooLarge => {
                 Problem::too_large(format!("the inflated body is larger than {max_bytes} bytes"))
             }
-            inflate::Error::Corrupt => {
+            InflateError::Corrupt => {
                 Problem::bad_request("invalid_gzip", "the body is not valid gzip")
             }
         }),

@@ -85,6 +85,7 @@ impl<'n> Search<'n> {
             Some(Node::Object(_) | Node::Text(_) | Node::Number(_) | Node::Bool(_))
         );
         let amplitude = matches!(get(fields, "event_type"), Some(Node::Text(_)))
+            && !has("event")
             && (self.forced.is_some()
                 || matches!(get(fields, "event_properties"), Some(Node::Object(_))));
         let fullstory = has("page_url")

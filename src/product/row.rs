@@ -206,6 +206,8 @@ fn read_intercom(integration: &Integration, config: &mut Fields<'_>) -> Option<I
 }
 
 fn read_ingest(config: &mut Fields<'_>) -> ingest::Settings {
+    // An absent list leaves the usual secrets hidden; a list that is given is the whole list.
+    let defaults = ingest::Settings::default();
     ingest::Settings {
         wording: config.choice(
             "wording",
@@ -225,7 +227,7 @@ fn read_ingest(config: &mut Fields<'_>) -> ingest::Settings {
                 |name| !name.is_empty(),
                 "the name of a parameter",
             )
-            .unwrap_or_default(),
+            .unwrap_or(defaults.redact_query_params),
     }
 }
 

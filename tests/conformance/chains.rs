@@ -17,14 +17,19 @@ pub fn run(document: &Value) -> (usize, usize, usize, Vec<String>) {
         .iter()
         .filter_map(|case| {
             let mismatch = check(case).err()?;
-            Some(format!("{}: {mismatch}", case["id"].as_str().unwrap_or("?")))
+            Some(format!(
+                "{}: {mismatch}",
+                case["id"].as_str().unwrap_or("?")
+            ))
         })
         .collect();
     (cases.len() - failures.len(), cases.len(), flagged, failures)
 }
 
 fn is_flagged(case: &Value) -> bool {
-    case["lossy"].as_array().is_some_and(|reasons| !reasons.is_empty())
+    case["lossy"]
+        .as_array()
+        .is_some_and(|reasons| !reasons.is_empty())
 }
 
 fn check(case: &Value) -> Result<(), String> {
@@ -37,7 +42,8 @@ fn check(case: &Value) -> Result<(), String> {
     if let Some(elements) = expected["elements"].as_array() {
         same("number of elements", parsed.len(), elements.len())?;
         for (at, (element, expected)) in parsed.iter().zip(elements).enumerate() {
-            check_element(element, expected, true).map_err(|mismatch| format!("element {at}: {mismatch}"))?;
+            check_element(element, expected, true)
+                .map_err(|mismatch| format!("element {at}: {mismatch}"))?;
         }
     }
     check_parts(&parsed, expected)
@@ -64,16 +70,23 @@ fn check_parts(parsed: &[Element<'_>], expected: &Value) -> Result<(), String> {
         check_element(parsed.first().ok_or("no elements")?, target, false)?;
     }
     if let Some(nearest) = expected.get("nearest_interactive") {
-        let at = nearest["index"].as_u64().and_then(|at| usize::try_from(at).ok());
+        let at = nearest["index"]
+            .as_u64()
+            .and_then(|at| usize::try_from(at).ok());
         let element = at.and_then(|at| parsed.get(at)).ok_or("no such element")?;
         check_element(element, nearest, false)?;
     }
     for (name, key) in [("texts", "text"), ("ids", "attr_id")] {
         if let Some(values) = expected[name].as_array() {
-            let found: BTreeSet<_> =
-                parsed.iter().filter_map(|element| element.attribute(key)).collect();
-            let missing: Vec<_> =
-                values.iter().filter_map(Value::as_str).filter(|value| !found.contains(value)).collect();
+            let found: BTreeSet<_> = parsed
+                .iter()
+                .filter_map(|element| element.attribute(key))
+                .collect();
+            let missing: Vec<_> = values
+                .iter()
+                .filter_map(Value::as_str)
+                .filter(|value| !found.contains(value))
+                .collect();
             same(name, missing, vec![])?;
         }
     }
@@ -85,7 +98,10 @@ fn check_element(element: &Element<'_>, expected: &Value, complete: bool) -> Res
     for (name, value) in expected.as_object().into_iter().flatten() {
         let text = |key: &str| element.attribute(key).map_or(Value::Null, Value::from);
         let number = |key: &str| {
-            element.attribute(key).and_then(|digits| digits.parse::<i64>().ok()).map_or(Value::Null, Value::from)
+            element
+                .attribute(key)
+                .and_then(|digits| digits.parse::<i64>().ok())
+                .map_or(Value::Null, Value::from)
         };
         match name.as_str() {
             "tag" => same("tag", &Value::from(element.tag()), value)?,
@@ -117,7 +133,13 @@ fn check_attributes(element: &Element<'_>, expected: &Value, complete: bool) -> 
 }
 
 fn strings(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn set_of(values: Vec<String>) -> BTreeSet<String> {

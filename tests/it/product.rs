@@ -59,6 +59,12 @@ fn a_minimal_row_takes_the_documented_defaults() {
     assert_eq!(product.ingest.wording, Wording::Standard);
     assert_eq!(product.ingest.custom_events, CustomEvents::Keep);
     assert_eq!(product.ingest.canonical_url_style, UrlStyle::Absolute);
+    assert!(
+        product
+            .ingest
+            .redact_query_params
+            .contains(&"token".to_owned())
+    );
     assert_eq!(product.cors_origins, ["*"]);
     assert_eq!(product.session.bin_seconds, None);
     assert!(product.notices.is_empty(), "{:?}", product.notices);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::expect_none;
-use crate::source::{is_word, read};
+use crate::source::{is_word, read, sources};
 
 /// The keys of the reference configuration: line, dotted name, and the comment directly above.
 fn config_keys() -> Vec<(usize, String, String)> {
@@ -65,6 +65,30 @@ fn every_configuration_key_is_explained_twice() {
         }
     }
     assert!(!keys.is_empty(), "config/default.toml names no keys");
+    expect_none("configuration", &findings);
+}
+
+#[test]
+fn every_configuration_key_is_used() {
+    let mut code = String::new();
+    for source in sources(&["src"]) {
+        // Where the fields are declared and read from the layers does not count.
+        if !source.path.ends_with("config/section.rs") {
+            code.push_str(&source.code);
+        }
+    }
+    let is_used = |key: &str| {
+        let field = format!(".{key}");
+        let mut uses = code.match_indices(&field);
+        uses.any(|(at, _)| !code[at + field.len()..].starts_with(is_word))
+    };
+    let findings: Vec<String> = config_keys()
+        .into_iter()
+        .filter(|(_, key, _)| !is_used(key.rsplit('.').next().unwrap_or(key)))
+        .map(|(line, key, _)| {
+            format!("config/default.toml:{line}: nothing uses {key}; use it or remove it")
+        })
+        .collect();
     expect_none("configuration", &findings);
 }
 

@@ -49,13 +49,13 @@ pub(crate) fn sources(folders: &[&str]) -> Vec<Source> {
     paths.into_iter().map(source).collect()
 }
 
-/// All files below a folder.
+/// All files below a folder, except what a build left there.
 pub(crate) fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
-        if path.is_dir() {
+        if path.is_dir() && !path.ends_with("target") {
             collect(&path, paths);
-        } else {
+        } else if path.is_file() {
             paths.push(path);
         }
     }

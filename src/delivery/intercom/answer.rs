@@ -89,7 +89,7 @@ fn refusal(answer: &Answer) -> Refusal {
             reason: reason.into(),
         },
         // Without Intercom's own words a 404 or a redirect says that the address is wrong.
-        (..400 | 404 | 410, None) => Refusal::unauthorized(reason),
+        (..=399 | 404 | 410, None) => Refusal::unauthorized(reason),
         _ => Refusal::Never {
             reason: reason.into(),
         },
@@ -113,7 +113,11 @@ fn parts(body: &[u8], admin: &str) -> Option<Vec<Part>> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let list = body.get("conversation_parts")?;
     let list = list.get("conversation_parts").unwrap_or(list).as_array()?;
-    Some(list.iter().filter_map(|part| read_part(part, admin)).collect())
+    Some(
+        list.iter()
+            .filter_map(|part| read_part(part, admin))
+            .collect(),
+    )
 }
 
 fn read_part(part: &Value, admin: &str) -> Option<Part> {

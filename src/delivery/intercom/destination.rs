@@ -51,10 +51,13 @@ impl Intercom {
                 .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
                 .body(body);
         }
-        self.client.send(request).await.map_err(|error| match error {
-            Error::NotSent(_) => Refusal::later(error.to_string()),
-            Error::NoAnswer(_) => Refusal::unknown(error.to_string()),
-        })
+        self.client
+            .send(request)
+            .await
+            .map_err(|error| match error {
+                Error::NotSent(_) => Refusal::later(error.to_string()),
+                Error::NoAnswer(_) => Refusal::unknown(error.to_string()),
+            })
     }
 }
 
@@ -102,11 +105,7 @@ impl Destination for Intercom {
 
 /// The conversation's address. Intercom reads `last` in its place as "whichever is newest", and
 /// dots would climb the path, so such identifiers name no conversation.
-fn address(
-    account: &Account,
-    conversation: &ConversationId,
-    tail: &str,
-) -> Result<Url, Refusal> {
+fn address(account: &Account, conversation: &ConversationId, tail: &str) -> Result<Url, Refusal> {
     let id = conversation.as_str();
     let is_dots = id.bytes().all(|b| b == b'.');
     if is_dots || id.eq_ignore_ascii_case("last") {

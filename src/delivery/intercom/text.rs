@@ -51,7 +51,9 @@ fn push_escaped(html: &mut String, c: char) {
 
 /// The text without anything invisible.
 fn squash(text: &str) -> String {
-    let is_visible = |c: &char| !c.is_whitespace() && !c.is_control() && !matches!(c, '\u{200b}'..='\u{200d}' | '\u{feff}');
+    let is_visible = |c: &char| {
+        !c.is_whitespace() && !c.is_control() && !matches!(c, '\u{200b}'..='\u{200d}' | '\u{feff}')
+    };
     text.chars().filter(is_visible).collect()
 }
 

@@ -123,7 +123,10 @@ fn author(item: &Value) -> Option<&Value> {
 
 fn is_person(author: &Value) -> bool {
     let kind = author.get("type").and_then(Value::as_str);
-    matches!(kind, Some("user" | "lead" | "contact" | "customer" | "visitor"))
+    matches!(
+        kind,
+        Some("user" | "lead" | "contact" | "customer" | "visitor")
+    )
 }
 
 /// The person behind the conversation. A group conversation lists several contacts, so the one who
@@ -135,9 +138,8 @@ fn person(item: &Value, author: Option<&Value>) -> Person {
         .iter()
         .flat_map(|name| list(item, name));
     let writer_id = writer.and_then(|writer| text_at(writer, &["id"]));
-    let is_writer = |contact: &&Value| {
-        writer_id.is_some() && text_at(contact, &["id"]) == writer_id
-    };
+    let is_writer =
+        |contact: &&Value| writer_id.is_some() && text_at(contact, &["id"]) == writer_id;
     let same = contacts.clone().find(is_writer);
     // Once the writer is known by one of these, the others must not lend them a stranger's identity.
     let own = [writer, same].into_iter().flatten();
@@ -145,7 +147,10 @@ fn person(item: &Value, author: Option<&Value>) -> Person {
     if person.external_id.is_some() || person.email.is_some() && contacts.clone().count() > 1 {
         return person;
     }
-    let rest = [item.get("user"), opener].into_iter().flatten().chain(contacts);
+    let rest = [item.get("user"), opener]
+        .into_iter()
+        .flatten()
+        .chain(contacts);
     let fallback = describe(rest);
     Person {
         external_id: fallback.external_id,

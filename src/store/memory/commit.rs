@@ -42,9 +42,7 @@ impl Tables {
 
     fn guards_hold(&self, commit: &Commit) -> bool {
         commit.guards.iter().all(|guard| match guard {
-            Guard::Index { key, value } => {
-                self.fact(&commit.product, key, commit.now_ms) == *value
-            }
+            Guard::Index { key, value } => self.fact(&commit.product, key, commit.now_ms) == *value,
             Guard::NoState { key } => self.snapshot(key).is_none(),
         })
     }

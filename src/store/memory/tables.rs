@@ -216,7 +216,9 @@ impl Tables {
         };
         Depth {
             outbox: count(|progress| !matches!(progress, Progress::Finished { .. })),
-            dead_letters: count(|progress| matches!(progress, Progress::Finished { dead: true, .. })),
+            dead_letters: count(|progress| {
+                matches!(progress, Progress::Finished { dead: true, .. })
+            }),
             log_bytes: self.log_bytes(),
             quarantined: self.quarantined,
         }

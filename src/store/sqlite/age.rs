@@ -34,12 +34,7 @@ struct Old {
 /// Walks the log from its oldest entry. Entries whose time is not over are passed by, for a clock
 /// that ran ahead once must not keep everything behind them; as offsets grow, what is removed is
 /// always the oldest part of each tenant's log.
-fn log(
-    ledger: &mut Ledger,
-    now_ms: u64,
-    keep: Retention,
-    aged: &mut Aged,
-) -> rusqlite::Result<()> {
+fn log(ledger: &mut Ledger, now_ms: u64, keep: Retention, aged: &mut Aged) -> rusqlite::Result<()> {
     let before_ms = signed(now_ms.saturating_sub(keep.log_ms));
     let bytes_max = signed(keep.log_bytes_max);
     let mut bytes = ledger.log_bytes()?;
@@ -106,12 +101,7 @@ fn read_old(row: &Row<'_>) -> rusqlite::Result<Old> {
     })
 }
 
-fn states(
-    ledger: &Ledger,
-    now_ms: u64,
-    keep: Retention,
-    aged: &mut Aged,
-) -> rusqlite::Result<()> {
+fn states(ledger: &Ledger, now_ms: u64, keep: Retention, aged: &mut Aged) -> rusqlite::Result<()> {
     let before_ms = signed(now_ms.saturating_sub(keep.state_ms));
     let idle: Vec<i64> = ledger
         .db
@@ -121,9 +111,9 @@ fn states(
         )?
         .query_map(params![before_ms, limit(CHUNK)], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let mut forget = ledger
-        .db
-        .prepare_cached("UPDATE keys SET state = NULL, commits = NULL, version = 0 WHERE id = ?1")?;
+    let mut forget = ledger.db.prepare_cached(
+        "UPDATE keys SET state = NULL, commits = NULL, version = 0 WHERE id = ?1",
+    )?;
     for id in &idle {
         forget.execute([id])?;
         keys::drop_if_bare(&ledger.db, *id)?;
@@ -136,9 +126,8 @@ fn index(ledger: &Ledger, now_ms: u64, aged: &mut Aged) -> rusqlite::Result<()> 
     let pending: Vec<bool> = ledger
         .db
         .prepare_cached(
-            "DELETE FROM index_rows WHERE (product, space, id) IN
-             (SELECT product, space, id FROM index_rows WHERE expires_ms < ?1
-              ORDER BY expires_ms LIMIT ?2)
+            "DELETE FROM index_rows WHERE number IN
+             (SELECT number FROM index_rows WHERE expires_ms < ?1 ORDER BY expires_ms LIMIT ?2)
              RETURNING space IN ('pending_session', 'pending_user', 'pending_email')",
         )?
         .query_map(params![signed(now_ms), limit(CHUNK)], |row| row.get(0))?
@@ -150,12 +139,7 @@ fn index(ledger: &Ledger, now_ms: u64, aged: &mut Aged) -> rusqlite::Result<()> 
 }
 
 /// Finished deliveries, and with them the inputs that were parked.
-fn outbox(
-    ledger: &Ledger,
-    now_ms: u64,
-    keep: Retention,
-    aged: &mut Aged,
-) -> rusqlite::Result<()> {
+fn outbox(ledger: &Ledger, now_ms: u64, keep: Retention, aged: &mut Aged) -> rusqlite::Result<()> {
     let before_ms = signed(now_ms.saturating_sub(keep.outbox_ms));
     let finished = ledger
         .db

@@ -41,10 +41,7 @@ impl Sqlite {
     ///
     /// [`Error::Unavailable`] when the file cannot be opened or migrated, is in use already, or
     /// was written by a newer program.
-    pub fn open(
-        options: Options,
-        spawn: &dyn Fn(&str, Work),
-    ) -> Result<Self, Error> {
+    pub fn open(options: Options, spawn: &dyn Fn(&str, Work)) -> Result<Self, Error> {
         let Opened {
             writer: db,
             checkpointer,

@@ -56,11 +56,7 @@ pub(super) fn load(db: &Connection, key: &Key) -> rusqlite::Result<Found> {
 }
 
 /// Reads what a commit is checked against. An unreadable row is set aside first.
-pub(super) fn find(
-    ledger: &mut Ledger,
-    product: i64,
-    key: &Key,
-) -> rusqlite::Result<Option<Held>> {
+pub(super) fn find(ledger: &mut Ledger, product: i64, key: &Key) -> rusqlite::Result<Option<Held>> {
     match held(&ledger.db, product, key) {
         Err(error) => match flaw(&error) {
             Some(reason) => {
@@ -122,7 +118,13 @@ pub(super) fn write(
              commits = ?6, state = ?7 WHERE id = ?1",
         )?
         .execute(params![
-            held.id, version, sequence, due_ms, now_ms, commits, &*new.state
+            held.id,
+            version,
+            sequence,
+            due_ms,
+            now_ms,
+            commits,
+            &*new.state
         ])?;
         return Ok(held.id);
     }

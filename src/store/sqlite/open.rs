@@ -46,10 +46,20 @@ pub(super) fn open(options: &Options) -> Result<Opened, Error> {
     embedded::migrations::runner()
         .run(&mut writer)
         .map_err(|error| unavailable(&error))?;
-    let checkpointer = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE, options.cache_bytes)
-        .map_err(|error| unavailable(&error))?;
+    let checkpointer = connect(
+        options,
+        OpenFlags::SQLITE_OPEN_READ_WRITE,
+        options.cache_bytes,
+    )
+    .map_err(|error| unavailable(&error))?;
     let readers = (0..options.readers.max(1))
-        .map(|_| connect(options, OpenFlags::SQLITE_OPEN_READ_ONLY, options.cache_bytes / 4))
+        .map(|_| {
+            connect(
+                options,
+                OpenFlags::SQLITE_OPEN_READ_ONLY,
+                options.cache_bytes / 4,
+            )
+        })
         .collect::<Result<_, _>>()
         .map_err(|error| unavailable(&error))?;
     Ok(Opened {
@@ -151,9 +161,11 @@ fn schema_version(db: &Connection) -> rusqlite::Result<i64> {
         return Ok(0);
     }
     let newest = db
-        .query_row("SELECT max(version) FROM refinery_schema_history", [], |row| {
-            row.get::<_, Option<i64>>(0)
-        })
+        .query_row(
+            "SELECT max(version) FROM refinery_schema_history",
+            [],
+            |row| row.get::<_, Option<i64>>(0),
+        )
         .optional()?;
     Ok(newest.flatten().unwrap_or_default())
 }

@@ -44,7 +44,7 @@ impl Default for Options {
             group_max: 512,
             bytes_max: None,
             readers: 2,
-            checkpoint_pages: 2_000,
+            checkpoint_pages: 1_000,
             cache_bytes: 32 << 20,
         }
     }

@@ -47,7 +47,9 @@ pub(super) fn change(db: &Connection, change: &OutboxChange, now_ms: u64) -> rus
         OutboxChange::RetryNow { lane } => {
             db.prepare_cached(
                 "UPDATE outbox SET due_ms = ?2
-                 WHERE lane = ?1 AND finished_ms IS NULL AND status = 'waiting' AND due_ms > ?2",
+                 WHERE status = 'waiting' AND due_ms > ?2 AND seq =
+                 (SELECT seq FROM outbox WHERE lane = ?1 AND finished_ms IS NULL
+                  ORDER BY seq LIMIT 1)",
             )?
             .execute(params![&**lane, signed(now_ms)])?;
             return Ok(());
@@ -81,8 +83,9 @@ pub(super) fn hand_on(db: &Connection, seq: i64, now_ms: u64) -> rusqlite::Resul
     db.prepare_cached(
         "UPDATE outbox SET due_ms = ?2
          WHERE due_ms IS NULL AND seq =
-         (SELECT min(next.seq) FROM outbox done JOIN outbox next ON next.lane = done.lane
-          WHERE done.seq = ?1 AND next.finished_ms IS NULL AND next.seq <> ?1)",
+         (SELECT next.seq FROM outbox done JOIN outbox next ON next.lane = done.lane
+          WHERE done.seq = ?1 AND next.finished_ms IS NULL AND next.seq <> ?1
+          ORDER BY next.seq LIMIT 1)",
     )?
     .execute(params![seq, signed(now_ms)])?;
     Ok(())

@@ -11,7 +11,9 @@ const EVENTS_MAX: usize = 5000;
 const RECEIVED_AT: f64 = 1_789_500_000.0;
 
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
 }
 
 fn document(path: &Path) -> Value {
@@ -37,7 +39,10 @@ pub fn requests() -> Vec<(String, Value)> {
     files.sort();
     let mut requests = Vec::new();
     for path in files {
-        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = path
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+            .unwrap_or_default();
         let mut document = document(&path);
         for request in document["requests"].as_array_mut().into_iter().flatten() {
             requests.push((name.clone(), request.take()));
@@ -48,12 +53,19 @@ pub fn requests() -> Vec<(String, Value)> {
 
 fn forced(request: &Value) -> Option<Provider> {
     let path = request["path"].as_str().unwrap_or_default();
-    path.starts_with("/ingest/amplitude/").then_some(Provider::Amplitude)
+    path.starts_with("/ingest/amplitude/")
+        .then_some(Provider::Amplitude)
 }
 
 fn check(request: &Value) -> Result<(), String> {
     let expected = &request["expect"];
-    let outcome = read(&body(request), forced(request), &Settings::default(), EVENTS_MAX, RECEIVED_AT);
+    let outcome = read(
+        &body(request),
+        forced(request),
+        &Settings::default(),
+        EVENTS_MAX,
+        RECEIVED_AT,
+    );
     let batch = match (outcome, expected["status"].as_u64()) {
         (Err(Error::InvalidJson), Some(400)) => return Ok(()),
         // Refused by whoever asks for our secret, long before it comes to us.
@@ -61,9 +73,16 @@ fn check(request: &Value) -> Result<(), String> {
         (Ok(batch), Some(200)) => batch,
         (outcome, status) => return Err(format!("{outcome:?} for status {status:?}")),
     };
-    let reasons: Vec<_> = expected["reasons"].as_array().into_iter().flatten().collect();
+    let reasons: Vec<_> = expected["reasons"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .collect();
     // A redelivery is a perfectly good action until a session has seen it before.
-    let redelivered = reasons.iter().filter(|reason| **reason == "duplicate").count();
+    let redelivered = reasons
+        .iter()
+        .filter(|reason| **reason == "duplicate")
+        .count();
     check_counts(&batch, expected, &reasons, redelivered)?;
     if redelivered > 0 {
         return Ok(());
@@ -71,11 +90,25 @@ fn check(request: &Value) -> Result<(), String> {
     let produced: Vec<_> = batch
         .shares
         .iter()
-        .flat_map(|share| share.activity.actions.iter().map(move |action| (share, action)))
+        .flat_map(|share| {
+            share
+                .activity
+                .actions
+                .iter()
+                .map(move |action| (share, action))
+        })
         .collect();
-    let expected: Vec<_> = expected["produced"].as_array().into_iter().flatten().collect();
+    let expected: Vec<_> = expected["produced"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .collect();
     if produced.len() != expected.len() {
-        return Err(format!("{} actions instead of {}", produced.len(), expected.len()));
+        return Err(format!(
+            "{} actions instead of {}",
+            produced.len(),
+            expected.len()
+        ));
     }
     for ((share, action), expected) in produced.into_iter().zip(expected) {
         check_action(share, action, expected)?;
@@ -89,17 +122,28 @@ fn check_counts(
     reasons: &[&Value],
     redelivered: usize,
 ) -> Result<(), String> {
-    let actions: usize = batch.shares.iter().map(|share| share.activity.actions.len()).sum();
+    let actions: usize = batch
+        .shares
+        .iter()
+        .map(|share| share.activity.actions.len())
+        .sum();
     let dropped: usize = batch.dropped.values().sum();
     let counts = (Some(actions as u64), Some(dropped as u64));
     let wanted = (
-        expected["actions"].as_u64().map(|count| count + redelivered as u64),
-        expected["dropped"].as_u64().map(|count| count - redelivered as u64),
+        expected["actions"]
+            .as_u64()
+            .map(|count| count + redelivered as u64),
+        expected["dropped"]
+            .as_u64()
+            .map(|count| count - redelivered as u64),
     );
     if counts != wanted || batch.received != actions + dropped {
         return Err(format!("{counts:?} instead of {wanted:?}"));
     }
-    let mut named: Vec<_> = reasons.iter().filter_map(|reason| reason.as_str()).collect();
+    let mut named: Vec<_> = reasons
+        .iter()
+        .filter_map(|reason| reason.as_str())
+        .collect();
     named.retain(|reason| *reason != "duplicate");
     named.sort_unstable();
     let mut found: Vec<_> = batch
@@ -108,17 +152,28 @@ fn check_counts(
         .flat_map(|(reason, count)| std::iter::repeat_n(reason.as_str(), *count))
         .collect();
     found.sort_unstable();
-    if found == named { Ok(()) } else { Err(format!("dropped {found:?} instead of {named:?}")) }
+    if found == named {
+        Ok(())
+    } else {
+        Err(format!("dropped {found:?} instead of {named:?}"))
+    }
 }
 
 fn check_action(share: &Share, action: &NewAction, expected: &Value) -> Result<(), String> {
     let written = serde_json::to_value(action).expect("an action can be written");
-    let session = share.session.as_ref().map_or(Value::Null, |id| id.as_str().into());
+    let session = share
+        .session
+        .as_ref()
+        .map_or(Value::Null, |id| id.as_str().into());
     let start = expected["timestamp_start"].as_f64().unwrap_or(RECEIVED_AT);
     // A later request of the session may know the user before this one does.
     let known = |field: &str| {
         let found = written[field].clone();
-        if found.is_null() { expected[field].clone() } else { found }
+        if found.is_null() {
+            expected[field].clone()
+        } else {
+            found
+        }
     };
     let comparisons = [
         ("type", written["type"].clone()),
@@ -134,12 +189,19 @@ fn check_action(share: &Share, action: &NewAction, expected: &Value) -> Result<(
             return Err(format!("{field}: {found} instead of {}", expected[field]));
         }
     }
-    if expected.get("raw_url").is_some_and(|url| *url != written["raw_url"]) {
+    if expected
+        .get("raw_url")
+        .is_some_and(|url| *url != written["raw_url"])
+    {
         return Err(format!("raw_url: {}", written["raw_url"]));
     }
     #[expect(clippy::float_cmp, reason = "times must be exact")]
     let on_time = action.at == start;
-    if on_time { Ok(()) } else { Err(format!("at {} instead of {start}", action.at)) }
+    if on_time {
+        Ok(())
+    } else {
+        Err(format!("at {} instead of {start}", action.at))
+    }
 }
 
 #[test]
@@ -162,17 +224,50 @@ fn what_posthog_sends_by_default_reads_well() {
     let mut found = Vec::new();
     for case in document["cases"].as_array().into_iter().flatten() {
         let body = serde_json::to_vec(&case["body"]).expect("a value can be written");
-        let batch = read(&body, None, &Settings::default(), EVENTS_MAX, 1_795_300_000.0)
-            .expect("the body is JSON");
-        let actions = batch.shares.iter().flat_map(|share| &share.activity.actions);
+        let batch = read(
+            &body,
+            None,
+            &Settings::default(),
+            EVENTS_MAX,
+            1_795_300_000.0,
+        )
+        .expect("the body is JSON");
+        let actions = batch
+            .shares
+            .iter()
+            .flat_map(|share| &share.activity.actions);
         found.extend(actions.map(|action| action.description.clone()));
-        found.extend(batch.dropped.keys().map(|reason| reason.as_str().to_owned()));
+        found.extend(
+            batch
+                .dropped
+                .keys()
+                .map(|reason| reason.as_str().to_owned()),
+        );
     }
     assert_eq!(
         found,
         [
             "User landed on the invoices page",
             "User clicked Billing link on the invoices page",
+            "User changed Plan dropdown on the invoices page",
+            "User submitted form on the invoices page",
+            "User clicked Upgrade \"Pro\"; pay now button on the invoices page",
+            "User submitted form on the invoices page",
+            "User clicked Upgrade \"Pro\"; pay now button on the invoices page",
+            "User submitted form on the invoices page",
+            "User rage-clicked Upgrade \"Pro\"; pay now button on the invoices page",
+            "User clicked Upgrade \"Pro\"; pay now button on the invoices page",
+            "User submitted form on the invoices page",
+            "User clicked Upgrade \"Pro\"; pay now button on the invoices page",
+            "User submitted form on the invoices page",
+            "identity",
+            "User triggered Invoice viewed on the invoices page",
+            "identity",
+            "low_signal",
+            "low_signal",
+            "User clicked Billing link on the invoices page",
+            "User landed on the invoices page",
+            "no_url_no_session",
         ]
     );
 }

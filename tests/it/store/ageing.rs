@@ -19,18 +19,29 @@ fn log_of(log_ms: u64, log_bytes_max: u64) -> Retention {
 }
 
 async fn feed(house: &House, name: &str) -> (Vec<String>, Offset) {
-    let page = house.store.feed(&product(name), Offset::default(), 99).await;
+    let page = house
+        .store
+        .feed(&product(name), Offset::default(), 99)
+        .await;
     let page = page.expect("readable");
     let bodies = page.entries.iter().map(|entry| entry.body.to_string());
     (bodies.collect(), page.trimmed)
 }
 
 pub async fn old_entries_go_and_the_feed_says_so(house: &House) {
-    house.wrote(write(&key("s"), 0, "").at(1_000).action("1")).await;
+    house
+        .wrote(write(&key("s"), 0, "").at(1_000).action("1"))
+        .await;
     let hidden = write(&key("s"), 1, "").at(2_000);
-    house.wrote(hidden.action("2").entry(EntryType::Linked, "3")).await;
-    house.wrote(write(&key("s"), 2, "").at(3_000).action("4")).await;
-    house.wrote(write(&key_of("bank", "x"), 0, "").at(2_600).action("5")).await;
+    house
+        .wrote(hidden.action("2").entry(EntryType::Linked, "3"))
+        .await;
+    house
+        .wrote(write(&key("s"), 2, "").at(3_000).action("4"))
+        .await;
+    house
+        .wrote(write(&key_of("bank", "x"), 0, "").at(2_600).action("5"))
+        .await;
     assert_eq!(age(house, 3_000, log_of(2_000, 99)).await, Aged::default());
     let aged = age(house, 3_500, log_of(1_000, 99)).await;
     assert_eq!((aged.entries, aged.more), (3, false));
@@ -47,7 +58,9 @@ pub async fn the_oldest_entries_go_while_the_log_is_too_large(house: &House) {
     for base in 0..10 {
         let name = if base % 2 == 0 { "shop" } else { "bank" };
         let key = key_of(name, "s");
-        house.wrote(write(&key, base / 2, "").action(&format!("{base:04}"))).await;
+        house
+            .wrote(write(&key, base / 2, "").action(&format!("{base:04}")))
+            .await;
     }
     assert_eq!(house.store.depth().await.expect("countable").log_bytes, 40);
     let aged = age(house, 1_000, log_of(u64::MAX, 15)).await;
@@ -60,11 +73,15 @@ pub async fn the_oldest_entries_go_while_the_log_is_too_large(house: &House) {
 }
 
 pub async fn offsets_and_sequences_go_on_after_everything_has_gone(house: &House) {
-    house.wrote(write(&key("s"), 0, "").at(5_000).action("1")).await;
+    house
+        .wrote(write(&key("s"), 0, "").at(5_000).action("1"))
+        .await;
     assert_eq!(age(house, 9_000, log_of(0, 99)).await.entries, 1);
     let head = house.store.head(&product("shop")).await.expect("readable");
     assert_eq!(head, Offset { ms: 5_000, n: 0 });
-    house.wrote(write(&key("s"), 1, "").at(1_000).action("2")).await;
+    house
+        .wrote(write(&key("s"), 1, "").at(1_000).action("2"))
+        .await;
     let history = house.store.history(&key("s"), 9).await.expect("readable");
     assert_eq!(history[0].offset, Offset { ms: 5_000, n: 1 });
     assert_eq!(history[0].sequence, 2);
@@ -73,7 +90,9 @@ pub async fn offsets_and_sequences_go_on_after_everything_has_gone(house: &House
 pub async fn an_entry_from_the_future_keeps_no_other_alive(house: &House) {
     let ahead = write(&key_of("bank", "x"), 0, "").at(900_000);
     house.wrote(ahead.action("future")).await;
-    house.wrote(write(&key("s"), 0, "").at(1_000).action("old")).await;
+    house
+        .wrote(write(&key("s"), 0, "").at(1_000).action("old"))
+        .await;
     assert_eq!(age(house, 9_000, log_of(1_000, 99)).await.entries, 1);
     assert!(feed(house, "shop").await.0.is_empty());
     assert_eq!(feed(house, "bank").await.0, ["future"]);
@@ -81,7 +100,9 @@ pub async fn an_entry_from_the_future_keeps_no_other_alive(house: &House) {
 
 pub async fn idle_states_go_and_states_with_a_deadline_stay(house: &House) {
     house.wrote(write(&key("idle"), 0, "").at(1_000)).await;
-    house.wrote(write(&key("due"), 0, "").at(1_000).due(99_000)).await;
+    house
+        .wrote(write(&key("due"), 0, "").at(1_000).due(99_000))
+        .await;
     house.wrote(write(&key("busy"), 0, "").at(1_000)).await;
     house.wrote(write(&key("busy"), 1, "").at(5_000)).await;
     let keep = Retention {
@@ -109,9 +130,13 @@ pub async fn a_state_that_has_gone_conflicts_with_its_old_version(house: &House)
 
 pub async fn a_sequence_outlives_its_state_while_entries_remain(house: &House) {
     for id in ["kept", "gone"] {
-        house.wrote(write(&key(id), 0, "").at(1_000).action(id)).await;
+        house
+            .wrote(write(&key(id), 0, "").at(1_000).action(id))
+            .await;
     }
-    house.wrote(write(&key("kept"), 1, "").at(2_000).action("kept")).await;
+    house
+        .wrote(write(&key("kept"), 1, "").at(2_000).action("kept"))
+        .await;
     let keep = Retention {
         state_ms: 0,
         log_ms: 1_500,
@@ -120,7 +145,9 @@ pub async fn a_sequence_outlives_its_state_while_entries_remain(house: &House) {
     let aged = age(house, 3_000, keep).await;
     assert_eq!((aged.entries, aged.states), (2, 2));
     for (id, expected) in [("kept", 3), ("gone", 1)] {
-        house.wrote(write(&key(id), 0, "").at(3_000).action(id)).await;
+        house
+            .wrote(write(&key(id), 0, "").at(3_000).action(id))
+            .await;
         let stored = house.state(&key(id)).await.expect("there");
         assert_eq!(stored.sequence, expected, "{id}");
     }
@@ -148,7 +175,9 @@ pub async fn finished_deliveries_go_and_waiting_ones_stay(house: &House) {
         .delivery("d2", "b")
         .delivery("d3", "c");
     house.wrote(all).await;
-    house.wrote(draft().at(2_000).change(delivered("d1", Some("p")))).await;
+    house
+        .wrote(draft().at(2_000).change(delivered("d1", Some("p"))))
+        .await;
     house.wrote(draft().at(2_000).change(dead("d2"))).await;
     let keep = Retention {
         outbox_ms: 1_000,

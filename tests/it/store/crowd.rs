@@ -20,7 +20,10 @@ pub async fn every_commit_of_a_crowd_is_kept_once(house: &House) {
     for outcome in crowd.join_all().await {
         assert!(matches!(outcome, Outcome::Committed), "{outcome:?}");
     }
-    let page = house.store.feed(&product("shop"), Offset::default(), 999).await;
+    let page = house
+        .store
+        .feed(&product("shop"), Offset::default(), 999)
+        .await;
     let page = page.expect("readable");
     assert_eq!(page.entries.len(), 200);
     let distinct: BTreeSet<_> = page.entries.iter().map(|entry| &*entry.body).collect();
@@ -82,7 +85,10 @@ pub async fn offsets_follow_the_order_of_commits(house: &House) {
         });
     }
     crowd.join_all().await;
-    let page = house.store.feed(&product("shop"), Offset::default(), 999).await;
+    let page = house
+        .store
+        .feed(&product("shop"), Offset::default(), 999)
+        .await;
     let page = page.expect("readable");
     assert_eq!(page.entries.len(), 160);
     assert!(page.entries.is_sorted_by(|a, b| a.offset < b.offset));

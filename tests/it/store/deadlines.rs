@@ -11,7 +11,9 @@ async fn claim(house: &House, now_ms: u64, limit: usize) -> Vec<Key> {
 
 pub async fn overdue_keys_are_claimed_oldest_first(house: &House) {
     house.wrote(write(&key("late"), 0, "").due(3_000)).await;
-    house.wrote(write(&key_of("bank", "first"), 0, "").due(1_000)).await;
+    house
+        .wrote(write(&key_of("bank", "first"), 0, "").due(1_000))
+        .await;
     house.wrote(write(&key("second"), 0, "").due(2_000)).await;
     house.wrote(write(&key("never"), 0, "")).await;
     assert!(claim(house, 999, 9).await.is_empty());
@@ -31,7 +33,11 @@ pub async fn a_commit_moves_or_clears_the_deadline(house: &House) {
     house.wrote(write(&key("s"), 0, "").due(1_000)).await;
     claim(house, 1_000, 9).await;
     house.wrote(write(&key("s"), 1, "").due(1_050)).await;
-    assert_eq!(claim(house, 1_050, 9).await, [key("s")], "the claim is over");
+    assert_eq!(
+        claim(house, 1_050, 9).await,
+        [key("s")],
+        "the claim is over"
+    );
     house.wrote(write(&key("s"), 2, "")).await;
     assert!(claim(house, 99_000, 9).await.is_empty());
 }

@@ -56,7 +56,9 @@ pub async fn subscribers_do_not_see_what_is_not_for_them(house: &House) {
 }
 
 pub async fn a_page_says_how_far_it_has_looked(house: &House) {
-    house.wrote(write(&key("s"), 0, "").action("1").action("2")).await;
+    house
+        .wrote(write(&key("s"), 0, "").action("1").action("2"))
+        .await;
     let hidden = write(&key("s"), 1, "").entry(EntryType::Linked, "hidden");
     house.wrote(hidden).await;
     let head = house.store.head(&product("shop")).await.expect("readable");

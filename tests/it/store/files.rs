@@ -51,14 +51,24 @@ async fn everything_is_there_after_closing_and_opening() {
         unsettled_since_ms: Some(5_000),
         ..retry("d1", 5_500)
     };
-    house.store.retry(unsettled).await.expect("it can be put back");
+    house
+        .store
+        .retry(unsettled)
+        .await
+        .expect("it can be put back");
     let before = house.state(&key("s")).await;
-    let page = house.store.feed(&product("shop"), Offset::default(), 9).await;
+    let page = house
+        .store
+        .feed(&product("shop"), Offset::default(), 9)
+        .await;
     house.store.close().await;
 
     let house = again(directory(&mut house));
     assert_eq!(house.state(&key("s")).await, before);
-    let page_again = house.store.feed(&product("shop"), Offset::default(), 9).await;
+    let page_again = house
+        .store
+        .feed(&product("shop"), Offset::default(), 9)
+        .await;
     let (page, page_again) = (page.expect("readable"), page_again.expect("readable"));
     assert_eq!(page_again.entries, page.entries);
     assert_eq!(house.fact(row("c"), 1).await.as_deref(), Some("1"));
@@ -72,7 +82,9 @@ async fn everything_is_there_after_closing_and_opening() {
 #[tokio::test]
 async fn offsets_go_on_after_a_restart_with_an_empty_log_and_a_slow_clock() {
     let mut house = sqlite().await;
-    house.wrote(write(&key("s"), 0, "").at(5_000).action("1")).await;
+    house
+        .wrote(write(&key("s"), 0, "").at(5_000).action("1"))
+        .await;
     let keep = event_connector::store::Retention {
         log_ms: 0,
         ..FOR_EVER
@@ -81,8 +93,13 @@ async fn offsets_go_on_after_a_restart_with_an_empty_log_and_a_slow_clock() {
     house.store.close().await;
 
     let house = again(directory(&mut house));
-    house.wrote(write(&key("s"), 1, "").at(1_000).action("2")).await;
-    let page = house.store.feed(&product("shop"), Offset::default(), 9).await;
+    house
+        .wrote(write(&key("s"), 1, "").at(1_000).action("2"))
+        .await;
+    let page = house
+        .store
+        .feed(&product("shop"), Offset::default(), 9)
+        .await;
     let page = page.expect("readable");
     assert_eq!(page.trimmed, Offset { ms: 5_000, n: 0 });
     assert_eq!(page.entries[0].offset, Offset { ms: 5_000, n: 1 });
@@ -92,28 +109,40 @@ async fn offsets_go_on_after_a_restart_with_an_empty_log_and_a_slow_clock() {
 async fn what_was_committed_survives_a_crash() {
     let house = sqlite().await;
     for base in 0..50 {
-        house.wrote(write(&key("s"), base, "state").action("x")).await;
+        house
+            .wrote(write(&key("s"), base, "state").action("x"))
+            .await;
     }
     house.wrote(draft().fact(row("c"), Some("1"), 9_000)).await;
 
     // What a crash leaves behind is the files as they are, with nobody tidying up.
-    let from = house.directory.as_ref().expect("a database has a directory");
+    let from = house
+        .directory
+        .as_ref()
+        .expect("a database has a directory");
     let crashed = tempfile::tempdir().expect("a temporary directory can be made");
     for file in ["store.db", "store.db-wal"] {
         fs::copy(from.path().join(file), crashed.path().join(file)).expect("it can be copied");
     }
     let survivor = again(crashed);
-    assert_eq!(survivor.state(&key("s")).await, house.state(&key("s")).await);
+    assert_eq!(
+        survivor.state(&key("s")).await,
+        house.state(&key("s")).await
+    );
     assert_eq!(survivor.fact(row("c"), 1).await.as_deref(), Some("1"));
     let history = survivor.store.history(&key("s"), 99).await;
     assert_eq!(history.expect("readable").len(), 50);
-    survivor.wrote(write(&key("s"), 50, "after").action("x")).await;
+    survivor
+        .wrote(write(&key("s"), 50, "after").action("x"))
+        .await;
 }
 
 #[tokio::test]
 async fn closing_leaves_one_file_without_a_write_ahead_log() {
     let mut house = sqlite().await;
-    house.wrote(write(&key("s"), 0, "one").delivery("d", "a")).await;
+    house
+        .wrote(write(&key("s"), 0, "one").delivery("d", "a"))
+        .await;
     house.wrote(draft().change(delivered("d", None))).await;
     house.store.close().await;
     let directory = directory(&mut house);
@@ -189,7 +218,9 @@ async fn missing_directories_are_made_and_files_are_private() {
     assert!(matches!(outcome, Outcome::Committed));
     for suffix in ["", "-wal", "-shm", ".lock"] {
         let file = format!("{}{suffix}", path.display());
-        let mode = fs::metadata(Path::new(&file)).expect("it exists").permissions();
+        let mode = fs::metadata(Path::new(&file))
+            .expect("it exists")
+            .permissions();
         assert_eq!(mode.mode() & 0o777, 0o600, "{file}");
     }
     store.close().await;

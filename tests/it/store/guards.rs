@@ -5,14 +5,18 @@ use event_connector::domain::log::{IndexKey, Space};
 use super::house::{House, draft, key, key_of, product, row, write};
 
 pub async fn a_guard_holds_while_its_row_is_equal(house: &House) {
-    house.wrote(draft().fact(row("c"), Some("\"s\""), 9_000)).await;
+    house
+        .wrote(draft().fact(row("c"), Some("\"s\""), 9_000))
+        .await;
     let next = write(&key("s"), 0, "one").if_row(row("c"), Some("\"s\""));
     house.wrote(next).await;
 }
 
 pub async fn a_guard_fails_once_its_row_has_changed(house: &House) {
     house.wrote(write(&key("s"), 0, "one")).await;
-    house.wrote(draft().fact(row("c"), Some("\"other\""), 9_000)).await;
+    house
+        .wrote(draft().fact(row("c"), Some("\"other\""), 9_000))
+        .await;
     let stale = write(&key("s"), 1, "two").if_row(row("c"), Some("\"s\""));
     let newest = house.conflicted(stale).await;
     assert_eq!(newest.expect("there is a state").version, 1);
@@ -38,8 +42,12 @@ pub async fn an_expired_row_counts_as_absent(house: &House) {
     house.wrote(draft().fact(row("c"), Some("1"), 2_000)).await;
     assert_eq!(house.fact(row("c"), 2_000).await.as_deref(), Some("1"));
     assert_eq!(house.fact(row("c"), 2_001).await, None);
-    house.conflicted(draft().at(2_000).if_row(row("c"), None)).await;
-    house.conflicted(draft().at(2_001).if_row(row("c"), Some("1"))).await;
+    house
+        .conflicted(draft().at(2_000).if_row(row("c"), None))
+        .await;
+    house
+        .conflicted(draft().at(2_001).if_row(row("c"), Some("1")))
+        .await;
     house.wrote(draft().at(2_001).if_row(row("c"), None)).await;
 }
 
@@ -102,5 +110,7 @@ pub async fn a_row_can_be_removed(house: &House) {
     house.wrote(draft().fact(row("a"), Some("1"), 9_000)).await;
     house.wrote(draft().fact(row("a"), None, 0)).await;
     assert_eq!(house.fact(row("a"), 1).await, None);
-    house.wrote(draft().fact(row("a"), None, 0).if_row(row("a"), None)).await;
+    house
+        .wrote(draft().fact(row("a"), None, 0).if_row(row("a"), None))
+        .await;
 }

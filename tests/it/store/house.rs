@@ -127,7 +127,11 @@ impl Draft {
 
     /// To be woken at `due_ms`.
     pub fn due(mut self, due_ms: u64) -> Self {
-        self.0.state.as_mut().expect("a deadline needs a state").due_ms = Some(due_ms);
+        self.0
+            .state
+            .as_mut()
+            .expect("a deadline needs a state")
+            .due_ms = Some(due_ms);
         self
     }
 

@@ -15,10 +15,14 @@ async fn bodies(house: &House, id: &str, limit: usize) -> Vec<String> {
 }
 
 pub async fn sequences_are_dense_per_key(house: &House) {
-    house.wrote(write(&key("a"), 0, "").action("1").action("2")).await;
+    house
+        .wrote(write(&key("a"), 0, "").action("1").action("2"))
+        .await;
     house.wrote(write(&key("b"), 0, "").action("1")).await;
     house.wrote(write(&key("a"), 1, "")).await;
-    house.conflicted(write(&key("a"), 1, "").action("lost")).await;
+    house
+        .conflicted(write(&key("a"), 1, "").action("lost"))
+        .await;
     house.wrote(write(&key("a"), 2, "").action("3")).await;
     let history = house.store.history(&key("a"), 10).await.expect("readable");
     let numbered: Vec<_> = history.iter().map(|e| (e.sequence, &*e.body)).collect();
@@ -44,7 +48,9 @@ pub async fn offsets_grow_while_the_clock_stands_still_or_goes_back(house: &Hous
 }
 
 pub async fn an_entry_is_read_back_whole(house: &House) {
-    let mut commit = write(&key("s"), 0, "").at(5_000).entry(EntryType::Linked, "{\"ä\":1}");
+    let mut commit = write(&key("s"), 0, "")
+        .at(5_000)
+        .entry(EntryType::Linked, "{\"ä\":1}");
     let new = &mut commit.0.effects.entries[0];
     new.at = 0.1 + 0.2;
     new.user_id = Some("u".into());

@@ -39,8 +39,17 @@ struct Change {
 
 fn key(number: u8) -> Key {
     Key {
-        product: if number.is_multiple_of(2) { "shop" } else { "bank" }.into(),
-        kind: if number < 4 { Kind::Session } else { Kind::Unsessioned },
+        product: if number.is_multiple_of(2) {
+            "shop"
+        } else {
+            "bank"
+        }
+        .into(),
+        kind: if number < 4 {
+            Kind::Session
+        } else {
+            Kind::Unsessioned
+        },
         id: (number / 2).to_string().into(),
     }
 }
@@ -69,22 +78,39 @@ fn changes() -> impl Strategy<Value = Change> {
     let facts = prop::collection::vec((0..6_u8, value.clone(), 0..300_u64), 0..3);
     let guard = prop::option::weighted(0.2, (0..6_u8, value));
     let if_no_state = prop::option::weighted(0.1, 0..6_u8);
-    (state, entries, deliveries, outbox, facts, guard, if_no_state).prop_map(
-        |((key, (with_state, stale), due_in_ms), entries, deliveries, outbox, facts, guard, none)| {
-            Change {
-                key,
-                with_state,
-                stale,
-                due_in_ms,
+    (
+        state,
+        entries,
+        deliveries,
+        outbox,
+        facts,
+        guard,
+        if_no_state,
+    )
+        .prop_map(
+            |(
+                (key, (with_state, stale), due_in_ms),
                 entries,
                 deliveries,
                 outbox,
                 facts,
                 guard,
-                if_no_state: none,
-            }
-        },
-    )
+                none,
+            )| {
+                Change {
+                    key,
+                    with_state,
+                    stale,
+                    due_in_ms,
+                    entries,
+                    deliveries,
+                    outbox,
+                    facts,
+                    guard,
+                    if_no_state: none,
+                }
+            },
+        )
 }
 
 fn retries() -> impl Strategy<Value = Retry> {
@@ -134,7 +160,11 @@ impl Change {
         if self.with_state {
             draft = write(&key, base, &format!("{key} {base}"));
             for visible in &self.entries {
-                let r#type = if *visible { EntryType::Actions } else { EntryType::Linked };
+                let r#type = if *visible {
+                    EntryType::Actions
+                } else {
+                    EntryType::Linked
+                };
                 draft = draft.entry(r#type, "a body");
             }
             for (number, lane_number) in &self.deliveries {

@@ -7,7 +7,9 @@ use super::house::{House, dead, delivered, draft, key, retry, withdrawn, write};
 
 /// One delivery `d` in lane `a`, committed at 1,000.
 async fn one(house: &House) {
-    house.wrote(write(&key("s"), 0, "").delivery("d", "a")).await;
+    house
+        .wrote(write(&key("s"), 0, "").delivery("d", "a"))
+        .await;
 }
 
 async fn put_back(house: &House, retry: Retry) {
@@ -103,7 +105,9 @@ pub async fn a_retry_of_what_is_not_leased_changes_nothing(house: &House) {
 
 pub async fn finishing_twice_changes_nothing(house: &House) {
     one(house).await;
-    house.wrote(draft().change(delivered("d", Some("p1")))).await;
+    house
+        .wrote(draft().change(delivered("d", Some("p1"))))
+        .await;
     let others = draft()
         .change(dead("d"))
         .change(withdrawn("d"))
@@ -119,10 +123,14 @@ pub async fn finishing_twice_changes_nothing(house: &House) {
 
 pub async fn a_known_delivery_is_not_put_in_again(house: &House) {
     one(house).await;
-    house.wrote(write(&key("s"), 1, "").delivery("d", "b")).await;
+    house
+        .wrote(write(&key("s"), 1, "").delivery("d", "b"))
+        .await;
     assert_eq!(house.store.depth().await.expect("countable").outbox, 1);
     house.wrote(draft().change(delivered("d", None))).await;
-    house.wrote(write(&key("s"), 2, "").delivery("d", "a")).await;
+    house
+        .wrote(write(&key("s"), 2, "").delivery("d", "a"))
+        .await;
     assert!(house.lease(9_000).await.is_empty());
 }
 
@@ -147,7 +155,9 @@ pub async fn recorded_parts_are_known_by_their_lane(house: &House) {
 pub async fn the_next_delivery_is_the_earliest_due(house: &House) {
     let next = async || house.store.next_delivery_ms().await.expect("readable");
     assert_eq!(next().await, None);
-    let two = write(&key("s"), 0, "").delivery("a1", "a").delivery("a2", "a");
+    let two = write(&key("s"), 0, "")
+        .delivery("a1", "a")
+        .delivery("a2", "a");
     house.wrote(two).await;
     assert_eq!(next().await, Some(1_000));
     house.lease(1_000).await;

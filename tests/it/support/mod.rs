@@ -5,6 +5,6 @@ mod service;
 mod stream;
 mod wait;
 
-pub use service::{ADMIN_KEY, SECRET, Service, Setup};
+pub use service::{ADMIN_KEY, SECRET, Service, Setup, click, json_of};
 pub use stream::{Event, Stream};
 pub use wait::eventually;

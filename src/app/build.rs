@@ -1,0 +1,229 @@
+//! Putting the parts together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::background::{Reloader, count};
+use super::outcome::ToSession;
+use super::policy::policy;
+use crate::chance::Chance;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::delivery::client::{self, Client};
+use crate::delivery::intercom::{Account, Accounts, Intercom};
+use crate::delivery::{self, Nudge, Outbox};
+use crate::domain::id::Key;
+use crate::domain::log::{Effects, OutboxChange};
+use crate::domain::retry::Schedule;
+use crate::domain::session::Session;
+use crate::domain::time::to_ms;
+use crate::feed::{self, Feed};
+use crate::http::AppState;
+use crate::metrics::Metrics;
+use crate::product::{Fingerprint, Products, Source};
+use crate::session::linker::Linker;
+use crate::session::{Limits, Registry, Surroundings};
+use crate::store::Store;
+use crate::tasks::Tasks;
+
+/// How often the feed looks at the store without a nudge; a lost nudge costs no more than this.
+const FEED_POLL: Duration = Duration::from_secs(1);
+
+/// What an application is made of.
+pub struct Parts {
+    /// Settings.
+    pub config: Arc<Config>,
+    /// Time.
+    pub clock: Clock,
+    /// Identifiers and jitter.
+    pub chance: Chance,
+    /// Counters.
+    pub metrics: Metrics,
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// The products in force.
+    pub products: Products,
+    /// Where their list is, what was last seen of it, and who asks to look again; `None` when it
+    /// never changes.
+    pub source: Option<(Source, Option<Fingerprint>, Arc<Notify>)>,
+}
+
+/// The whole service, ready to serve.
+pub struct App {
+    pub(super) state: AppState,
+    pub(super) tasks: Tasks,
+    pub(super) outbox: Outbox,
+    pub(super) reloader: Option<Reloader>,
+}
+
+impl App {
+    /// Connects the parts. Nothing runs yet.
+    ///
+    /// # Errors
+    ///
+    /// The HTTP client for vendors could not be set up.
+    pub fn build(parts: Parts) -> anyhow::Result<Self> {
+        let tasks = Tasks::new();
+        let feed = Feed::new(
+            Arc::clone(&parts.store),
+            parts.clock.clone(),
+            tasks.clone(),
+            parts.metrics.clone(),
+            feed_limits(&parts.config),
+        );
+        let nudge = Nudge::new();
+        let sessions = sessions(&parts, &tasks, feed.clone(), nudge.clone());
+        let outbox = outbox(&parts, &tasks, &sessions, nudge)?;
+        let pending_ms = to_ms(parts.config.session.pending_link_s);
+        let reloader = reloader(&parts, &tasks);
+        parts.metrics.products.set(count(parts.products.all().len()));
+        let state = AppState {
+            linker: Linker::new(sessions.clone(), pending_ms),
+            sessions,
+            feed,
+            config: parts.config,
+            clock: parts.clock,
+            chance: parts.chance,
+            products: parts.products,
+            store: parts.store,
+            metrics: parts.metrics,
+        };
+        Ok(Self {
+            state,
+            tasks,
+            outbox,
+            reloader,
+        })
+    }
+
+    /// Handles on everything that runs.
+    pub fn state(&self) -> &AppState {
+        &self.state
+    }
+}
+
+fn feed_limits(config: &Config) -> feed::Limits {
+    feed::Limits {
+        ring_entries: config.feed.ring_entries,
+        page_entries: config.feed.page_entries,
+        coalesce_entries: config.feed.coalesce_entries,
+        subscribers_max: config.feed.subscribers_max,
+        poll: FEED_POLL,
+    }
+}
+
+fn sessions(parts: &Parts, tasks: &Tasks, feed: Feed, outbox: Nudge) -> Registry<Session> {
+    let own = &parts.config.session;
+    let limits = Limits {
+        live_max: own.live_max,
+        mailbox_max: own.mailbox_max,
+        batch_max: own.batch_max,
+        idle: Duration::from_secs_f64(own.idle_s),
+    };
+    let config = Arc::clone(&parts.config);
+    let products = parts.products.clone();
+    let around = Surroundings {
+        store: Arc::clone(&parts.store),
+        clock: parts.clock.clone(),
+        chance: parts.chance.clone(),
+        tasks: tasks.clone(),
+        metrics: parts.metrics.clone(),
+        policy: Box::new(move |id| Arc::new(policy(&config, products.get(id).as_deref()))),
+        committed: Box::new(move |key, effects| tell(key, effects, &feed, &outbox)),
+    };
+    Registry::new(around, limits)
+}
+
+/// What was committed concerns the feed, the outbox, both or neither.
+fn tell(key: &Key, effects: &Effects, feed: &Feed, outbox: &Nudge) {
+    if effects.entries.iter().any(|entry| entry.r#type.on_feed()) {
+        feed.nudge(&key.product);
+    }
+    let retried = |change: &OutboxChange| matches!(change, OutboxChange::RetryNow { .. });
+    if !effects.deliveries.is_empty() || effects.outbox.iter().any(retried) {
+        outbox.nudge();
+    }
+}
+
+fn outbox(
+    parts: &Parts,
+    tasks: &Tasks,
+    sessions: &Registry<Session>,
+    nudge: Nudge,
+) -> anyhow::Result<Outbox> {
+    let own = &parts.config.delivery;
+    let limits = client::Limits {
+        request_timeout_ms: own.request_timeout_ms,
+        response_bytes_max: own.response_bytes_max,
+    };
+    let client = Client::new(parts.clock.clone(), limits)?;
+    let intercom = Intercom::new(client, accounts(parts), own.clock_skew_ms);
+    let around = delivery::Surroundings {
+        store: Arc::clone(&parts.store),
+        destinations: vec![Arc::new(intercom)],
+        report: Arc::new(ToSession(sessions.clone())),
+        clock: parts.clock.clone(),
+        chance: parts.chance.clone(),
+        tasks: tasks.clone(),
+        metrics: parts.metrics.clone(),
+        nudge,
+    };
+    let options = delivery::Options {
+        workers: own.workers,
+        lease_ms: own.lease_ms,
+        request_timeout_ms: own.request_timeout_ms,
+        poll_ms: own.poll_ms,
+        schedule: Schedule {
+            retries_max: own.retries_max,
+            base_ms: own.retry_base_ms,
+            cap_ms: own.retry_cap_ms,
+        },
+    };
+    Ok(Outbox::new(around, options))
+}
+
+/// Credentials are read from the products in force for each attempt, so that a rotated token is
+/// used at once.
+fn accounts(parts: &Parts) -> Accounts {
+    let products = parts.products.clone();
+    let config = Arc::clone(&parts.config);
+    Arc::new(move |id| {
+        let product = products.get(id)?;
+        let own = product.intercom.as_ref()?;
+        let base_url = match config.intercom.base_url.as_str() {
+            "" => host(own.region).base_url().to_owned(),
+            url => url.to_owned(),
+        };
+        Some(Account {
+            access_token: own.access_token.clone(),
+            admin_id: own.admin_id.clone(),
+            base_url,
+            version: config.intercom.version.clone(),
+        })
+    })
+}
+
+fn reloader(parts: &Parts, tasks: &Tasks) -> Option<Reloader> {
+    let (source, seen, nudge) = parts.source.clone()?;
+    source.may_change().then(|| Reloader {
+        source,
+        products: parts.products.clone(),
+        seen,
+        nudge,
+        interval: Duration::from_millis(parts.config.products.reload_ms),
+        clock: parts.clock.clone(),
+        tasks: tasks.clone(),
+        metrics: parts.metrics.clone(),
+    })
+}
+
+fn host(region: crate::product::Region) -> crate::delivery::intercom::Region {
+    use crate::delivery::intercom::Region as R;
+    match region {
+        crate::product::Region::Us => R::Us,
+        crate::product::Region::Eu => R::Eu,
+        crate::product::Region::Au => R::Au,
+    }
+}

@@ -1,0 +1,250 @@
+//! The wire: real sockets, whose connections can be cut.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{self, HeaderMap, HeaderValue, Response, StatusCode};
+use axum::serve::{IncomingStream, Listener};
+use futures_util::stream;
+use percent_encoding::percent_decode_str;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::fault::{Call, Twist};
+use super::handle::Intercom;
+use super::model::{Answer, Request};
+use crate::clock::Clock;
+use crate::tasks::Tasks;
+
+/// The largest request body; Intercom's own limit is not published.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Answers calls on `listener` until `tasks` stop.
+pub(super) fn serve(listener: TcpListener, intercom: Intercom, tasks: &Tasks) {
+    let routes = Router::new().fallback(answer).with_state(intercom);
+    let service = routes.into_make_service_with_connect_info::<Cut>();
+    let stop = tasks.clone();
+    tasks.spawn("modelled intercom", async move {
+        tokio::select! {
+            () = stop.stopping() => {}
+            ended = axum::serve(Sockets(listener), service) => if let Err(error) = ended {
+                tracing::error!(%error, "the modelled Intercom ended");
+            }
+        }
+    });
+}
+
+async fn answer(
+    State(intercom): State<Intercom>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    request: http::Request<Body>,
+) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
+        return plain(StatusCode::PAYLOAD_TOO_LARGE, Body::empty());
+    };
+    let clock = intercom.clock();
+    let request = logged(&head, &body, clock.now_ms());
+    let path: Vec<String> = head.uri.path().split('/').skip(1).map(decoded).collect();
+    let call = call(&request.method, &path);
+    let fault = intercom.change(|model| {
+        model.requests.push(request.clone());
+        model.take_fault(call, path.get(1).map(String::as_str))
+    });
+    if !accepts_json(&head.headers, &request) {
+        return plain(StatusCode::NOT_ACCEPTABLE, Body::empty());
+    }
+    let query = head.uri.query().unwrap_or_default();
+    let process = || intercom.change(|model| model.process(&path, query, &request));
+    let Some(fault) = fault else {
+        return right(process());
+    };
+    match (fault.twist, fault.takes_effect) {
+        (Twist::Delay(wait), true) => {
+            let answer = process();
+            clock.sleep(wait).await;
+            right(answer)
+        }
+        (Twist::Delay(wait), false) => {
+            clock.sleep(wait).await;
+            right(process())
+        }
+        (twist, true) => {
+            process();
+            wrong(twist, &cut, clock)
+        }
+        (twist, false) => wrong(twist, &cut, clock),
+    }
+}
+
+fn logged(head: &http::request::Parts, body: &[u8], at_ms: u64) -> Request {
+    Request {
+        method: head.method.to_string(),
+        target: head.uri.to_string(),
+        authorization: text(&head.headers, "authorization"),
+        version: text(&head.headers, "intercom-version"),
+        user_agent: text(&head.headers, "user-agent"),
+        body: String::from_utf8_lossy(body).into_owned(),
+        at_ms,
+    }
+}
+
+fn call(method: &str, path: &[String]) -> Call {
+    match (method, path) {
+        ("POST", [first, _, last]) if first == "conversations" && last == "reply" => Call::Reply,
+        ("GET", [first, _]) if first == "conversations" => Call::Read,
+        _ => Call::Other,
+    }
+}
+
+/// The answer that the model gave.
+fn right(answer: Answer) -> Response<Body> {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    plain(status, Body::from(answer.body.to_string()))
+}
+
+/// The answer that the script asks for.
+fn wrong(twist: Twist, cut: &Cut, clock: &Clock) -> Response<Body> {
+    match twist {
+        Twist::Answer {
+            status,
+            headers,
+            body,
+        } => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let mut response = plain(status, Body::from(body));
+            for (name, value) in headers {
+                if let Ok(value) = HeaderValue::from_str(&value) {
+                    response.headers_mut().insert(name, value);
+                }
+            }
+            response
+        }
+        Twist::Reset | Twist::Delay(_) => {
+            cut.now();
+            plain(StatusCode::OK, Body::empty())
+        }
+        Twist::Endless => {
+            let chunk = Bytes::from_static(&[b'x'; 16 * 1024]);
+            let chunks = stream::repeat_with(move || Ok::<_, Infallible>(chunk.clone()));
+            plain(StatusCode::OK, Body::from_stream(chunks))
+        }
+        Twist::Trickle(pause) => plain(StatusCode::OK, trickle(clock.clone(), pause)),
+    }
+}
+
+fn trickle(clock: Clock, pause: Duration) -> Body {
+    Body::from_stream(stream::unfold(clock, move |clock| async move {
+        clock.sleep(pause).await;
+        Some((Ok::<_, Infallible>(Bytes::from_static(b" ")), clock))
+    }))
+}
+
+fn plain(status: StatusCode, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert("content-type", json);
+    response
+}
+
+/// JSON must be asked for, and sent where something is sent.
+fn accepts_json(headers: &HeaderMap, request: &Request) -> bool {
+    let is_json = |name: &str| text(headers, name) == "application/json";
+    is_json("accept") && (request.body.is_empty() || is_json("content-type"))
+}
+
+fn text(headers: &HeaderMap, name: &str) -> String {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_owned()
+}
+
+fn decoded(segment: &str) -> String {
+    percent_decode_str(segment).decode_utf8_lossy().into_owned()
+}
+
+/// Ends the connection that a request came on: nothing more is written to it.
+#[derive(Clone, Debug, Default)]
+struct Cut(Arc<AtomicBool>);
+
+impl Cut {
+    fn now(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        Ok(())
+    }
+}
+
+/// Accepts connections that can be cut.
+struct Sockets(TcpListener);
+
+impl Listener for Sockets {
+    type Io = Socket;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Socket, SocketAddr) {
+        let (stream, address) = Listener::accept(&mut self.0).await;
+        let cut = Cut::default();
+        (Socket { stream, cut }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+impl Connected<IncomingStream<'_, Sockets>> for Cut {
+    fn connect_info(stream: IncomingStream<'_, Sockets>) -> Self {
+        stream.io().cut.clone()
+    }
+}
+
+struct Socket {
+    stream: TcpStream,
+    cut: Cut,
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.cut.check()?;
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.cut.check()?;
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,155 @@
+//! The published behaviour, case by case.
+//!
+//! Runs every `<topic>.json` of `VECTORS_DIR` and the fixtures of `FIXTURES_DIR` against the code
+//! that the service runs, prints one line of counts for each, and succeeds exactly when nothing
+//! failed. Cases without a flag must match to the letter. Flagged ones record what a careful
+//! implementation does differently: they run as well and are judged by what we guarantee instead.
+//! A function that arrives with a later issue is listed with what it waits for and counts neither
+//! way. Where we differ on purpose, `difference.rs` says how and why.
+
+mod case;
+mod chains;
+mod compare;
+mod difference;
+mod fsm;
+mod link;
+mod merge;
+mod note;
+mod payload;
+mod push;
+mod topic;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use topic::{Tally, Topic};
+
+/// Every topic we answer.
+const TOPICS: &[Topic] = &[
+    fsm::TOPIC,
+    link::TOPIC,
+    note::TOPIC,
+    payload::ACTION,
+    payload::BATCH,
+    payload::MERGE,
+    payload::SUMMARY,
+    push::TOPIC,
+];
+
+/// What runs the documents of a fixture file, or of a folder of them (with a closing slash).
+type Fixture = (&'static str, fn(&Value) -> Tally);
+
+/// Every fixture we answer.
+const FIXTURES: &[Fixture] = &[("posthog/elements_chain.json", |document| {
+    chains::run(document).into()
+})];
+
+/// The list of a folder's files, which is no fixture itself.
+const INDEX: &str = "index";
+
+fn main() -> ExitCode {
+    // The panics of cases are caught and reported with their names.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut lines = Vec::new();
+    let vectors = directory("VECTORS_DIR", "tests/vectors");
+    let documents = documents_of(&vectors);
+    if documents.is_empty() {
+        let failure = format!("there are no cases in {}", vectors.display());
+        lines.push(("vectors".to_owned(), Tally::failure(failure)));
+    }
+    for path in documents {
+        let stem = stem_of(&path);
+        let topic = TOPICS.iter().find(|topic| topic.name == stem);
+        let tally = match (topic, read(&path)) {
+            (None, _) => Tally::failure("nobody answers this topic".to_owned()),
+            (_, Err(error)) => Tally::failure(error),
+            (Some(topic), Ok(document)) => topic.run(&document),
+        };
+        lines.push((stem, tally));
+    }
+    let fixtures = directory("FIXTURES_DIR", "tests/fixtures");
+    for (place, run) in FIXTURES {
+        for path in fixture_files(&fixtures, place) {
+            let tally = read(&path).map_or_else(Tally::failure, |document| {
+                case::guarded(|| run(&document)).unwrap_or_else(Tally::failure)
+            });
+            lines.push((format!("fixtures/{}", stem_of(&path)), tally));
+        }
+    }
+    report(&lines)
+}
+
+fn report(lines: &[(String, Tally)]) -> ExitCode {
+    let passed: usize = lines.iter().map(|(_, tally)| tally.passed).sum();
+    let failed: usize = lines
+        .iter()
+        .map(|(_, tally)| tally.total - tally.passed)
+        .sum();
+    let text: String = lines
+        .iter()
+        .map(|(name, tally)| tally.describe(name))
+        .collect();
+    let total = format!("{passed} passed, {failed} failed\n");
+    let written = std::io::stdout().write_all((text + &total).as_bytes());
+    if failed == 0 && written.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where the cases are is the one thing the run is told from outside"
+)]
+fn directory(variable: &str, default: &str) -> PathBuf {
+    std::env::var_os(variable).map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join(default),
+        PathBuf::from,
+    )
+}
+
+/// The JSON files of a folder by name; none when there is no such folder.
+fn documents_of(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .collect();
+    paths.sort();
+    paths
+}
+
+fn fixture_files(root: &Path, place: &str) -> Vec<PathBuf> {
+    let path = root.join(place);
+    if place.ends_with('/') {
+        let mut paths = documents_of(&path);
+        paths.retain(|path| stem_of(path) != INDEX);
+        return paths;
+    }
+    if path.exists() {
+        vec![path]
+    } else {
+        Vec::new()
+    }
+}
+
+fn stem_of(path: &Path) -> String {
+    path.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn read(path: &Path) -> Result<Value, String> {
+    let text = std::fs::read(path).map_err(|error| error.to_string())?;
+    serde_json::from_slice(&text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,294 @@
+//! The harness: a store, a modelled Intercom, a worker, and a clock that stands still.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use event_connector::chance::Chance;
+use event_connector::clock::{Clock, Hand};
+use event_connector::delivery::client::{Client, Limits};
+use event_connector::delivery::intercom::{Account, Accounts, Intercom as Destination};
+use event_connector::delivery::{Nudge, Options, Outbox, Report, Surroundings};
+use event_connector::demo::intercom::{Intercom, Settings};
+use event_connector::domain::id::{Key, PartId, ProductId};
+use event_connector::domain::log::{Effects, NewDelivery, OutboxChange};
+use event_connector::domain::retry::Schedule;
+use event_connector::domain::session::{NoteBody, Outcome, Settlement};
+use event_connector::metrics::Metrics;
+use event_connector::store::memory::Memory;
+use event_connector::store::{self, Commit, StateWrite, Store};
+use event_connector::tasks::Tasks;
+use tokio::sync::watch;
+
+pub const START_S: u64 = 1_760_000_000;
+pub const TIMEOUT_MS: u64 = 10_000;
+pub const LEASE_MS: u64 = 60_000;
+pub const RESPONSE_BYTES_MAX: usize = 64 * 1024;
+
+pub const SCHEDULE: Schedule = Schedule {
+    retries_max: 3,
+    base_ms: 2_000,
+    cap_ms: 300_000,
+};
+
+/// Everything a test touches.
+pub struct Desk {
+    pub clock: Clock,
+    pub hand: Hand,
+    pub store: Arc<Memory>,
+    pub intercom: Intercom,
+    pub metrics: Metrics,
+    pub book: Arc<Book>,
+    pub account: Arc<Mutex<Option<Account>>>,
+    pub tasks: Tasks,
+    options: Options,
+    nudge: Nudge,
+    chance: Chance,
+    _model: Tasks,
+}
+
+/// Stands where the session stands: finishes the delivery in the store and remembers the outcome.
+pub struct Book {
+    store: Arc<Memory>,
+    clock: Clock,
+    chance: Chance,
+    nudge: Nudge,
+    settled: watch::Sender<Vec<(String, Outcome)>>,
+    pub failures: Mutex<usize>,
+}
+
+#[async_trait]
+impl Report for Book {
+    async fn report(&self, _: &Key, settlement: Settlement) -> Result<(), String> {
+        {
+            let mut failures = self.failures.lock().expect("no test panics here");
+            if *failures > 0 {
+                *failures -= 1;
+                return Err("the store is away".to_owned());
+            }
+        }
+        let id = settlement.delivery.clone();
+        let change = match settlement.outcome.clone() {
+            Outcome::Delivered(part) => OutboxChange::Delivered { id, part },
+            Outcome::Failed(reason) => OutboxChange::Dead { id, reason },
+            Outcome::Gone(_) => OutboxChange::Withdrawn { id },
+        };
+        let effects = Effects {
+            outbox: vec![change],
+            ..Effects::default()
+        };
+        let now_ms = self.clock.now_ms();
+        commit(&*self.store, &self.chance, now_ms, None, effects).await;
+        let entry = (settlement.delivery.to_string(), settlement.outcome);
+        self.settled.send_modify(|settled| settled.push(entry));
+        self.nudge.nudge();
+        Ok(())
+    }
+}
+
+impl Desk {
+    /// A desk whose worker runs.
+    pub async fn open() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The same with other options.
+    pub async fn with(change: impl FnOnce(&mut Options)) -> Self {
+        let (clock, hand) = Clock::manual(START_S as f64);
+        let model = Tasks::new();
+        let intercom = Intercom::start(clock.clone(), &model, Settings::default())
+            .await
+            .expect("a local port is free");
+        let mut options = Options {
+            workers: 4,
+            lease_ms: LEASE_MS,
+            request_timeout_ms: TIMEOUT_MS,
+            poll_ms: 1_000,
+            schedule: SCHEDULE,
+        };
+        change(&mut options);
+        let store = Arc::new(Memory::new());
+        let nudge = Nudge::new();
+        let chance = Chance::seeded(7);
+        let account = Account {
+            access_token: Settings::default().access_token.into(),
+            admin_id: Settings::default().admin_id,
+            base_url: intercom.base_url(),
+            version: "2.11".to_owned(),
+        };
+        let book = Book {
+            store: Arc::clone(&store),
+            clock: clock.clone(),
+            chance: chance.clone(),
+            nudge: nudge.clone(),
+            settled: watch::Sender::new(Vec::new()),
+            failures: Mutex::new(0),
+        };
+        let desk = Self {
+            clock,
+            hand,
+            store,
+            intercom,
+            metrics: Metrics::new(),
+            book: Arc::new(book),
+            account: Arc::new(Mutex::new(Some(account))),
+            tasks: Tasks::new(),
+            options,
+            nudge,
+            chance,
+            _model: model,
+        };
+        desk.start(&desk.tasks);
+        desk
+    }
+
+    /// Starts a worker, as after a restart.
+    pub fn start(&self, tasks: &Tasks) {
+        let limits = Limits {
+            request_timeout_ms: self.options.request_timeout_ms,
+            response_bytes_max: RESPONSE_BYTES_MAX,
+        };
+        let client = Client::new(self.clock.clone(), limits).expect("TLS starts");
+        let account = Arc::clone(&self.account);
+        let accounts: Accounts = Arc::new(move |product: &ProductId| {
+            let account = account.lock().expect("no test panics here").clone();
+            account.filter(|_| product.as_str() == "acme")
+        });
+        let around = Surroundings {
+            store: Arc::clone(&self.store) as Arc<dyn Store>,
+            destinations: vec![Arc::new(Destination::new(client, accounts, 120_000))],
+            report: Arc::clone(&self.book) as Arc<dyn Report>,
+            clock: self.clock.clone(),
+            chance: self.chance.clone(),
+            tasks: tasks.clone(),
+            metrics: self.metrics.clone(),
+            nudge: self.nudge.clone(),
+        };
+        tasks.spawn("outbox", Outbox::new(around, self.options).run());
+    }
+
+    /// Commits a note, as a session would.
+    pub async fn queue(&self, id: &str, conversation: &str, text: &str) {
+        let note = NoteBody {
+            conversation_id: conversation.into(),
+            session_id: "s1".into(),
+            text: text.into(),
+        };
+        let body = serde_json::to_string(&note).expect("a note is JSON");
+        self.queue_row(id, &format!("acme/intercom/{conversation}"), &body)
+            .await;
+    }
+
+    /// Commits any outbox row of product `acme`.
+    pub async fn queue_row(&self, id: &str, lane: &str, body: &str) {
+        let delivery = NewDelivery {
+            id: id.into(),
+            lane: lane.into(),
+            body: body.into(),
+        };
+        let effects = Effects {
+            deliveries: vec![delivery],
+            ..Effects::default()
+        };
+        let key = Key::session(&"acme".into(), &format!("s-{id}").as_str().into());
+        let state = StateWrite {
+            key,
+            base: 0,
+            state: Arc::from(&b"{}"[..]),
+            due_ms: None,
+        };
+        let now_ms = self.clock.now_ms();
+        commit(&*self.store, &self.chance, now_ms, Some(state), effects).await;
+        self.nudge.nudge();
+    }
+
+    /// Waits until this many deliveries have come to their end; returns all that have, in order.
+    pub async fn settled(&self, count: usize) -> Vec<(String, Outcome)> {
+        let mut settled = self.book.settled.subscribe();
+        let reached = settled.wait_for(|all| all.len() >= count).await;
+        reached.expect("the book outlives the test").clone()
+    }
+
+    /// Waits until this many attempts ended with `outcome`.
+    pub async fn counted(&self, outcome: &str, count: u64) {
+        let counter = self.metrics.notes.with_label_values(&["intercom", outcome]);
+        while counter.get() < count {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// How long until the store would lease again, milliseconds.
+    pub async fn pause_ms(&self) -> u64 {
+        let next = self.store.next_delivery_ms().await.expect("memory answers");
+        next.expect("something waits") - self.clock.now_ms()
+    }
+
+    /// Moves time to when the store would lease again; returns by how much.
+    pub async fn jump(&self) -> u64 {
+        let pause_ms = self.pause_ms().await;
+        self.advance(pause_ms);
+        pause_ms
+    }
+
+    /// Moves time.
+    pub fn advance(&self, by_ms: u64) {
+        self.hand.advance(Duration::from_millis(by_ms));
+    }
+
+    /// Changes the product's account.
+    pub fn set_account(&self, change: impl FnOnce(&mut Account)) {
+        let mut account = self.account.lock().expect("no test panics here");
+        change(account.as_mut().expect("the account was not removed"));
+    }
+
+    /// Waits until Intercom was called this often.
+    pub async fn called(&self, count: usize) {
+        self.intercom
+            .until(|intercom| intercom.requests().len() >= count)
+            .await;
+    }
+
+    /// The methods of all calls so far.
+    pub fn methods(&self) -> Vec<String> {
+        let requests = self.intercom.requests().into_iter();
+        requests.map(|request| request.method).collect()
+    }
+
+    /// The texts in a conversation, in order.
+    pub fn texts(&self, conversation: &str) -> Vec<String> {
+        let posts = self.intercom.posts(conversation).into_iter();
+        posts.map(|post| post.text).collect()
+    }
+}
+
+/// Runs a test, and fails it if it hangs.
+pub async fn within(test: impl Future<Output = ()>) {
+    let limit = Duration::from_secs(30);
+    tokio::time::timeout(limit, test)
+        .await
+        .expect("the test ends in time");
+}
+
+/// The outcome of a note that arrived as `part`.
+pub fn delivered(part: &str) -> Outcome {
+    Outcome::Delivered(Some(PartId::from(part)))
+}
+
+async fn commit(
+    store: &Memory,
+    chance: &Chance,
+    now_ms: u64,
+    state: Option<StateWrite>,
+    effects: Effects,
+) {
+    let commit = Commit {
+        id: *chance.id(now_ms).as_bytes(),
+        product: "acme".into(),
+        now_ms,
+        state,
+        effects,
+        guards: Vec::new(),
+    };
+    let outcome = store.commit(Arc::new(commit)).await;
+    assert!(matches!(outcome, store::Outcome::Committed), "{outcome:?}");
+}

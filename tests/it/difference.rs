@@ -1,0 +1,102 @@
+//! The conformance run's deliberate differences: each catches what it describes, nothing else, and
+//! an answer that breaks its promise fails.
+
+#[path = "../conformance/difference.rs"]
+mod difference_table;
+
+use difference_table::{DIFFERENCES, of};
+use serde_json::{Value, json};
+
+/// The outcome of judging `answer`; `None` when no difference applies.
+fn judged(topic: &str, input: &Value, answer: &Value) -> Option<bool> {
+    of(topic, input).map(|difference| difference.judge(input, answer).is_ok())
+}
+
+#[test]
+fn a_header_with_other_characters_is_a_mismatch() {
+    let input =
+        |secret: &str, header: &str| json!({"fn": "verify", "secret": secret, "header": header});
+    let odd = input("s", "sha256=é");
+    assert_eq!(
+        judged("push_webhook", &odd, &json!({"accepted": false})),
+        Some(true)
+    );
+    assert_eq!(
+        judged("push_webhook", &odd, &json!({"accepted": true})),
+        Some(false)
+    );
+    assert_eq!(
+        judged("push_webhook", &odd, &json!({"error": "TypeError"})),
+        Some(false)
+    );
+    for plain in [
+        input("s", "sha256=00"),
+        input("", "sha256=é"),
+        json!({"fn": "verify", "secret": "s"}),
+    ] {
+        assert!(of("push_webhook", &plain).is_none(), "{plain}");
+    }
+    assert!(of("summary_payload", &odd).is_none());
+}
+
+#[test]
+fn a_body_with_numbers_that_json_lacks_is_not_json() {
+    let input = |body: &str| json!({"fn": "parse", "body": body});
+    for body in [
+        r#"{"type":"summary","forwarded_at":NaN}"#,
+        r#"{"a":[1,-Infinity]}"#,
+    ] {
+        let odd = input(body);
+        assert_eq!(
+            judged("push_webhook", &odd, &json!({"payload": null})),
+            Some(true),
+            "{body}"
+        );
+        assert_eq!(
+            judged("push_webhook", &odd, &json!({"payload": {}})),
+            Some(false),
+            "{body}"
+        );
+    }
+    for body in [r#"{"summary":"NaN"}"#, "{", "hello", "", r#"{"a":NaN"#] {
+        assert!(of("push_webhook", &input(body)).is_none(), "{body}");
+    }
+}
+
+#[test]
+fn a_note_is_rendered_whatever_its_first_time_is() {
+    let input = |name: &str, at: Value| json!({"fn": name, "actions": [{"description": "a", "timestamp_start": at}]});
+    let text = "session_id: s\ntimestamp: 2023-11-14 22:13:20 UTC\n\n[1] a";
+    for at in [1.7e12, 253_402_300_800.0, -1e12] {
+        let odd = input("format_note", json!(at));
+        assert_eq!(
+            judged("note_format", &odd, &json!({ "text": text })),
+            Some(true),
+            "{at}"
+        );
+        assert_eq!(
+            judged("note_format", &odd, &json!({"error": "ValueError"})),
+            Some(false)
+        );
+        assert_eq!(
+            judged("note_format", &odd, &json!({"text": "[1] a"})),
+            Some(false)
+        );
+    }
+    for plain in [
+        input("format_note", json!(1.7e9)),
+        input("format_note", json!(null)),
+        input("header", json!(1.7e12)),
+        json!({"fn": "format_note", "actions": []}),
+    ] {
+        assert!(of("note_format", &plain).is_none(), "{plain}");
+    }
+}
+
+#[test]
+fn every_difference_says_why() {
+    for difference in DIFFERENCES {
+        assert!(!difference.reason.is_empty(), "{}", difference.topic);
+        assert!(!difference.functions.is_empty(), "{}", difference.topic);
+    }
+}

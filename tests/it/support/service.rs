@@ -1,0 +1,288 @@
+//! The whole application, started as `serve` starts it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_connector::app::{App, Parts};
+use event_connector::chance::Chance;
+use event_connector::clock::Clock;
+use event_connector::config::{Config, LoadOptions};
+use event_connector::demo::intercom::{Intercom, Settings};
+use event_connector::domain::id::{Key, ProductId, SessionId};
+use event_connector::domain::machine::Machine;
+use event_connector::domain::session::Session;
+use event_connector::metrics::Metrics;
+use event_connector::product::{Catalogue, Products};
+use event_connector::store::Store;
+use event_connector::store::sqlite::{Options, Sqlite};
+use event_connector::tasks::Tasks;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::stream::Stream;
+use super::wait::eventually;
+
+pub const SECRET: &str = "whsec_acme_5c1f0a77";
+pub const ADMIN_KEY: &str = "admin-5c1f0a77";
+
+/// What differs from the documented defaults.
+pub struct Setup {
+    /// Pairs of `CONNECTOR__…` variables.
+    pub env: Vec<(String, String)>,
+    /// Laid over the product's `integration_config`.
+    pub integration: Value,
+    /// Time.
+    pub clock: Clock,
+    /// Stands in front of the store, to let it fail.
+    pub wrap: Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            env: Vec::new(),
+            integration: json!({}),
+            clock: Clock::system(),
+            wrap: Box::new(|store| store),
+        }
+    }
+}
+
+impl Setup {
+    pub fn with(variable: &str, value: &str) -> Self {
+        Self::default().and(variable, value)
+    }
+
+    pub fn and(mut self, variable: &str, value: &str) -> Self {
+        self.env.push((variable.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// A running application with one product, `acme`, that posts to a modelled Intercom.
+pub struct Service {
+    pub url: String,
+    pub intercom: Intercom,
+    pub metrics: Metrics,
+    pub store: Arc<dyn Store>,
+    pub client: reqwest::Client,
+    pub products: Products,
+    directory: TempDir,
+    rows: String,
+    env: Vec<(String, String)>,
+    clock: Clock,
+    running: Running,
+    vendor_tasks: Tasks,
+}
+
+struct Running {
+    stop: CancellationToken,
+    tasks: Tasks,
+}
+
+impl Service {
+    pub async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub async fn with(setup: Setup) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let vendor_tasks = Tasks::new();
+        let workspace = Settings::default();
+        let intercom = Intercom::start(setup.clock.clone(), &vendor_tasks, workspace.clone());
+        let intercom = intercom.await.expect("a modelled Intercom");
+        let mut integration = json!({
+            "access_token": workspace.access_token,
+            "admin_id": workspace.admin_id,
+            "client_secret": workspace.client_secret,
+        });
+        for (key, value) in setup.integration.as_object().into_iter().flatten() {
+            integration[key] = value.clone();
+        }
+        let rows = json!([{
+            "product_id": "acme",
+            "webhook_secret": SECRET,
+            "integration_type": "intercom",
+            "integration_config": integration,
+        }]);
+        let rows = rows.to_string();
+        let mut env = vec![
+            pair("CONNECTOR_ADMIN_KEY", ADMIN_KEY),
+            pair("CONNECTOR__INTERCOM__BASE_URL", &intercom.base_url()),
+            pair("CONNECTOR__DELIVERY__RETRY_BASE_MS", "20"),
+            pair("CONNECTOR__SESSION__SWEEP_MS", "50"),
+        ];
+        env.extend(setup.env);
+        let path = directory.path().join("store.db");
+        let store = (setup.wrap)(open(&path).await);
+        let parts = parts(&env, &rows, store, setup.clock.clone());
+        let (metrics, store, products) = (parts.metrics.clone(), parts.store.clone(), parts.products.clone());
+        let (url, running) = run(parts).await;
+        Self {
+            url,
+            intercom,
+            metrics,
+            store,
+            client: reqwest::Client::builder().build().expect("a client"),
+            products,
+            directory,
+            rows,
+            env,
+            clock: setup.clock,
+            running,
+            vendor_tasks,
+        }
+    }
+
+    /// Stops, waits until everything is put away, and starts again on the same data.
+    pub async fn restart(mut self) -> Self {
+        self.stop().await;
+        let store = open(&self.directory.path().join("store.db")).await;
+        let parts = parts(&self.env, &self.rows, store, self.clock.clone());
+        self.metrics = parts.metrics.clone();
+        self.store = parts.store.clone();
+        self.products = parts.products.clone();
+        (self.url, self.running) = run(parts).await;
+        self
+    }
+
+    /// Stops and waits until everything is put away.
+    pub async fn stop(&self) {
+        self.running.stop.cancel();
+        let clock = Clock::system();
+        let finished = self.running.tasks.finish(&clock, Duration::from_secs(20)).await;
+        assert!(finished, "the service stops within its grace");
+    }
+
+    /// Posts a body to `path` with the product's secret.
+    pub async fn post(&self, path: &str, body: &Value) -> reqwest::Response {
+        self.post_raw(path, body.to_string().into_bytes()).await
+    }
+
+    pub async fn post_raw(&self, path: &str, body: Vec<u8>) -> reqwest::Response {
+        let request = self.client.post(format!("{}{path}", self.url));
+        let request = request.header("x-posthog-secret", SECRET).body(body);
+        request.send().await.expect("an answer")
+    }
+
+    /// A click on a button, as PostHog's destination sends it; answered 200.
+    pub async fn click(&self, session: &str, user: &str, label: &str) {
+        let answer = self.post("/webhook/acme", &click(session, user, label)).await;
+        assert_eq!(answer.status(), 200);
+    }
+
+    /// The platform says that the user has begun a conversation.
+    pub async fn chat(&self, conversation: &str, user: &str, email: &str) -> reqwest::Response {
+        let topic = "conversation.user.created";
+        let (body, signature) = self.intercom.webhook(topic, conversation, user, email);
+        let request = self.client.post(format!("{}/chatbot-webhook/acme", self.url));
+        let request = request.header("x-hub-signature", signature).body(body);
+        request.send().await.expect("an answer")
+    }
+
+    pub async fn get(&self, path: &str) -> reqwest::Response {
+        let request = self.client.get(format!("{}{path}", self.url));
+        request.header("x-admin-key", ADMIN_KEY).send().await.expect("an answer")
+    }
+
+    /// What an operator is shown of a session.
+    pub async fn show(&self, session: &str) -> Value {
+        json_of(self.get(&format!("/sessions/acme/{session}")).await).await
+    }
+
+    /// Opens the feed with `query` and headers.
+    pub async fn listen(&self, query: &str, headers: &[(&str, &str)]) -> Stream {
+        let mut request = self.client.get(format!("{}/stream/acme{query}", self.url));
+        request = request.bearer_auth(SECRET);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Stream::new(request.send().await.expect("an answer"))
+    }
+
+    /// The notes of a conversation once `holds` is true of them.
+    pub async fn notes(&self, conversation: &str, holds: impl Fn(&[String]) -> bool) -> Vec<String> {
+        eventually(&format!("the notes of {conversation}"), || async {
+            let posts = self.intercom.posts(conversation);
+            let notes: Vec<_> = posts.into_iter().map(|post| post.text).collect();
+            if holds(&notes) { Ok(notes) } else { Err(notes) }
+        })
+        .await
+    }
+
+    /// The stored state of a session.
+    pub async fn session(&self, session: &str) -> Option<Session> {
+        let key = Key::session(&ProductId::from("acme"), &SessionId::from(session));
+        let stored = self.store.load(&key).await.expect("readable");
+        stored.map(|stored| Session::decode(&stored.state).expect("readable"))
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.running.stop.cancel();
+        self.vendor_tasks.stop();
+    }
+}
+
+pub async fn json_of(answer: reqwest::Response) -> Value {
+    let text = answer.text().await.expect("a body");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// A click on a button without an element chain.
+pub fn click(session: &str, user: &str, label: &str) -> Value {
+    json!({
+        "event": "$autocapture",
+        "event_type": "click",
+        "session_id": session,
+        "distinct_id": user,
+        "email": "",
+        "current_url": "https://app.northwind.example/team",
+        "button_or_link_text": label,
+    })
+}
+
+fn pair(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+async fn open(path: &std::path::Path) -> Arc<dyn Store> {
+    // The store before may still be letting go of its lock.
+    let store = eventually("the store opens", || async {
+        Sqlite::open(Options::new(path), &|name, work| Tasks::thread(name, work))
+            .map_err(|error| error.to_string())
+    });
+    Arc::new(store.await)
+}
+
+fn parts(env: &[(String, String)], rows: &str, store: Arc<dyn Store>, clock: Clock) -> Parts {
+    let options = LoadOptions {
+        file: None,
+        env: env.to_vec(),
+    };
+    Parts {
+        config: Arc::new(Config::load(options).expect("a valid configuration")),
+        clock,
+        chance: Chance::system(),
+        metrics: Metrics::new(),
+        store,
+        products: Products::new(Catalogue::parse(rows).expect("a list")),
+        source: None,
+    }
+}
+
+async fn run(parts: Parts) -> (String, Running) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let app = App::build(parts).expect("an application");
+    let (tasks, stop) = (Tasks::new(), CancellationToken::new());
+    let told = stop.clone();
+    tasks.spawn("service", async move {
+        let served = app.serve(listener, async move { told.cancelled().await }).await;
+        served.expect("serving");
+    });
+    (url, Running { stop, tasks })
+}
