@@ -19,7 +19,7 @@ use crate::product::Product;
 use crate::session::linker::{Person, Resolution};
 
 /// Answers the platform's `HEAD` and `GET` probes.
-pub async fn probe(
+pub(super) async fn probe(
     State(state): State<AppState>,
     Path(product_id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
@@ -29,7 +29,7 @@ pub async fn probe(
 
 /// Takes a signed notification and links the user's session. The answer needs one commit and no
 /// vendor, well within the platform's five seconds.
-pub async fn webhook(
+pub(super) async fn webhook(
     State(state): State<AppState>,
     Path(product_id): Path<String>,
     Extension(RequestId(request_id)): Extension<RequestId>,

@@ -14,7 +14,7 @@ const ADMIN_KEY: &str = "x-admin-key";
 
 /// Admits an ingest request: the secret in `X-PostHog-Secret`, plain or as a signature over the raw
 /// body, or as a bearer token; either header passing is enough (contract 1.1, 1.2).
-pub fn admit_ingest(
+pub(super) fn admit_ingest(
     state: &AppState,
     product: &Product,
     headers: &HeaderMap,
@@ -37,7 +37,7 @@ pub fn admit_ingest(
 }
 
 /// Admits a feed subscriber. Until keys are issued the stream key is the webhook secret.
-pub fn admit_stream(product: &Product, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn admit_stream(product: &Product, headers: &HeaderMap) -> Result<(), Problem> {
     if bearer_matches(headers, secret_of(product)) {
         Ok(())
     } else {
@@ -52,7 +52,7 @@ fn secret_of(product: &Product) -> &str {
 }
 
 /// Admits an operator.
-pub fn admit_admin(state: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn admit_admin(state: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
     let key = state.config.admin.key.expose_secret();
     if key.is_empty() {
         return Err(Problem::new(
@@ -70,7 +70,7 @@ pub fn admit_admin(state: &AppState, headers: &HeaderMap) -> Result<(), Problem>
 }
 
 /// Whether the bearer token is `secret`. An empty secret matches nothing.
-pub fn bearer_matches(headers: &HeaderMap, secret: &str) -> bool {
+pub(super) fn bearer_matches(headers: &HeaderMap, secret: &str) -> bool {
     let given = text_header(headers, header::AUTHORIZATION.as_str()).and_then(signature::bearer);
     let same = |given: &str| signature::secrets_equal(given.as_bytes(), secret.as_bytes());
     given.is_some_and(|given| !secret.is_empty() && same(given))

@@ -15,7 +15,7 @@ use super::state::AppState;
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The process runs and answers. Nothing outside is asked.
-pub async fn alive() -> Json<Value> {
+pub(super) async fn alive() -> Json<Value> {
     Json(json!({
         "status": "ok",
         "version": env!("CARGO_PKG_VERSION"),
@@ -25,7 +25,7 @@ pub async fn alive() -> Json<Value> {
 
 /// Requests can be served: the configuration is loaded (else nothing would listen) and the store
 /// answers.
-pub async fn ready(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
+pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
     let depth = state
         .clock
         .timeout(STORE_PATIENCE, state.store.depth())
@@ -45,7 +45,7 @@ pub async fn ready(State(state): State<AppState>) -> Result<Json<Value>, Problem
 }
 
 /// Everything that is counted, as Prometheus text.
-pub async fn metrics(State(state): State<AppState>) -> Response {
+pub(super) async fn metrics(State(state): State<AppState>) -> Response {
     let depth = state
         .clock
         .timeout(STORE_PATIENCE, state.store.depth())

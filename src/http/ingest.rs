@@ -26,7 +26,7 @@ use crate::product::Product;
 use crate::session;
 
 /// The adapter is chosen by the body's shape.
-pub async fn any(
+pub(super) async fn any(
     state: State<AppState>,
     path: Path<String>,
     id: Extension<RequestId>,
@@ -37,7 +37,7 @@ pub async fn any(
 }
 
 /// The body is PostHog's, whatever it looks like.
-pub async fn posthog(
+pub(super) async fn posthog(
     state: State<AppState>,
     path: Path<String>,
     id: Extension<RequestId>,
@@ -48,7 +48,7 @@ pub async fn posthog(
 }
 
 /// The body is Amplitude's.
-pub async fn amplitude(
+pub(super) async fn amplitude(
     state: State<AppState>,
     path: Path<String>,
     id: Extension<RequestId>,
@@ -59,7 +59,7 @@ pub async fn amplitude(
 }
 
 /// The body is FullStory's.
-pub async fn fullstory(
+pub(super) async fn fullstory(
     state: State<AppState>,
     path: Path<String>,
     id: Extension<RequestId>,

@@ -21,7 +21,7 @@ const ID_CHARS_MAX: usize = 512;
 /// Links a session to a conversation. A session that was not seen yet is answered 202 and linked
 /// when it appears. Anybody can call this, so it never takes a conversation away from another
 /// user's session.
-pub async fn link(
+pub(super) async fn link(
     State(state): State<AppState>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     headers: HeaderMap,
@@ -62,7 +62,7 @@ pub async fn link(
 }
 
 /// The predecessor of the chatbot webhooks, removed from the published SDK in 0.6.1.
-pub async fn start_is_gone() -> Problem {
+pub(super) async fn start_is_gone() -> Problem {
     Problem::new(
         StatusCode::GONE,
         "sessions_start_removed",
@@ -82,7 +82,7 @@ fn field<'a>(fields: &'a Value, name: &str) -> Result<&'a str, Problem> {
 }
 
 /// A product that lists its pages hears only from them.
-pub fn admit_origin(product: &Product, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn admit_origin(product: &Product, headers: &HeaderMap) -> Result<(), Problem> {
     let origin = text_header(headers, header::ORIGIN.as_str());
     let allowed = |origin: &str| {
         let mut listed = product.cors_origins.iter();

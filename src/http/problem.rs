@@ -19,7 +19,7 @@ pub struct Problem {
 
 /// Remembered in the response so that refusals are counted by code.
 #[derive(Clone, Copy, Debug)]
-pub struct Code(pub &'static str);
+pub(super) struct Code(pub &'static str);
 
 impl Problem {
     /// A refusal with a stable `code` and a sentence that says what to do about it.

@@ -21,10 +21,10 @@ const REQUEST_ID_CHARS_MAX: usize = 128;
 
 /// The identifier of the request, which log entries keep as their correlation id.
 #[derive(Clone, Debug)]
-pub struct RequestId(pub Arc<str>);
+pub(super) struct RequestId(pub Arc<str>);
 
 /// Names the request, answers with the name, and counts refusals by code.
-pub async fn identify(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+pub(super) async fn identify(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let id = given_id(request.headers())
         .unwrap_or_else(|| state.chance.id(state.clock.now_ms()).to_string().into());
     let span = tracing::info_span!("request", request_id = &*id, endpoint = request.uri().path());
@@ -47,7 +47,7 @@ fn given_id(headers: &HeaderMap) -> Option<Arc<str>> {
 }
 
 /// Reads a body of at most `max_bytes`.
-pub async fn read_body(body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
+pub(super) async fn read_body(body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
     axum::body::to_bytes(body, max_bytes).await.map_err(|error| {
         // The only other cause is a connection that broke, whose answer nobody reads.
         let _ = error;
@@ -56,7 +56,7 @@ pub async fn read_body(body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
 }
 
 /// A header's value, if it is there once and is text.
-pub fn text_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn text_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
     if values.next().is_some() {

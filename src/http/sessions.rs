@@ -19,7 +19,7 @@ use crate::store::Entry;
 const ENTRIES_MAX: usize = 50;
 
 /// Shows state, link, deadlines, the newest log entries and the last error.
-pub async fn show(
+pub(super) async fn show(
     State(state): State<AppState>,
     Path((product_id, session_id)): Path<(String, String)>,
     headers: HeaderMap,

@@ -21,7 +21,7 @@ use crate::feed::{Filter, Start};
 const LAST_EVENT_ID: &str = "last-event-id";
 
 /// Streams every action of the product, from now on or from where the subscriber stopped.
-pub async fn stream(
+pub(super) async fn stream(
     State(state): State<AppState>,
     Path(product_id): Path<String>,
     Query(query): Query<HashMap<String, String>>,

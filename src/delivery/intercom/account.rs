@@ -23,10 +23,9 @@ pub struct Account {
 pub type Accounts = Arc<dyn Fn(&ProductId) -> Option<Account> + Send + Sync>;
 
 /// Where a workspace is hosted. A token works only on its own region's host.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Region {
-    /// United States, where every workspace is unless it says otherwise.
-    #[default]
+    /// United States.
     Us,
     /// European Union.
     Eu,
@@ -35,16 +34,6 @@ pub enum Region {
 }
 
 impl Region {
-    /// Reads `us`, `eu` or `au` in any case; `None` for anything else.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text.to_ascii_lowercase().as_str() {
-            "us" => Some(Self::Us),
-            "eu" => Some(Self::Eu),
-            "au" => Some(Self::Au),
-            _ => None,
-        }
-    }
-
     /// The address of the region's API.
     pub fn base_url(self) -> &'static str {
         match self {

@@ -7,23 +7,23 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// How many keys are remembered.
-pub const KEYS_MAX: usize = 1024;
+pub(super) const KEYS_MAX: usize = 1024;
 
 /// For how long a key is remembered, seconds: covers the five hours over which FullStory retries.
-pub const KEYS_AGE_S: f64 = 6.0 * 3600.0;
+pub(super) const KEYS_AGE_S: f64 = 6.0 * 3600.0;
 
 const PACKED_BYTES: usize = 12;
 
 /// The newest [`KEYS_MAX`] keys of at most [`KEYS_AGE_S`], oldest first. Stored packed, twelve bytes
 /// a key, because it is the largest part of most snapshots.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Ring {
+pub(super) struct Ring {
     keys: VecDeque<(u64, u32)>,
 }
 
 impl Ring {
     /// Remembers `key`; returns whether it was new.
-    pub fn insert(&mut self, key: u64, now: f64) -> bool {
+    pub(super) fn insert(&mut self, key: u64, now: f64) -> bool {
         let now_s = whole_s(now);
         let oldest = whole_s(now - KEYS_AGE_S);
         while self.keys.front().is_some_and(|(_, at)| *at < oldest) {
@@ -40,7 +40,7 @@ impl Ring {
     }
 
     /// Whether `key` is remembered.
-    pub fn contains(&self, key: u64) -> bool {
+    pub(super) fn contains(&self, key: u64) -> bool {
         self.keys.iter().any(|(known, _)| *known == key)
     }
 }

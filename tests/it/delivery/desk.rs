@@ -20,27 +20,27 @@ use event_connector::store::{self, Commit, StateWrite, Store};
 use event_connector::tasks::Tasks;
 use tokio::sync::watch;
 
-pub const START_S: u64 = 1_760_000_000;
-pub const TIMEOUT_MS: u64 = 10_000;
-pub const LEASE_MS: u64 = 60_000;
-pub const RESPONSE_BYTES_MAX: usize = 64 * 1024;
+pub(super) const START_S: u64 = 1_760_000_000;
+pub(super) const TIMEOUT_MS: u64 = 10_000;
+pub(super) const LEASE_MS: u64 = 60_000;
+pub(super) const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 
-pub const SCHEDULE: Schedule = Schedule {
+pub(super) const SCHEDULE: Schedule = Schedule {
     retries_max: 3,
     base_ms: 2_000,
     cap_ms: 300_000,
 };
 
 /// Everything a test touches.
-pub struct Desk {
-    pub clock: Clock,
-    pub hand: Hand,
-    pub store: Arc<Memory>,
-    pub intercom: Intercom,
-    pub metrics: Metrics,
-    pub book: Arc<Book>,
-    pub account: Arc<Mutex<Option<Account>>>,
-    pub tasks: Tasks,
+pub(super) struct Desk {
+    pub(super) clock: Clock,
+    pub(super) hand: Hand,
+    pub(super) store: Arc<Memory>,
+    pub(super) intercom: Intercom,
+    pub(super) metrics: Metrics,
+    pub(super) book: Arc<Book>,
+    pub(super) account: Arc<Mutex<Option<Account>>>,
+    pub(super) tasks: Tasks,
     options: Options,
     nudge: Nudge,
     chance: Chance,
@@ -48,13 +48,13 @@ pub struct Desk {
 }
 
 /// Stands where the session stands: finishes the delivery in the store and remembers the outcome.
-pub struct Book {
+pub(super) struct Book {
     store: Arc<Memory>,
     clock: Clock,
     chance: Chance,
     nudge: Nudge,
     settled: watch::Sender<Vec<(String, Outcome)>>,
-    pub failures: Mutex<usize>,
+    pub(super) failures: Mutex<usize>,
 }
 
 #[async_trait]
@@ -88,12 +88,12 @@ impl Report for Book {
 
 impl Desk {
     /// A desk whose worker runs.
-    pub async fn open() -> Self {
+    pub(super) async fn open() -> Self {
         Self::with(|_| {}).await
     }
 
     /// The same with other options.
-    pub async fn with(change: impl FnOnce(&mut Options)) -> Self {
+    pub(super) async fn with(change: impl FnOnce(&mut Options)) -> Self {
         let (clock, hand) = Clock::manual(START_S as f64);
         let model = Tasks::new();
         let intercom = Intercom::start(clock.clone(), &model, Settings::default())
@@ -143,7 +143,7 @@ impl Desk {
     }
 
     /// Starts a worker, as after a restart.
-    pub fn start(&self, tasks: &Tasks) {
+    pub(super) fn start(&self, tasks: &Tasks) {
         let limits = Limits {
             request_timeout_ms: self.options.request_timeout_ms,
             response_bytes_max: RESPONSE_BYTES_MAX,
@@ -168,7 +168,7 @@ impl Desk {
     }
 
     /// Commits a note, as a session would.
-    pub async fn queue(&self, id: &str, conversation: &str, text: &str) {
+    pub(super) async fn queue(&self, id: &str, conversation: &str, text: &str) {
         let note = NoteBody {
             conversation_id: conversation.into(),
             session_id: "s1".into(),
@@ -180,7 +180,7 @@ impl Desk {
     }
 
     /// Commits any outbox row of product `acme`.
-    pub async fn queue_row(&self, id: &str, lane: &str, body: &str) {
+    pub(super) async fn queue_row(&self, id: &str, lane: &str, body: &str) {
         let delivery = NewDelivery {
             id: id.into(),
             lane: lane.into(),
@@ -203,14 +203,14 @@ impl Desk {
     }
 
     /// Waits until this many deliveries have come to their end; returns all that have, in order.
-    pub async fn settled(&self, count: usize) -> Vec<(String, Outcome)> {
+    pub(super) async fn settled(&self, count: usize) -> Vec<(String, Outcome)> {
         let mut settled = self.book.settled.subscribe();
         let reached = settled.wait_for(|all| all.len() >= count).await;
         reached.expect("the book outlives the test").clone()
     }
 
     /// Waits until this many attempts ended with `outcome`.
-    pub async fn counted(&self, outcome: &str, count: u64) {
+    pub(super) async fn counted(&self, outcome: &str, count: u64) {
         let counter = self.metrics.notes.with_label_values(&["intercom", outcome]);
         while counter.get() < count {
             tokio::task::yield_now().await;
@@ -218,59 +218,60 @@ impl Desk {
     }
 
     /// How long until the store would lease again, milliseconds.
-    pub async fn pause_ms(&self) -> u64 {
+    pub(super) async fn pause_ms(&self) -> u64 {
         let next = self.store.next_delivery_ms().await.expect("memory answers");
         next.expect("something waits") - self.clock.now_ms()
     }
 
     /// Moves time to when the store would lease again; returns by how much.
-    pub async fn jump(&self) -> u64 {
+    pub(super) async fn jump(&self) -> u64 {
         let pause_ms = self.pause_ms().await;
         self.advance(pause_ms);
         pause_ms
     }
 
     /// Moves time.
-    pub fn advance(&self, by_ms: u64) {
+    pub(super) fn advance(&self, by_ms: u64) {
         self.hand.advance(Duration::from_millis(by_ms));
     }
 
     /// Changes the product's account.
-    pub fn set_account(&self, change: impl FnOnce(&mut Account)) {
+    pub(super) fn set_account(&self, change: impl FnOnce(&mut Account)) {
         let mut account = self.account.lock().expect("no test panics here");
         change(account.as_mut().expect("the account was not removed"));
     }
 
     /// Waits until Intercom was called this often.
-    pub async fn called(&self, count: usize) {
+    pub(super) async fn called(&self, count: usize) {
         self.intercom
             .until(|intercom| intercom.requests().len() >= count)
             .await;
     }
 
     /// The methods of all calls so far.
-    pub fn methods(&self) -> Vec<String> {
+    pub(super) fn methods(&self) -> Vec<String> {
         let requests = self.intercom.requests().into_iter();
         requests.map(|request| request.method).collect()
     }
 
     /// The texts in a conversation, in order.
-    pub fn texts(&self, conversation: &str) -> Vec<String> {
+    pub(super) fn texts(&self, conversation: &str) -> Vec<String> {
         let posts = self.intercom.posts(conversation).into_iter();
         posts.map(|post| post.text).collect()
     }
 }
 
 /// Runs a test, and fails it if it hangs.
-pub async fn within(test: impl Future<Output = ()>) {
+pub(super) async fn within(test: impl Future<Output = ()>) {
     let limit = Duration::from_secs(30);
-    tokio::time::timeout(limit, test)
+    Clock::system()
+        .timeout(limit, test)
         .await
         .expect("the test ends in time");
 }
 
 /// The outcome of a note that arrived as `part`.
-pub fn delivered(part: &str) -> Outcome {
+pub(super) fn delivered(part: &str) -> Outcome {
     Outcome::Delivered(Some(PartId::from(part)))
 }
 
