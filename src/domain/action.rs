@@ -66,8 +66,9 @@ pub struct NewAction {
     pub title: String,
     /// A whole sentence, e.g. `User clicked Save button on the team page`.
     pub description: String,
-    /// When it happened, Unix seconds; receipt time when the provider did not say.
-    pub at: f64,
+    /// When it happened, Unix seconds; providers that do not say get the receipt time, so `None`
+    /// comes only from sources that are not providers.
+    pub at: Option<f64>,
     /// The captured URL with secrets removed; empty when there was none.
     pub raw_url: String,
     /// The URL with identifiers, query and fragment folded away; empty when there was none.

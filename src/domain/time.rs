@@ -11,12 +11,28 @@ pub fn to_ms(seconds: f64) -> u64 {
     // A product such as 1.15 * 1000 may land a hair above the whole number that was meant.
     let exact = seconds * 1000.0;
     let nearest = exact.round();
-    let whole = if (exact - nearest).abs() < 1e-3 {
+    let is_meant = (exact - nearest).abs() < 1e-3 && nearest / 1000.0 >= seconds;
+    let whole = if is_meant {
         nearest
     } else {
         exact.ceil()
     };
     whole.clamp(0.0, MS_MAX) as u64
+}
+
+/// The instant `after_s` later than `now`, on the grid of milliseconds on which clocks are read.
+///
+/// A sum of doubles can land a hair beside the instant that was meant; a timer set for one side of it
+/// and a comparison made on the other would miss each other.
+pub fn later(now: f64, after_s: f64) -> f64 {
+    let exact = (now + after_s) * 1000.0;
+    let nearest = exact.round();
+    let whole = if (exact - nearest).abs() < 1e-3 {
+        nearest
+    } else {
+        exact.ceil()
+    };
+    whole / 1000.0
 }
 
 /// The year 287396: later times cannot be told apart as doubles anyway.

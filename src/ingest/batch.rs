@@ -1,6 +1,7 @@
 //! From a request body to what each session gets of it: the stages of contract 3.5 in order.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::filter::{Gesture, judge};
@@ -123,7 +124,7 @@ impl Reading<'_> {
             }
         }
         for share in &mut batch.shares {
-            share.activity.actions.sort_by(|a, b| a.at.total_cmp(&b.at));
+            share.activity.actions.sort_by(|a, b| a.at.partial_cmp(&b.at).unwrap_or(Ordering::Equal));
         }
         Ok(batch)
     }
@@ -205,7 +206,7 @@ impl Reading<'_> {
             r#type: wording::action_type(gesture),
             title,
             description,
-            at: time::start(&raw.times, self.received_at),
+            at: Some(time::start(&raw.times, self.received_at)),
             raw_url: raw_url.map(Cow::into_owned).unwrap_or_default(),
             canonical_url: canonical
                 .map(|url| url.into_text(self.settings.canonical_url_style))

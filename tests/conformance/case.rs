@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde_json::Value;
 
 /// One recorded case.
-pub struct Case<'a> {
+pub(crate) struct Case<'a> {
     /// Its name within the topic.
     pub name: &'a str,
     /// What goes in.
@@ -18,7 +18,7 @@ pub struct Case<'a> {
 
 impl<'a> Case<'a> {
     /// Reads a case; what is missing is `null` or empty.
-    pub fn of(case: &'a Value) -> Self {
+    pub(crate) fn of(case: &'a Value) -> Self {
         Self {
             name: case["name"].as_str().unwrap_or("a case without a name"),
             input: &case["input"],
@@ -35,7 +35,7 @@ impl<'a> Case<'a> {
 }
 
 /// Runs `work`; a panic becomes an error with its message.
-pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         let message = panic
             .downcast_ref::<String>()

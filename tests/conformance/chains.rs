@@ -10,7 +10,7 @@ use event_connector::ingest::chain::{Element, parse};
 use serde_json::Value;
 
 /// Runs every case of a document of chains; gives passed, total, flagged and the failures.
-pub fn run(document: &Value) -> (usize, usize, usize, Vec<String>) {
+pub(crate) fn run(document: &Value) -> (usize, usize, usize, Vec<String>) {
     let cases = document["cases"].as_array().map_or(&[][..], Vec::as_slice);
     let flagged = cases.iter().filter(|case| is_flagged(case)).count();
     let failures: Vec<String> = cases

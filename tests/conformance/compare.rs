@@ -19,17 +19,17 @@ const DELIBERATE: &[&str] = &[
 const CHARS_SHOWN: usize = 100;
 
 /// Whether the two are the same; else the first path at which they part.
-pub fn exactly(expected: &Value, got: &Value) -> Result<(), String> {
+pub(crate) fn exactly(expected: &Value, got: &Value) -> Result<(), String> {
     same(expected, got, "")
 }
 
 /// A refusal of the given class, as cases spell it.
-pub fn error(class: &str) -> Value {
+pub(crate) fn error(class: &str) -> Value {
     serde_json::json!({ "error": class })
 }
 
 /// Whether the answer is a refusal.
-pub fn is_error(answer: &Value) -> bool {
+pub(crate) fn is_error(answer: &Value) -> bool {
     answer.get("error").is_some_and(Value::is_string)
 }
 

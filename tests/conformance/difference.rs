@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 /// One deliberate difference.
-pub struct Difference {
+pub(crate) struct Difference {
     /// The topic it belongs to.
     pub topic: &'static str,
     /// The functions of that topic.
@@ -17,7 +17,7 @@ pub struct Difference {
 }
 
 /// All of them.
-pub const DIFFERENCES: &[Difference] = &[
+pub(crate) const DIFFERENCES: &[Difference] = &[
     Difference {
         topic: "push_webhook",
         functions: &["verify"],
@@ -53,7 +53,7 @@ pub const DIFFERENCES: &[Difference] = &[
 
 impl Difference {
     /// Whether the answer is what we promise instead.
-    pub fn judge(&self, input: &Value, answer: &Value) -> Result<(), String> {
+    pub(crate) fn judge(&self, input: &Value, answer: &Value) -> Result<(), String> {
         if (self.holds)(input, answer) {
             return Ok(());
         }
@@ -62,7 +62,7 @@ impl Difference {
 }
 
 /// The difference that an input falls under.
-pub fn of(topic: &str, input: &Value) -> Option<&'static Difference> {
+pub(crate) fn of(topic: &str, input: &Value) -> Option<&'static Difference> {
     DIFFERENCES.iter().find(|difference| {
         difference.topic == topic
             && difference.functions.iter().any(|name| input["fn"] == *name)

@@ -11,7 +11,7 @@ use crate::compare::{self, error};
 use crate::topic::{Topic, exactly, nothing_later};
 
 /// The machine, operation by operation.
-pub const TOPIC: Topic = Topic {
+pub(crate) const TOPIC: Topic = Topic {
     name: "session_state_v2",
     answer,
     compare: exactly,

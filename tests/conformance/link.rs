@@ -10,7 +10,7 @@ use crate::case::Case;
 use crate::topic::{Topic, exactly, nothing_later};
 
 /// Linking and looking up.
-pub const TOPIC: Topic = Topic {
+pub(crate) const TOPIC: Topic = Topic {
     name: "link_conversation",
     answer,
     compare: exactly,

@@ -18,6 +18,7 @@ mod note;
 mod payload;
 mod push;
 mod topic;
+mod writer;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ const TOPICS: &[Topic] = &[
     payload::MERGE,
     payload::SUMMARY,
     push::TOPIC,
+    writer::TOPIC,
 ];
 
 /// What runs the documents of a fixture file, or of a folder of them (with a closing slash).

@@ -6,7 +6,7 @@ use serde_json::Value;
 /// The batches as one: actions in the order of their batches, numbered from 0; the first batch's
 /// product and session; the first truthy value of each identity; the latest hand-off. `None` for
 /// no batches.
-pub fn merge(payloads: &[ActionsPayload]) -> Option<ActionsPayload> {
+pub(crate) fn merge(payloads: &[ActionsPayload]) -> Option<ActionsPayload> {
     let first = payloads.first()?;
     let actions: Vec<_> = payloads
         .iter()

@@ -8,7 +8,7 @@ use crate::compare::{error, is_error};
 use crate::topic::{Topic, exactly, nothing_later};
 
 /// Headers and whole notes.
-pub const TOPIC: Topic = Topic {
+pub(crate) const TOPIC: Topic = Topic {
     name: "note_format",
     answer,
     compare: exactly,

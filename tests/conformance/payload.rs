@@ -12,7 +12,7 @@ use crate::merge::merge;
 use crate::topic::{Topic, exactly, nothing_later};
 
 /// One action.
-pub const ACTION: Topic = Topic {
+pub(crate) const ACTION: Topic = Topic {
     name: "slim_action",
     answer: |input| shown(Action::decode(&input["data"])),
     compare: exactly,
@@ -21,7 +21,7 @@ pub const ACTION: Topic = Topic {
 };
 
 /// A batch of actions.
-pub const BATCH: Topic = Topic {
+pub(crate) const BATCH: Topic = Topic {
     name: "actions_payload",
     answer: |input| shown(ActionsPayload::decode(&input["data"])),
     compare: exactly,
@@ -30,7 +30,7 @@ pub const BATCH: Topic = Topic {
 };
 
 /// A summary.
-pub const SUMMARY: Topic = Topic {
+pub(crate) const SUMMARY: Topic = Topic {
     name: "summary_payload",
     answer: |input| shown(SummaryPayload::decode(&input["data"])),
     compare: exactly,
@@ -39,7 +39,7 @@ pub const SUMMARY: Topic = Topic {
 };
 
 /// Several batches as one.
-pub const MERGE: Topic = Topic {
+pub(crate) const MERGE: Topic = Topic {
     name: "actions_merge",
     answer: |input| {
         let decoded: Result<Vec<_>, _> = input["payloads"]

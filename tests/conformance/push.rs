@@ -12,7 +12,7 @@ use crate::compare::{self, error, is_error};
 use crate::topic::{Topic, exactly, nothing_later};
 
 /// Signing and receiving.
-pub const TOPIC: Topic = Topic {
+pub(crate) const TOPIC: Topic = Topic {
     name: "push_webhook",
     answer,
     compare: exactly,

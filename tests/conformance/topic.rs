@@ -12,7 +12,7 @@ use crate::{compare, difference};
 const FAILURES_SHOWN: usize = 20;
 
 /// One file of cases and the code that answers them.
-pub struct Topic {
+pub(crate) struct Topic {
     /// The file's name without its ending.
     pub name: &'static str,
     /// From a case's input to what our code makes of it, in the shape of `expected`.
@@ -27,7 +27,7 @@ pub struct Topic {
 
 /// The counts of one topic or fixture.
 #[derive(Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Cases that ended well.
     pub passed: usize,
     /// Cases that ran.
@@ -44,7 +44,7 @@ pub struct Tally {
 
 impl Topic {
     /// Runs every case of a document.
-    pub fn run(&self, document: &Value) -> Tally {
+    pub(crate) fn run(&self, document: &Value) -> Tally {
         let Some(cases) = document.get("cases").and_then(Value::as_array) else {
             return Tally::failure("the document has no list of cases".to_owned());
         };
@@ -91,7 +91,7 @@ impl From<(usize, usize, usize, Vec<String>)> for Tally {
 
 impl Tally {
     /// One failure and nothing else.
-    pub fn failure(what: String) -> Self {
+    pub(crate) fn failure(what: String) -> Self {
         Self {
             total: 1,
             failures: vec![what],
@@ -100,7 +100,7 @@ impl Tally {
     }
 
     /// The printed form: counts first, then what went wrong and what waits.
-    pub fn describe(&self, name: &str) -> String {
+    pub(crate) fn describe(&self, name: &str) -> String {
         let mut text = format!(
             "{name}: {}/{} (flagged {}, later {})\n",
             self.passed, self.total, self.flagged, self.later
@@ -119,11 +119,11 @@ impl Tally {
 }
 
 /// For topics whose answers match to the letter.
-pub fn exactly(case: &Case<'_>, answer: &Value) -> Result<(), String> {
+pub(crate) fn exactly(case: &Case<'_>, answer: &Value) -> Result<(), String> {
     compare::exactly(case.expected, answer)
 }
 
 /// For topics of which nothing arrives later.
-pub fn nothing_later(_: &Value) -> Option<(&'static str, &'static str)> {
+pub(crate) fn nothing_later(_: &Value) -> Option<(&'static str, &'static str)> {
     None
 }

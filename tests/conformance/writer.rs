@@ -15,7 +15,7 @@ use crate::compare;
 use crate::topic::{Topic, nothing_later};
 
 /// Writing, linking, and what became of every action.
-pub const TOPIC: Topic = Topic {
+pub(crate) const TOPIC: Topic = Topic {
     name: "chatbot_writer_delivery",
     answer: stage::answer,
     compare: posts_accounting_and_final_state,

@@ -89,7 +89,7 @@ fn refusal(answer: &Answer) -> Refusal {
             reason: reason.into(),
         },
         // Without Intercom's own words a 404 or a redirect says that the address is wrong.
-        (..=399 | 404 | 410, None) => Refusal::unauthorized(reason),
+        (..=399, _) | (404 | 410, None) => Refusal::unauthorized(reason),
         _ => Refusal::Never {
             reason: reason.into(),
         },

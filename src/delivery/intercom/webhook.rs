@@ -141,20 +141,16 @@ fn person(item: &Value, author: Option<&Value>) -> Person {
     let is_writer =
         |contact: &&Value| writer_id.is_some() && text_at(contact, &["id"]) == writer_id;
     let same = contacts.clone().find(is_writer);
-    // Once the writer is known by one of these, the others must not lend them a stranger's identity.
-    let own = [writer, same].into_iter().flatten();
-    let person = describe(own);
-    if person.external_id.is_some() || person.email.is_some() && contacts.clone().count() > 1 {
-        return person;
+    let own = describe([writer, same].into_iter().flatten());
+    if writer.is_some() && contacts.clone().count() > 1 {
+        // In a group nobody lends the writer an identity.
+        return own;
     }
-    let rest = [item.get("user"), opener]
-        .into_iter()
-        .flatten()
-        .chain(contacts);
-    let fallback = describe(rest);
+    let named = [item.get("user"), opener];
+    let others = describe(named.into_iter().flatten().chain(contacts));
     Person {
-        external_id: fallback.external_id,
-        email: person.email.or(fallback.email),
+        external_id: own.external_id.or(others.external_id),
+        email: own.email.or(others.email),
     }
 }
 

@@ -69,21 +69,10 @@ async fn answer(
     let Some(fault) = fault else {
         return right(process());
     };
-    match (fault.twist, fault.takes_effect) {
-        (Twist::Delay(wait), true) => {
-            let answer = process();
-            clock.sleep(wait).await;
-            right(answer)
-        }
-        (Twist::Delay(wait), false) => {
-            clock.sleep(wait).await;
-            right(process())
-        }
-        (twist, true) => {
-            process();
-            wrong(twist, &cut, clock)
-        }
-        (twist, false) => wrong(twist, &cut, clock),
+    let done = fault.takes_effect.then(&process);
+    match wrong(fault.twist, &cut, clock).await {
+        Some(response) => response,
+        None => right(done.unwrap_or_else(process)),
     }
 }
 
@@ -113,9 +102,9 @@ fn right(answer: Answer) -> Response<Body> {
     plain(status, Body::from(answer.body.to_string()))
 }
 
-/// The answer that the script asks for.
-fn wrong(twist: Twist, cut: &Cut, clock: &Clock) -> Response<Body> {
-    match twist {
+/// The answer that the script asks for; `None` after a delay, when all goes on as it should.
+async fn wrong(twist: Twist, cut: &Cut, clock: &Clock) -> Option<Response<Body>> {
+    Some(match twist {
         Twist::Answer {
             status,
             headers,
@@ -130,7 +119,11 @@ fn wrong(twist: Twist, cut: &Cut, clock: &Clock) -> Response<Body> {
             }
             response
         }
-        Twist::Reset | Twist::Delay(_) => {
+        Twist::Delay(wait) => {
+            clock.sleep(wait).await;
+            return None;
+        }
+        Twist::Reset => {
             cut.now();
             plain(StatusCode::OK, Body::empty())
         }
@@ -140,7 +133,7 @@ fn wrong(twist: Twist, cut: &Cut, clock: &Clock) -> Response<Body> {
             plain(StatusCode::OK, Body::from_stream(chunks))
         }
         Twist::Trickle(pause) => plain(StatusCode::OK, trickle(clock.clone(), pause)),
-    }
+    })
 }
 
 fn trickle(clock: Clock, pause: Duration) -> Body {

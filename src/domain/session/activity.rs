@@ -177,11 +177,11 @@ impl Session {
         let held = actions
             .iter()
             .map(|action| Held {
-                at: Some(action.at),
+                at: action.at,
                 window_at: if provider.delivers_late() {
                     now
                 } else {
-                    action.at
+                    action.at.unwrap_or(0.0)
                 },
                 description: action.description.clone(),
             })
@@ -199,7 +199,7 @@ impl Session {
         if actions.is_empty() {
             return;
         }
-        let ends: Vec<f64> = actions.iter().skip(1).map(|next| next.at).collect();
+        let ends: Vec<f64> = actions.iter().skip(1).filter_map(|next| next.at).collect();
         let numbered = self.id.is_some() && moment.policy.index_mode == IndexMode::Session;
         let first = if numbered { self.next_index } else { 0 };
         let conversation = self.conversation().cloned();
@@ -208,11 +208,11 @@ impl Session {
             .enumerate()
             .map(|(position, (index, action))| Action {
                 index,
+                timestamp_start: action.at.unwrap_or(0.0),
                 r#type: action.r#type,
                 title: action.title,
                 description: action.description,
-                timestamp_start: action.at,
-                timestamp_end: ends.get(position).copied().unwrap_or(action.at),
+                timestamp_end: ends.get(position).copied().or(action.at).unwrap_or(0.0),
                 raw_url: action.raw_url,
                 canonical_url: action.canonical_url,
                 session_id: self.id.clone(),

@@ -10,6 +10,7 @@ use crate::domain::id::{ConversationId, DeliveryId, PartId, SessionId};
 use crate::domain::log::{EntryType, IndexKey, NewDelivery, OutboxChange, Space};
 use crate::domain::machine::Moment;
 use crate::domain::note;
+use crate::domain::time::later;
 
 /// How many of the newest parts a session remembers.
 const PARTS_MAX: usize = 100;
@@ -52,7 +53,7 @@ impl Session {
                 pending, flush_at, ..
             } => {
                 pending.extend(held);
-                *flush_at = Some(now + policy.post_link_debounce_s);
+                *flush_at = Some(later(now, policy.post_link_debounce_s));
                 is_full = pending.len() >= policy.window_actions_max;
             }
         }

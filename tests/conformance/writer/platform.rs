@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 /// One call as it was made.
 #[derive(Clone, Debug)]
-pub struct Post {
+pub(super) struct Post {
     pub session: String,
     pub conversation: String,
     pub body: String,
@@ -26,11 +26,11 @@ pub struct Post {
 }
 
 impl Post {
-    pub fn is_ok(&self) -> bool {
+    pub(super) fn is_ok(&self) -> bool {
         self.outcome == "ok"
     }
 
-    pub fn shown(&self, call: usize) -> Value {
+    pub(super) fn shown(&self, call: usize) -> Value {
         json!({
             "call": call,
             "at": self.at,
@@ -43,7 +43,7 @@ impl Post {
 }
 
 /// Answers the k-th call as the script's k-th entry says, and everything beyond it at once.
-pub struct Platform {
+pub(super) struct Platform {
     pub script: Vec<Value>,
     pub clock: Clock,
     pub clock_base: f64,
@@ -52,12 +52,12 @@ pub struct Platform {
 }
 
 impl Platform {
-    pub fn posts(&self) -> Vec<Post> {
+    pub(super) fn posts(&self) -> Vec<Post> {
         self.posts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Virtual time: seconds since the beginning, in steps of a millisecond.
-    pub fn at(&self) -> f64 {
+    pub(super) fn at(&self) -> f64 {
         ((self.clock.now_s() - self.clock_base) * 1000.0).round() / 1000.0
     }
 

@@ -31,7 +31,7 @@ const TURNS: usize = 64;
 const OVERTIME_S: f64 = 7200.0;
 
 /// Answers a case.
-pub fn answer(input: &Value) -> Value {
+pub(super) fn answer(input: &Value) -> Value {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -219,12 +219,11 @@ impl Stage {
         for action in &actions {
             self.written += 1;
             taken.push(new_action(action, self.written));
-            self.ledger.0.push(Written {
+            self.ledger.written.push(Written {
                 id: action["id"].as_str().unwrap_or_default().to_owned(),
                 session: session.to_owned(),
                 held: held(action),
                 conversation: before.conversation().map(ToString::to_string),
-                was_trimmed: false,
                 was_delayed: false,
             });
         }

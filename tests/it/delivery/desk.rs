@@ -20,6 +20,7 @@ use event_connector::store::{self, Commit, StateWrite, Store};
 use event_connector::tasks::Tasks;
 use tokio::sync::watch;
 
+/// Thu, 09 Oct 2025 08:53:20 GMT, Unix seconds.
 pub(super) const START_S: u64 = 1_760_000_000;
 pub(super) const TIMEOUT_MS: u64 = 10_000;
 pub(super) const LEASE_MS: u64 = 60_000;
@@ -78,7 +79,7 @@ impl Report for Book {
             ..Effects::default()
         };
         let now_ms = self.clock.now_ms();
-        commit(&*self.store, &self.chance, now_ms, None, effects).await;
+        commit(&self.store, &self.chance, now_ms, None, effects).await;
         let entry = (settlement.delivery.to_string(), settlement.outcome);
         self.settled.send_modify(|settled| settled.push(entry));
         self.nudge.nudge();
@@ -94,7 +95,7 @@ impl Desk {
 
     /// The same with other options.
     pub(super) async fn with(change: impl FnOnce(&mut Options)) -> Self {
-        let (clock, hand) = Clock::manual(START_S as f64);
+        let (clock, hand) = Clock::manual(1_760_000_000.0);
         let model = Tasks::new();
         let intercom = Intercom::start(clock.clone(), &model, Settings::default())
             .await
@@ -198,7 +199,19 @@ impl Desk {
             due_ms: None,
         };
         let now_ms = self.clock.now_ms();
-        commit(&*self.store, &self.chance, now_ms, Some(state), effects).await;
+        commit(&self.store, &self.chance, now_ms, Some(state), effects).await;
+        self.nudge.nudge();
+    }
+
+    /// Makes whatever waits in a conversation due, as a repeated link does.
+    pub(super) async fn retry_now(&self, conversation: &str) {
+        let lane = format!("acme/intercom/{conversation}").into();
+        let effects = Effects {
+            outbox: vec![OutboxChange::RetryNow { lane }],
+            ..Effects::default()
+        };
+        let now_ms = self.clock.now_ms();
+        commit(&self.store, &self.chance, now_ms, None, effects).await;
         self.nudge.nudge();
     }
 

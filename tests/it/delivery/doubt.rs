@@ -89,6 +89,27 @@ async fn nothing_is_read_back_before_the_request_timeout_has_passed() {
 }
 
 #[tokio::test]
+async fn a_repeated_link_does_not_make_it_look_too_soon() {
+    within(async {
+        let desk = Desk::open().await;
+        desk.intercom.open_conversation("c", "u1", "");
+        desk.intercom
+            .script(Call::Reply, None, Fault::after(Twist::Reset));
+        desk.queue("d1", "c", "text").await;
+        desk.counted("retried", 1).await;
+        desk.retry_now("c").await;
+        while desk.pause_ms().await != TIMEOUT_MS {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(desk.methods(), ["POST"]);
+        desk.jump().await;
+        desk.settled(1).await;
+        assert_eq!(desk.methods(), ["POST", "GET"]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_slow_answer_times_out_and_is_found_later() {
     within(async {
         for twist in [

@@ -28,7 +28,7 @@ async fn a_rate_limit_is_waited_for_in_every_form_it_is_told() {
     within(async {
         let reset = ("x-ratelimit-reset", (START_S + 40).to_string());
         let seconds = ("retry-after", "50".to_owned());
-        // START_S is Thu, 09 Oct 2025 08:53:20 GMT.
+        // A minute after START_S.
         let date = ("retry-after", "Thu, 09 Oct 2025 08:54:20 GMT".to_owned());
         let nonsense = ("retry-after", "soon".to_owned());
         for (headers, least_ms) in [

@@ -194,6 +194,9 @@ async fn logs_tell_what_happened_and_no_secret() {
         .with_ansi(false)
         .with_writer(move || log.clone())
         .finish();
+    // While only one subscriber lives, a statement that another test's thread reaches first is judged
+    // by that thread, which has none, and would stay silent here as well.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(subscriber);
     within(async {
         let desk = Desk::open().await;

@@ -95,6 +95,8 @@ fn in_a_group_the_one_who_wrote_is_meant_and_nobody_lends_an_identity() {
     assert_eq!(who(&b), (Some("1"), Some("user-b"), Some("b@acme.example")));
     let c = group(json!({"type": "lead", "id": "c", "email": "c@acme.example"}));
     assert_eq!(who(&c), (Some("1"), None, Some("c@acme.example")));
+    let nobody = group(json!({"type": "lead", "id": "c"}));
+    assert_eq!(who(&nobody), (Some("1"), None, None));
 }
 
 #[test]

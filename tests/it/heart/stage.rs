@@ -47,7 +47,7 @@ pub fn action(name: &str, at: f64) -> NewAction {
         r#type: ActionType::Click,
         title: format!("Click {name}"),
         description: name.to_owned(),
-        at,
+        at: Some(at),
         raw_url: String::new(),
         canonical_url: String::new(),
         user_id: None,

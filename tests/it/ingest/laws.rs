@@ -102,7 +102,7 @@ fn check(outcome: Result<Batch, Error>, max: usize) -> Result<(), TestCaseError>
         prop_assert!(!activity.actions.is_empty() || !activity.identities.is_empty());
         prop_assert!(share.session.is_some() || activity.identities.is_empty());
         for action in &activity.actions {
-            prop_assert!(action.at > 0.0 && action.at <= NOW + 300.0);
+            prop_assert!(action.at.is_some_and(|at| at > 0.0 && at <= NOW + 300.0));
             prop_assert!(!action.title.chars().any(char::is_control));
             prop_assert!(!action.description.chars().any(char::is_control));
             prop_assert!(!action.canonical_url.chars().any(char::is_control));

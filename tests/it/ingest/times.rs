@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{NOW, action_of, hog};
+use super::{NOW, action_of, at, hog};
 
 #[test]
 fn every_way_of_writing_a_moment_is_read() {
@@ -34,10 +34,10 @@ fn every_way_of_writing_a_moment_is_read() {
             &json!({"timestamp": written, "button_or_link_text": "x"}),
         ));
         assert_eq!(
-            action.at.to_bits(),
+            at(action).to_bits(),
             f64::to_bits(expected),
             "{written}: {}",
-            action.at
+            at(action)
         );
     }
 }
@@ -58,6 +58,6 @@ fn receipt_time_stands_in_for_what_cannot_be_believed() {
     ];
     for (written, expected) in cases {
         let action = action_of(&hog(&json!({"timestamp": written})));
-        assert_eq!(action.at.to_bits(), expected.to_bits(), "{written}");
+        assert_eq!(at(action).to_bits(), expected.to_bits(), "{written}");
     }
 }
