@@ -12,7 +12,7 @@ use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::client::{self, Client};
-use crate::delivery::intercom::{Account, Accounts, Intercom};
+use crate::delivery::intercom::{Account, Accounts, Intercom, region_url};
 use crate::delivery::{self, Nudge, Outbox};
 use crate::domain::id::Key;
 use crate::domain::log::{Effects, OutboxChange};
@@ -193,7 +193,7 @@ fn accounts(parts: &Parts) -> Accounts {
         let product = products.get(id)?;
         let own = product.intercom.as_ref()?;
         let base_url = match config.intercom.base_url.as_str() {
-            "" => host(own.region).base_url().to_owned(),
+            "" => region_url(own.region).to_owned(),
             url => url.to_owned(),
         };
         Some(Account {
@@ -217,13 +217,4 @@ fn reloader(parts: &Parts, tasks: &Tasks) -> Option<Reloader> {
         tasks: tasks.clone(),
         metrics: parts.metrics.clone(),
     })
-}
-
-fn host(region: crate::product::Region) -> crate::delivery::intercom::Region {
-    use crate::delivery::intercom::Region as R;
-    match region {
-        crate::product::Region::Us => R::Us,
-        crate::product::Region::Eu => R::Eu,
-        crate::product::Region::Au => R::Au,
-    }
 }

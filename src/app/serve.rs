@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 
 use super::background::age;
 use super::build::App;
-use crate::http::{AppState, StallGuard, routes};
+use crate::http::{AppState, Peer, StallGuard, routes};
 use crate::session::sweeper;
 use crate::tasks::Tasks;
 
@@ -46,7 +46,8 @@ impl App {
             feed.close();
             told.cancel();
         };
-        let serving = axum::serve(listener, routes(state.clone())).with_graceful_shutdown(until_stop);
+        let service = routes(state.clone()).into_make_service_with_connect_info::<Peer>();
+        let serving = axum::serve(listener, service).with_graceful_shutdown(until_stop);
         let too_long = async {
             stopped.cancelled().await;
             state.clock.sleep(grace).await;

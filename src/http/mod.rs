@@ -21,7 +21,7 @@ mod sessions;
 mod state;
 mod stream;
 
-pub use listener::StallGuard;
+pub use listener::{Peer, StallGuard};
 pub use problem::Problem;
 pub use routes::routes;
 pub use state::AppState;

@@ -1,20 +1,26 @@
 //! What every request gets: an identifier, a span, a count of refusals; and the bounded reading of
 //! its body.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
+use super::listener::Peer;
 use super::problem::{Code, Problem};
 use super::state::AppState;
 
 /// The header that carries a request's identifier, in and out.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The header in which proxies name whom they speak for.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The longest identifier taken over from a caller.
 const REQUEST_ID_CHARS_MAX: usize = 128;
@@ -23,13 +29,26 @@ const REQUEST_ID_CHARS_MAX: usize = 128;
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(pub Arc<str>);
 
-/// Names the request, answers with the name, and counts refusals by code.
-pub(super) async fn identify(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+/// Names the request, answers with the name, ends it when it takes too long, and counts refusals by
+/// code. A stream has begun to answer long before that and is not ended.
+pub(super) async fn identify(
+    State(state): State<AppState>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id = given_id(request.headers())
         .unwrap_or_else(|| state.chance.id(state.clock.now_ms()).to_string().into());
-    let span = tracing::info_span!("request", request_id = &*id, endpoint = request.uri().path());
+    let client = client(&state, peer, request.headers());
+    let endpoint = request.uri().path();
+    let span = tracing::info_span!("request", request_id = &*id, endpoint, %client);
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
-    let mut response = next.run(request).instrument(span).await;
+    let limit = Duration::from_millis(state.config.http.request_timeout_ms);
+    let answer = state.clock.timeout(limit, next.run(request).instrument(span));
+    let mut response = answer.await.unwrap_or_else(|| {
+        let detail = "the request took too long; what was not answered may be repeated";
+        Problem::unavailable("timeout", detail).into_response()
+    });
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -37,6 +56,24 @@ pub(super) async fn identify(State(state): State<AppState>, mut request: Request
         state.metrics.problems.with_label_values(&[code]).inc();
     }
     response
+}
+
+/// Who asks: the peer, or whoever a trusted proxy says it speaks for. The header is read from its end,
+/// because everything before the last trusted proxy's own entry can be made up.
+fn client(state: &AppState, Peer(peer): Peer, headers: &HeaderMap) -> IpAddr {
+    let trusted = &state.config.http.trusted_proxies;
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+    let mut client = peer.ip().to_canonical();
+    let said = headers.get_all(FORWARDED_FOR).iter();
+    let said: Vec<&str> = said.filter_map(|value| value.to_str().ok()).collect();
+    let hops = said.iter().rev().flat_map(|value| value.rsplit(','));
+    for hop in hops {
+        let Some(before) = is_trusted(client).then(|| hop.trim().parse().ok()).flatten() else {
+            break;
+        };
+        client = before;
+    }
+    client
 }
 
 fn given_id(headers: &HeaderMap) -> Option<Arc<str>> {

@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any as AnyOrigin, CorsLayer};
-use tower_http::timeout::TimeoutLayer;
 
 use super::problem::Problem;
 use super::state::AppState;
@@ -18,8 +17,7 @@ use super::{chatbot, health, ingest, link, request, sessions, stream};
 
 /// The service as one router.
 pub fn routes(state: AppState) -> Router {
-    let limit = Duration::from_millis(state.config.http.request_timeout_ms);
-    let answered = Router::new()
+    Router::new()
         .route("/webhook/{product_id}", post(ingest::any))
         .route("/ingest/{product_id}", post(ingest::any))
         .route("/ingest/posthog/{product_id}", post(ingest::posthog))
@@ -29,20 +27,14 @@ pub fn routes(state: AppState) -> Router {
             "/chatbot-webhook/{product_id}",
             post(chatbot::webhook).get(chatbot::probe),
         )
-        .route("/sessions/link", post(link::link).layer(cors()))
+        .route("/sessions/link", post(link::link).options(preflight).layer(cors()))
         .route("/sessions/start", post(link::start_is_gone))
         .route("/sessions/{product_id}/{session_id}", get(sessions::show))
         .route("/health", get(health::alive))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            limit,
-        ));
-    let streams = Router::new().route("/stream/{product_id}", get(stream::stream).layer(cors()));
-    answered
-        .merge(streams)
+        .route("/stream/{product_id}", get(stream::stream).options(preflight).layer(cors()))
         .fallback(|| async { no_such_route() })
         .method_not_allowed_fallback(|| async { wrong_method() })
         .layer(CatchPanicLayer::custom(after_panic))
@@ -63,6 +55,10 @@ fn cors() -> CorsLayer {
         ])
         .max_age(Duration::from_secs(600))
 }
+
+/// Never reached: the CORS layer answers. It makes `OPTIONS` a method of the route, so that the layer
+/// is asked at all.
+async fn preflight() {}
 
 fn no_such_route() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not_found", "no such endpoint")

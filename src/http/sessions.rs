@@ -43,7 +43,7 @@ pub(super) async fn show(
         "user_id": session.user,
         "email": session.email,
         "version": stored.version,
-        "state": session.fsm,
+        "state": session.fsm.to_snapshot(),
         "link": link(&session),
         "notes": {
             "open": session.open_notes.iter().map(|note| &note.delivery).collect::<Vec<_>>(),

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
+use super::asker::{Asker, answer, refuse};
 use super::decision::{Decision, Scene, Work, decide};
 use super::registry::{Error, Inner, Message, Registry};
 use crate::domain::id::Key;
@@ -39,12 +40,6 @@ struct Cached<M> {
     state: Option<M>,
     version: u64,
     encoded: Option<Arc<[u8]>>,
-}
-
-struct Asker<M: Machine> {
-    fingerprint: u64,
-    debug: String,
-    reply: oneshot::Sender<Result<M::Reply, Error>>,
 }
 
 enum Event<M: Machine> {
@@ -137,11 +132,7 @@ impl<M: Machine> Actor<M> {
             else {
                 continue;
             };
-            askers.push(Asker {
-                fingerprint: M::fingerprint(&input),
-                debug: format!("{input:?}"),
-                reply,
-            });
+            askers.push(Asker::new(&input, reply));
             inputs.push((input, correlation_id));
         }
         if inputs.is_empty() {
@@ -164,6 +155,7 @@ impl<M: Machine> Actor<M> {
         let Work::Inputs(inputs) = work else { return };
         let alone = inputs.len() == 1;
         for (input, asker) in inputs.into_iter().zip(askers) {
+            let debug = format!("{:?}", input.0);
             let result = if alone {
                 Err(Failure::Panicked)
             } else {
@@ -173,21 +165,21 @@ impl<M: Machine> Actor<M> {
                 Ok(replies) => answer(vec![asker], replies),
                 Err(Failure::Store(error)) => refuse(vec![asker], &Error::NotWritten(error)),
                 Err(Failure::Panicked) => {
-                    let error = self.strike(&asker).await;
+                    let error = self.strike(asker.fingerprint, &debug).await;
                     refuse(vec![asker], &error);
                 }
             }
         }
     }
 
-    async fn strike(&self, asker: &Asker<M>) -> Error {
-        if self.inner().strike(asker.fingerprint) < 2 {
+    async fn strike(&self, fingerprint: u64, input: &str) -> Error {
+        if self.inner().strike(fingerprint) < 2 {
             return Error::Panicked;
         }
         let now_ms = self.inner().around.clock.now_ms();
         let parked = self
             .store()
-            .park(&self.key, now_ms, "handling it panicked twice", &asker.debug);
+            .park(&self.key, now_ms, "handling it panicked twice", input);
         match parked.await {
             Ok(()) => {
                 self.inner().around.metrics.parked.inc();
@@ -386,17 +378,4 @@ impl<M: Machine> Actor<M> {
 
 fn remembers(stored: Option<&Stored>, id: &CommitId) -> bool {
     stored.is_some_and(|stored| stored.commits.contains(id))
-}
-
-fn answer<M: Machine>(askers: Vec<Asker<M>>, replies: Vec<M::Reply>) {
-    for (asker, reply) in askers.into_iter().zip(replies) {
-        // An asker that hung up has its input committed all the same.
-        let _ = asker.reply.send(Ok(reply));
-    }
-}
-
-fn refuse<M: Machine>(askers: Vec<Asker<M>>, error: &Error) {
-    for asker in askers {
-        let _ = asker.reply.send(Err(error.clone()));
-    }
 }

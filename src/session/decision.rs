@@ -77,19 +77,16 @@ fn run<M: Machine>(scene: Scene<'_, M>, work: &Work<M>) -> Decision<M> {
         correlation_id: Arc::from("timer"),
         new_id: &mut new_delivery,
     };
-    match work {
-        Work::Inputs(inputs) => {
-            // What was due before the inputs arrived comes first, however busy the mailbox is and
-            // wherever the state slept meanwhile.
-            if state.deadline().is_some_and(|due| due <= now) {
-                state.on_deadline(&mut moment);
-            }
-            for (input, correlation_id) in inputs {
-                moment.correlation_id = Arc::clone(correlation_id);
-                replies.push(state.handle(input.clone(), &mut moment));
-            }
+    // What was due before the inputs arrived comes first, however busy the mailbox is and wherever the
+    // state slept meanwhile. A deadline that somebody else has served by now is not served again.
+    if state.deadline().is_some_and(|due| due <= now) {
+        state.on_deadline(&mut moment);
+    }
+    if let Work::Inputs(inputs) = work {
+        for (input, correlation_id) in inputs {
+            moment.correlation_id = Arc::clone(correlation_id);
+            replies.push(state.handle(input.clone(), &mut moment));
         }
-        Work::Deadline => state.on_deadline(&mut moment),
     }
     Decision {
         encoded: state.encode().into(),

@@ -18,6 +18,7 @@
 //! and any agreement between instances besides the store's.
 
 mod actor;
+mod asker;
 mod decision;
 pub mod linker;
 mod registry;

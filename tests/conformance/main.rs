@@ -7,6 +7,7 @@
 //! A function that arrives with a later issue is listed with what it waits for and counts neither
 //! way. Where we differ on purpose, `difference.rs` says how and why.
 
+mod activity;
 mod case;
 mod chains;
 mod compare;
@@ -45,9 +46,12 @@ const TOPICS: &[Topic] = &[
 type Fixture = (&'static str, fn(&Value) -> Tally);
 
 /// Every fixture we answer.
-const FIXTURES: &[Fixture] = &[("posthog/elements_chain.json", |document| {
-    chains::run(document).into()
-})];
+const FIXTURES: &[Fixture] = &[
+    ("posthog/elements_chain.json", |document| {
+        chains::run(document).into()
+    }),
+    ("activity/", activity::run),
+];
 
 /// The list of a folder's files, which is no fixture itself.
 const INDEX: &str = "index";

@@ -9,6 +9,8 @@
 //! * **Sync**: killing a process says nothing about the disk, so under strace every 200 must be
 //!   preceded by the sync of the write-ahead log. The same service with `synchronous=OFF` must fail.
 
+#[path = "../support/around.rs"]
+mod around;
 mod check;
 mod load;
 mod mutant;

@@ -93,7 +93,7 @@ fn a_page_view_names_the_page_and_keeps_the_captured_url() {
         "https://app.northwind.example/dashboard?ref=mail#top"
     );
     assert_eq!(action.email.as_deref(), Some("ada@northwind.example"));
-    assert_eq!(at(action).to_bits(), 1_779_095_640.0_f64.to_bits());
+    assert_eq!(at(&action).to_bits(), 1_779_095_640.0_f64.to_bits());
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! Read `walk.rs` first: a browser event becomes a note and a line in the feed.
 
+#[path = "../support/around.rs"]
+mod around;
 mod bad_input;
 mod config;
 mod delivery;

@@ -1,1 +1,204 @@
-//! session
+//! Actors: decide, commit, act; with a state that does as it is told, and with faults in between.
+
+mod counter;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_connector::clock::Clock;
+use event_connector::domain::id::Key;
+use event_connector::session::{Error, sweeper};
+use event_connector::store::Store;
+use event_connector::store::memory::Fault;
+
+use crate::support::eventually;
+use counter::{House, key};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_means_that_the_commit_is_durable() {
+    let house = House::new();
+    assert_eq!(house.add("a", 3).await.expect("taken"), 3);
+    assert_eq!(house.add("a", 4).await.expect("taken"), 7);
+    assert_eq!(house.stored(&key("a")).await, Some(7));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inputs_that_wait_together_are_committed_together() {
+    let house = House::new();
+    house.hold();
+    let first = house.add("a", 1);
+    let rest = async {
+        let many = (0..50).map(|_| house.add("a", 1));
+        let all = futures_util::future::join_all(many);
+        let release = async {
+            tokio::task::yield_now().await;
+            house.release();
+        };
+        tokio::join!(all, release).0
+    };
+    let (first, rest) = tokio::join!(first, rest);
+    first.expect("taken");
+    assert!(rest.iter().all(Result::is_ok));
+    assert_eq!(house.stored(&key("a")).await, Some(51));
+    let commits = house.metrics.commits.with_label_values(&["committed"]).get();
+    assert!(commits < 51, "{commits} commits for 51 inputs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_is_decided_again_on_the_newer_state() {
+    let house = House::new();
+    house.add("a", 1).await.expect("taken");
+    // Another instance on the same store is faster.
+    let other = house.sibling();
+    other.add("a", 10).await.expect("taken");
+    assert_eq!(house.add("a", 100).await.expect("taken"), 111);
+    assert_eq!(house.metrics.commits.with_label_values(&["conflict"]).get(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_instances_never_lose_an_input() {
+    let house = House::new();
+    let other = house.sibling();
+    let asks = (0..200).map(|number| {
+        let side = if number % 2 == 0 { &house } else { &other };
+        side.add("a", 1)
+    });
+    for answer in futures_util::future::join_all(asks).await {
+        answer.expect("taken");
+    }
+    assert_eq!(house.stored(&key("a")).await, Some(200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_reply_takes_effect_once() {
+    let house = House::new();
+    house.store.inject(Fault::LostReply);
+    assert_eq!(house.add("a", 5).await.expect("taken"), 5);
+    house.store.inject(Fault::LostRequest);
+    assert_eq!(house.add("a", 5).await.expect("taken"), 10);
+    assert_eq!(house.stored(&key("a")).await, Some(10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_refuses_leaves_no_trace() {
+    let house = House::new();
+    house.store.inject(Fault::NotWritten(event_connector::store::Error::Full));
+    let refused = house.add("a", 5).await;
+    assert!(matches!(refused, Err(Error::NotWritten(_))));
+    assert_eq!(house.add("a", 1).await.expect("taken"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_ends_one_input_and_the_second_time_it_is_parked() {
+    let house = House::new();
+    house.add("a", 1).await.expect("taken");
+    let (first, neighbour) = tokio::join!(house.add("a", counter::BOMB), house.add("a", 1));
+    assert!(matches!(first, Err(Error::Panicked)));
+    assert_eq!(neighbour.expect("taken"), 2, "a neighbour in the same batch is taken");
+    let second = house.add("a", counter::BOMB).await;
+    assert!(matches!(second, Err(Error::Parked)));
+    assert_eq!(house.store.parked(), 1);
+    assert_eq!(house.stored(&key("a")).await, Some(2));
+    assert!(house.metrics.panics.get() >= 2);
+    assert_eq!(house.metrics.parked.get(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_state_is_set_aside_and_stops_nobody() {
+    let house = House::new();
+    house.add("a", 1).await.expect("taken");
+    house.spoil(&key("a")).await;
+    let fresh = house.sibling();
+    assert_eq!(fresh.add("a", 7).await.expect("taken"), 7);
+    let depth = house.store.depth().await.expect("sizes");
+    assert_eq!(depth.quarantined, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_keys_go_to_sleep_and_no_mail_is_lost_on_the_way() {
+    let house = House::with(Duration::ZERO, 100);
+    let asks = (0..500).map(|number| {
+        house.add(format!("k{}", number % 7), 1)
+    });
+    for answer in futures_util::future::join_all(asks).await {
+        answer.expect("taken");
+    }
+    let mut sum = 0;
+    for number in 0..7 {
+        sum += house.stored(&key(&format!("k{number}"))).await.unwrap_or(0);
+    }
+    assert_eq!(sum, 500);
+    eventually("all sleep", || async {
+        match house.sessions.live() {
+            0 => Ok(()),
+            live => Err(live),
+        }
+    })
+    .await;
+    assert!(house.metrics.sessions_passivated.with_label_values(&["idle"]).get() >= 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_keys_are_bounded_and_the_least_recently_used_goes_first() {
+    let house = House::with(Duration::from_secs(3600), 10);
+    for number in 0..50 {
+        house.add(format!("k{number}"), 1).await.expect("taken");
+        assert!(house.sessions.live() <= 10);
+    }
+    assert_eq!(house.metrics.sessions_live.get(), 10);
+    let pressed = house.metrics.sessions_passivated.with_label_values(&["pressure"]);
+    assert_eq!(pressed.get(), 40);
+    assert_eq!(house.add("k0", 1).await.expect("taken"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_mailbox_refuses_and_counts() {
+    let house = House::with(Duration::from_secs(3600), 10);
+    house.hold();
+    let asks = (0..300).map(|_| house.add("a", 1));
+    let all = futures_util::future::join_all(asks);
+    let release = async {
+        tokio::task::yield_now().await;
+        house.release();
+    };
+    let (answers, ()) = tokio::join!(all, release);
+    let refused = answers.iter().filter(|answer| matches!(answer, Err(Error::Overloaded))).count();
+    assert!(refused > 0);
+    assert_eq!(house.metrics.mailbox_full.get(), refused as u64);
+    assert_eq!(house.stored(&key("a")).await, Some(300 - refused as u64));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_fires_on_time_and_once_after_sleep_by_the_sweeper() {
+    let house = House::new();
+    house.add("a", counter::ALARM).await.expect("taken");
+    let before = house.stored(&key("a")).await;
+    house.hand.advance(Duration::from_secs(1));
+    let rung = |house: &House| {
+        let store = Arc::clone(&house.store);
+        async move {
+            let stored = store.load(&key("a")).await.expect("readable").expect("there");
+            let count = counter::decode(&stored.state);
+            if Some(count) == before { Err(count) } else { Ok(count) }
+        }
+    };
+    let count = eventually("the alarm rings", || rung(&house)).await;
+    assert_eq!(count, counter::ALARM + 1000);
+
+    // The same for a key that nobody has live: only the sweeper can know.
+    let asleep: Key = key("b");
+    house.add("b", counter::ALARM).await.expect("taken");
+    let fresh = house.sibling();
+    fresh.tasks.spawn("sweeper", sweeper::run(fresh.sessions.clone(), Duration::from_millis(10)));
+    // Nobody is live on the first instance any more.
+    assert!(house.tasks.finish(&Clock::system(), Duration::from_secs(10)).await);
+    fresh.hand.advance(Duration::from_secs(2));
+    eventually("the sweeper rings it", || async {
+        match fresh.stored(&asleep).await {
+            Some(count) if count == counter::ALARM + 1000 => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    assert!(fresh.metrics.sessions_swept.get() >= 1);
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use crate::domain::id::ProductId;
+use crate::product::Region;
 
 /// What posting for a product takes. `Debug` shows the token redacted.
 #[derive(Clone, Debug)]
@@ -22,24 +23,11 @@ pub struct Account {
 /// Looks a product's account up, for every call anew, so that a rotated token counts at once.
 pub type Accounts = Arc<dyn Fn(&ProductId) -> Option<Account> + Send + Sync>;
 
-/// Where a workspace is hosted. A token works only on its own region's host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Region {
-    /// United States.
-    Us,
-    /// European Union.
-    Eu,
-    /// Australia.
-    Au,
-}
-
-impl Region {
-    /// The address of the region's API.
-    pub fn base_url(self) -> &'static str {
-        match self {
-            Self::Us => "https://api.intercom.io",
-            Self::Eu => "https://api.eu.intercom.io",
-            Self::Au => "https://api.au.intercom.io",
-        }
+/// The address of a region's API. A token works only on its own region's host.
+pub fn region_url(region: Region) -> &'static str {
+    match region {
+        Region::Us => "https://api.intercom.io",
+        Region::Eu => "https://api.eu.intercom.io",
+        Region::Au => "https://api.au.intercom.io",
     }
 }

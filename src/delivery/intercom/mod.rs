@@ -16,5 +16,5 @@ mod destination;
 pub mod text;
 pub mod webhook;
 
-pub use account::{Account, Accounts, Region};
+pub use account::{Account, Accounts, region_url};
 pub use destination::Intercom;

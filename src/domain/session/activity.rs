@@ -139,7 +139,7 @@ impl Session {
         // One action is recognised by its own key; remembering the body as well would halve the
         // memory for the most common request.
         let is_batch = actions.len() > 1;
-        if is_batch && self.seen.contains(body_key) {
+        if is_batch && self.seen.contains(body_key, now) {
             return Vec::new();
         }
         let fresh = actions

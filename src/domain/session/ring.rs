@@ -24,23 +24,22 @@ pub(super) struct Ring {
 impl Ring {
     /// Remembers `key`; returns whether it was new.
     pub(super) fn insert(&mut self, key: u64, now: f64) -> bool {
-        let now_s = whole_s(now);
-        let oldest = whole_s(now - KEYS_AGE_S);
-        while self.keys.front().is_some_and(|(_, at)| *at < oldest) {
-            self.keys.pop_front();
-        }
-        if self.contains(key) {
+        if self.contains(key, now) {
             return false;
         }
         if self.keys.len() == KEYS_MAX {
             self.keys.pop_front();
         }
-        self.keys.push_back((key, now_s));
+        self.keys.push_back((key, whole_s(now)));
         true
     }
 
-    /// Whether `key` is remembered.
-    pub(super) fn contains(&self, key: u64) -> bool {
+    /// Whether `key` is remembered; forgets what has grown too old.
+    pub(super) fn contains(&mut self, key: u64, now: f64) -> bool {
+        let oldest = whole_s(now - KEYS_AGE_S);
+        while self.keys.front().is_some_and(|(_, at)| *at < oldest) {
+            self.keys.pop_front();
+        }
         self.keys.iter().any(|(known, _)| *known == key)
     }
 }

@@ -46,6 +46,7 @@ pub(super) fn open(options: &Options) -> Result<Opened, Error> {
     embedded::migrations::runner()
         .run(&mut writer)
         .map_err(|error| unavailable(&error))?;
+    end_leases(&writer).map_err(|error| unavailable(&error))?;
     let checkpointer = connect(
         options,
         OpenFlags::SQLITE_OPEN_READ_WRITE,
@@ -130,6 +131,16 @@ fn connect(options: &Options, flags: OpenFlags, cache_bytes: u64) -> rusqlite::R
     db.pragma_update(None, "cache_size", -cache_kib)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(db)
+}
+
+/// Whoever held a lease is gone, since the lock is ours now: nobody has to wait for its end. What was
+/// under way is unsettled, as after any lease that ran out.
+fn end_leases(db: &Connection) -> rusqlite::Result<()> {
+    db.execute(
+        "UPDATE outbox SET due_ms = started_ms WHERE status = 'leased'",
+        [],
+    )?;
+    Ok(())
 }
 
 fn refuse_newer_schema(db: &Connection, path: &Path) -> Result<(), Error> {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use event_connector::demo::intercom::{Call, Fault, Twist};
 use event_connector::domain::session::Outcome;
 use event_connector::tasks::Tasks;
+use serde_json::json;
 
-use super::desk::{Desk, LEASE_MS, RESPONSE_BYTES_MAX, TIMEOUT_MS, delivered, within};
+use super::desk::{Desk, LEASE_MS, RESPONSE_BYTES_MAX, START_S, TIMEOUT_MS, delivered, within};
 
 /// Posts one note under `fault` and moves time until it has come to its end.
 async fn after(fault: Fault) -> (Desk, Outcome) {
@@ -300,6 +301,81 @@ async fn an_answer_too_long_to_read_is_success_without_a_part() {
         desk.queue("d1", "c", "text").await;
         assert_eq!(desk.settled(1).await[0].1, Outcome::Delivered(None));
         assert_eq!(desk.methods(), ["POST"]);
+    })
+    .await;
+}
+
+/// A conversation as Intercom answers it: each part is its identifier, author, time and body.
+fn conversation(parts: &[(&str, &str, u64, &str)]) -> Twist {
+    let part = |(id, author, at_s, body): &(&str, &str, u64, &str)| {
+        json!({
+            "type": "conversation_part", "id": id, "created_at": at_s, "body": body,
+            "author": {"type": author, "id": 814_860},
+        })
+    };
+    let parts: Vec<_> = parts.iter().map(part).collect();
+    let list = json!({"type": "conversation_part.list", "conversation_parts": parts});
+    answer(
+        200,
+        json!({"type": "conversation", "conversation_parts": list}).to_string(),
+    )
+}
+
+#[tokio::test]
+async fn the_answer_names_our_part_even_when_it_is_not_the_last_or_was_rewritten() {
+    within(async {
+        let cases = [
+            (["admin", "text"], ["admin", "else"], "1"),
+            (["admin", "rewritten"], ["user", "else"], "1"),
+            (["user", "else"], ["user", "else"], "2"),
+        ];
+        for ([author, body], [next_author, next_body], wanted) in cases {
+            let desk = Desk::open().await;
+            let told = conversation(&[
+                ("1", author, START_S, body),
+                ("2", next_author, START_S, next_body),
+            ]);
+            desk.intercom.script(Call::Reply, None, Fault::before(told));
+            desk.queue("d1", "c", "text").await;
+            assert_eq!(desk.settled(1).await[0].1, delivered(wanted));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_several_parts_that_could_be_ours_the_oldest_is() {
+    within(async {
+        let desk = Desk::open().await;
+        desk.intercom
+            .script(Call::Reply, None, Fault::before(Twist::Reset));
+        let told = conversation(&[
+            ("7", "admin", START_S + 9, "text"),
+            ("8", "admin", START_S + 2, "<p>text</p>"),
+        ]);
+        desk.intercom.script(Call::Read, None, Fault::before(told));
+        desk.queue("d1", "c", "text").await;
+        desk.counted("retried", 1).await;
+        desk.jump().await;
+        assert_eq!(desk.settled(1).await[0].1, delivered("8"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_call_begins_that_might_outlast_its_lease() {
+    within(async {
+        let lease_ms = TIMEOUT_MS - 1;
+        let desk = Desk::with(|options| options.lease_ms = lease_ms).await;
+        desk.intercom.open_conversation("c", "u1", "");
+        desk.queue("d1", "c", "text").await;
+        while desk.pause_ms().await != lease_ms {
+            tokio::task::yield_now().await;
+        }
+        // The end of the worker is the end of its attempts.
+        assert!(desk.tasks.finish(&desk.clock, Duration::from_secs(1)).await);
+        assert!(desk.intercom.requests().is_empty());
+        assert_eq!(desk.pause_ms().await, lease_ms);
     })
     .await;
 }

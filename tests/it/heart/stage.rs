@@ -15,10 +15,10 @@ use event_connector::domain::session::{
 };
 
 /// The time at which stories begin: 2026-05-18 09:14:00 UTC.
-pub const T0: f64 = 1_779_095_640.0;
+pub(super) const T0: f64 = 1_779_095_640.0;
 
 /// A note as it went into the outbox.
-pub struct Posted {
+pub(super) struct Posted {
     pub id: DeliveryId,
     pub conversation: String,
     pub text: String,
@@ -26,7 +26,7 @@ pub struct Posted {
 }
 
 /// One session with its surroundings.
-pub struct Stage {
+pub(super) struct Stage {
     pub session: Session,
     pub policy: Policy,
     pub index: HashMap<IndexKey, Arc<str>>,
@@ -38,7 +38,7 @@ pub struct Stage {
     ids: u64,
 }
 
-pub fn action(name: &str, at: f64) -> NewAction {
+pub(super) fn action(name: &str, at: f64) -> NewAction {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     (name, at.to_bits()).hash(&mut hasher);
@@ -56,16 +56,16 @@ pub fn action(name: &str, at: f64) -> NewAction {
 }
 
 impl Stage {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(Policy::default())
     }
 
-    pub fn with(policy: Policy) -> Self {
+    pub(super) fn with(policy: Policy) -> Self {
         Self::of("s1", policy, HashMap::new())
     }
 
     /// A session `id` that finds `index` as others left it.
-    pub fn of(id: &str, policy: Policy, index: HashMap<IndexKey, Arc<str>>) -> Self {
+    pub(super) fn of(id: &str, policy: Policy, index: HashMap<IndexKey, Arc<str>>) -> Self {
         let key = Key::session(&ProductId::from("acme"), &SessionId::from(id));
         Self {
             session: Session::open(&key, &policy, T0),
@@ -81,7 +81,7 @@ impl Stage {
     }
 
     /// From now on the user's events carry this identity.
-    pub fn is(&mut self, user: &str, email: Option<&str>) {
+    pub(super) fn is(&mut self, user: &str, email: Option<&str>) {
         self.identities = vec![Identity {
             user_id: Some(user.into()),
             email: email.map(str::to_owned),
@@ -89,59 +89,59 @@ impl Stage {
         }];
     }
 
-    pub fn act(&mut self, now: f64, actions: &[NewAction]) -> Reply {
+    pub(super) fn act(&mut self, now: f64, actions: &[NewAction]) -> Reply {
         self.act_from(Provider::Posthog, now, actions)
     }
 
-    pub fn act_late(&mut self, now: f64, actions: &[NewAction]) -> Reply {
+    pub(super) fn act_late(&mut self, now: f64, actions: &[NewAction]) -> Reply {
         self.act_from(Provider::Fullstory, now, actions)
     }
 
-    pub fn link(&mut self, now: f64, conversation: &str) -> Reply {
+    pub(super) fn link(&mut self, now: f64, conversation: &str) -> Reply {
         self.ask_link(now, conversation, Trust::Platform, None)
     }
 
-    pub fn link_from_page(&mut self, now: f64, conversation: &str) -> Reply {
+    pub(super) fn link_from_page(&mut self, now: f64, conversation: &str) -> Reply {
         self.ask_link(now, conversation, Trust::Page, None)
     }
 
-    pub fn message(&mut self, now: f64, conversation: &str, notification: u64) -> Reply {
+    pub(super) fn message(&mut self, now: f64, conversation: &str, notification: u64) -> Reply {
         self.ask_link(now, conversation, Trust::Platform, Some(notification))
     }
 
-    pub fn delivered(&mut self, now: f64, id: &DeliveryId, part: Option<&str>) {
+    pub(super) fn delivered(&mut self, now: f64, id: &DeliveryId, part: Option<&str>) {
         self.settle(now, id, Outcome::Delivered(part.map(Into::into)));
     }
 
-    pub fn settle(&mut self, now: f64, id: &DeliveryId, outcome: Outcome) {
+    pub(super) fn settle(&mut self, now: f64, id: &DeliveryId, outcome: Outcome) {
         let delivery = id.clone();
         self.handle(now, Input::Settled(Settlement { delivery, outcome }));
     }
 
     /// Lets time pass up to `end`, serving every deadline at its own instant.
-    pub fn until(&mut self, end: f64) {
+    pub(super) fn until(&mut self, end: f64) {
         while let Some(due) = self.session.deadline().filter(|due| *due <= end) {
             self.run(due, Session::on_deadline);
         }
     }
 
-    pub fn handle(&mut self, now: f64, input: Input) -> Reply {
+    pub(super) fn handle(&mut self, now: f64, input: Input) -> Reply {
         self.until(now);
         self.run_with(now, Some(&input.clone()), move |session, moment| {
             session.handle(input, moment)
         })
     }
 
-    pub fn notes(&self) -> &[Posted] {
+    pub(super) fn notes(&self) -> &[Posted] {
         &self.posted
     }
 
-    pub fn count(&self, r#type: EntryType) -> usize {
+    pub(super) fn count(&self, r#type: EntryType) -> usize {
         self.entries.iter().filter(|entry| entry.r#type == r#type).count()
     }
 
     /// Every action on the feed, in order.
-    pub fn published(&self) -> Vec<Action> {
+    pub(super) fn published(&self) -> Vec<Action> {
         let batches = self.entries.iter().filter(|entry| entry.r#type == EntryType::Actions);
         batches
             .flat_map(|entry| {

@@ -22,7 +22,7 @@ fn document(path: &Path) -> Value {
 }
 
 /// The body of a recorded request, byte for byte where bytes matter.
-pub fn body(request: &Value) -> Vec<u8> {
+pub(super) fn body(request: &Value) -> Vec<u8> {
     match request["raw_body"].as_str() {
         Some(raw) => raw.as_bytes().to_vec(),
         None => serde_json::to_vec(&request["body"]).expect("a value can be written"),
@@ -30,7 +30,7 @@ pub fn body(request: &Value) -> Vec<u8> {
 }
 
 /// All recorded requests with the name of their file.
-pub fn requests() -> Vec<(String, Value)> {
+pub(super) fn requests() -> Vec<(String, Value)> {
     let mut files: Vec<_> = std::fs::read_dir(folder("activity"))
         .expect("the folder is there")
         .map(|entry| entry.expect("the entry can be read").path())

@@ -34,10 +34,10 @@ fn every_way_of_writing_a_moment_is_read() {
             &json!({"timestamp": written, "button_or_link_text": "x"}),
         ));
         assert_eq!(
-            at(action).to_bits(),
+            at(&action).to_bits(),
             f64::to_bits(expected),
             "{written}: {}",
-            at(action)
+            at(&action)
         );
     }
 }
@@ -58,6 +58,6 @@ fn receipt_time_stands_in_for_what_cannot_be_believed() {
     ];
     for (written, expected) in cases {
         let action = action_of(&hog(&json!({"timestamp": written})));
-        assert_eq!(at(action).to_bits(), expected.to_bits(), "{written}");
+        assert_eq!(at(&action).to_bits(), expected.to_bits(), "{written}");
     }
 }

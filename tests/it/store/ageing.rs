@@ -28,7 +28,7 @@ async fn feed(house: &House, name: &str) -> (Vec<String>, Offset) {
     (bodies.collect(), page.trimmed)
 }
 
-pub async fn old_entries_go_and_the_feed_says_so(house: &House) {
+pub(super) async fn old_entries_go_and_the_feed_says_so(house: &House) {
     house
         .wrote(write(&key("s"), 0, "").at(1_000).action("1"))
         .await;
@@ -54,7 +54,7 @@ pub async fn old_entries_go_and_the_feed_says_so(house: &House) {
     assert_eq!(history.len(), 1);
 }
 
-pub async fn the_oldest_entries_go_while_the_log_is_too_large(house: &House) {
+pub(super) async fn the_oldest_entries_go_while_the_log_is_too_large(house: &House) {
     for base in 0..10 {
         let name = if base % 2 == 0 { "shop" } else { "bank" };
         let key = key_of(name, "s");
@@ -72,7 +72,7 @@ pub async fn the_oldest_entries_go_while_the_log_is_too_large(house: &House) {
     assert_eq!((bank.len(), trimmed.n), (2, 2));
 }
 
-pub async fn offsets_and_sequences_go_on_after_everything_has_gone(house: &House) {
+pub(super) async fn offsets_and_sequences_go_on_after_everything_has_gone(house: &House) {
     house
         .wrote(write(&key("s"), 0, "").at(5_000).action("1"))
         .await;
@@ -87,7 +87,7 @@ pub async fn offsets_and_sequences_go_on_after_everything_has_gone(house: &House
     assert_eq!(history[0].sequence, 2);
 }
 
-pub async fn an_entry_from_the_future_keeps_no_other_alive(house: &House) {
+pub(super) async fn an_entry_from_the_future_keeps_no_other_alive(house: &House) {
     let ahead = write(&key_of("bank", "x"), 0, "").at(900_000);
     house.wrote(ahead.action("future")).await;
     house
@@ -98,7 +98,7 @@ pub async fn an_entry_from_the_future_keeps_no_other_alive(house: &House) {
     assert_eq!(feed(house, "bank").await.0, ["future"]);
 }
 
-pub async fn idle_states_go_and_states_with_a_deadline_stay(house: &House) {
+pub(super) async fn idle_states_go_and_states_with_a_deadline_stay(house: &House) {
     house.wrote(write(&key("idle"), 0, "").at(1_000)).await;
     house
         .wrote(write(&key("due"), 0, "").at(1_000).due(99_000))
@@ -116,7 +116,7 @@ pub async fn idle_states_go_and_states_with_a_deadline_stay(house: &House) {
     assert!(house.state(&key("busy")).await.is_some());
 }
 
-pub async fn a_state_that_has_gone_conflicts_with_its_old_version(house: &House) {
+pub(super) async fn a_state_that_has_gone_conflicts_with_its_old_version(house: &House) {
     house.wrote(write(&key("s"), 0, "").at(1_000)).await;
     let keep = Retention {
         state_ms: 0,
@@ -128,7 +128,7 @@ pub async fn a_state_that_has_gone_conflicts_with_its_old_version(house: &House)
     assert_eq!(house.state(&key("s")).await.expect("there").version, 1);
 }
 
-pub async fn a_sequence_outlives_its_state_while_entries_remain(house: &House) {
+pub(super) async fn a_sequence_outlives_its_state_while_entries_remain(house: &House) {
     for id in ["kept", "gone"] {
         house
             .wrote(write(&key(id), 0, "").at(1_000).action(id))
@@ -153,7 +153,7 @@ pub async fn a_sequence_outlives_its_state_while_entries_remain(house: &House) {
     }
 }
 
-pub async fn expired_rows_go_and_pending_links_are_counted(house: &House) {
+pub(super) async fn expired_rows_go_and_pending_links_are_counted(house: &House) {
     let pending = |space| IndexKey::new(space, "x");
     let rows = draft()
         .fact(pending(Space::PendingSession), Some("1"), 2_000)
@@ -169,7 +169,7 @@ pub async fn expired_rows_go_and_pending_links_are_counted(house: &House) {
     assert!(house.fact(row("lasting"), 1).await.is_some());
 }
 
-pub async fn finished_deliveries_go_and_waiting_ones_stay(house: &House) {
+pub(super) async fn finished_deliveries_go_and_waiting_ones_stay(house: &House) {
     let all = write(&key("s"), 0, "")
         .delivery("d1", "a")
         .delivery("d2", "b")
@@ -191,7 +191,7 @@ pub async fn finished_deliveries_go_and_waiting_ones_stay(house: &House) {
     assert!(known.expect("readable").is_empty());
 }
 
-pub async fn one_round_is_bounded(house: &House) {
+pub(super) async fn one_round_is_bounded(house: &House) {
     for base in 0..3 {
         let mut many = write(&key("s"), base, "").at(1_000);
         for number in 0..700 {

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::house::{House, key, product, write};
 
-pub async fn every_commit_of_a_crowd_is_kept_once(house: &House) {
+pub(super) async fn every_commit_of_a_crowd_is_kept_once(house: &House) {
     let mut crowd = JoinSet::new();
     for number in 0..200 {
         let store = Arc::clone(&house.store);
@@ -53,7 +53,7 @@ async fn count_up(store: Arc<dyn Store>, times: usize) -> Vec<u64> {
     won
 }
 
-pub async fn one_of_many_rivals_wins_each_version(house: &House) {
+pub(super) async fn one_of_many_rivals_wins_each_version(house: &House) {
     let mut rivals = JoinSet::new();
     for _ in 0..8 {
         rivals.spawn(count_up(Arc::clone(&house.store), 25));
@@ -70,7 +70,7 @@ pub async fn one_of_many_rivals_wins_each_version(house: &House) {
     }
 }
 
-pub async fn offsets_follow_the_order_of_commits(house: &House) {
+pub(super) async fn offsets_follow_the_order_of_commits(house: &House) {
     let mut crowd = JoinSet::new();
     for number in 0..8 {
         let store = Arc::clone(&house.store);
@@ -99,7 +99,7 @@ pub async fn offsets_follow_the_order_of_commits(house: &House) {
     }
 }
 
-pub async fn every_delivery_is_leased_by_one_worker_only(house: &House) {
+pub(super) async fn every_delivery_is_leased_by_one_worker_only(house: &House) {
     let mut many = write(&key("s"), 0, "");
     for number in 0..100 {
         many = many.delivery(&format!("d{number}"), &format!("lane{number}"));

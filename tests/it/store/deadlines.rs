@@ -9,7 +9,7 @@ async fn claim(house: &House, now_ms: u64, limit: usize) -> Vec<Key> {
     keys.expect("claimable")
 }
 
-pub async fn overdue_keys_are_claimed_oldest_first(house: &House) {
+pub(super) async fn overdue_keys_are_claimed_oldest_first(house: &House) {
     house.wrote(write(&key("late"), 0, "").due(3_000)).await;
     house
         .wrote(write(&key_of("bank", "first"), 0, "").due(1_000))
@@ -22,14 +22,14 @@ pub async fn overdue_keys_are_claimed_oldest_first(house: &House) {
     assert!(claim(house, 2_500, 9).await.is_empty());
 }
 
-pub async fn a_claim_keeps_others_away_until_it_ends(house: &House) {
+pub(super) async fn a_claim_keeps_others_away_until_it_ends(house: &House) {
     house.wrote(write(&key("s"), 0, "").due(1_000)).await;
     assert_eq!(claim(house, 1_000, 9).await.len(), 1);
     assert!(claim(house, 1_099, 9).await.is_empty());
     assert_eq!(claim(house, 1_100, 9).await, [key("s")]);
 }
 
-pub async fn a_commit_moves_or_clears_the_deadline(house: &House) {
+pub(super) async fn a_commit_moves_or_clears_the_deadline(house: &House) {
     house.wrote(write(&key("s"), 0, "").due(1_000)).await;
     claim(house, 1_000, 9).await;
     house.wrote(write(&key("s"), 1, "").due(1_050)).await;

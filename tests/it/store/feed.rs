@@ -26,7 +26,7 @@ async fn ten_entries(house: &House) {
     }
 }
 
-pub async fn pages_follow_each_other_without_gaps(house: &House) {
+pub(super) async fn pages_follow_each_other_without_gaps(house: &House) {
     ten_entries(house).await;
     let mut seen = Vec::new();
     let mut after = Offset::default();
@@ -41,7 +41,7 @@ pub async fn pages_follow_each_other_without_gaps(house: &House) {
     assert_eq!(seen, all);
 }
 
-pub async fn subscribers_do_not_see_what_is_not_for_them(house: &House) {
+pub(super) async fn subscribers_do_not_see_what_is_not_for_them(house: &House) {
     let mixed = write(&key("s"), 0, "")
         .entry(EntryType::StateChanged, "hidden")
         .action("1")
@@ -55,7 +55,7 @@ pub async fn subscribers_do_not_see_what_is_not_for_them(house: &House) {
     assert_eq!(history.len(), 5);
 }
 
-pub async fn a_page_says_how_far_it_has_looked(house: &House) {
+pub(super) async fn a_page_says_how_far_it_has_looked(house: &House) {
     house
         .wrote(write(&key("s"), 0, "").action("1").action("2"))
         .await;
@@ -74,7 +74,7 @@ pub async fn a_page_says_how_far_it_has_looked(house: &House) {
     assert_eq!(unasked.scanned, Offset::default());
 }
 
-pub async fn an_unknown_product_has_an_empty_feed(house: &House) {
+pub(super) async fn an_unknown_product_has_an_empty_feed(house: &House) {
     let after = Offset { ms: 7, n: 7 };
     let nothing = page(house, after, 9).await;
     assert!(nothing.entries.is_empty());
@@ -83,7 +83,7 @@ pub async fn an_unknown_product_has_an_empty_feed(house: &House) {
     assert_eq!(head.expect("readable"), Offset::default());
 }
 
-pub async fn the_head_is_the_newest_offset(house: &House) {
+pub(super) async fn the_head_is_the_newest_offset(house: &House) {
     ten_entries(house).await;
     let all = page(house, Offset::default(), 99).await;
     let head = house.store.head(&product("shop")).await.expect("readable");
@@ -92,7 +92,7 @@ pub async fn the_head_is_the_newest_offset(house: &House) {
     assert_eq!(elsewhere.expect("readable"), Offset { ms: 1_000, n: 4 });
 }
 
-pub async fn a_position_ahead_of_the_log_stays_where_it_is(house: &House) {
+pub(super) async fn a_position_ahead_of_the_log_stays_where_it_is(house: &House) {
     ten_entries(house).await;
     let ahead = Offset { ms: u64::MAX, n: 0 };
     let nothing = page(house, ahead, 9).await;

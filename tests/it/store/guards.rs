@@ -4,7 +4,7 @@ use event_connector::domain::log::{IndexKey, Space};
 
 use super::house::{House, draft, key, key_of, product, row, write};
 
-pub async fn a_guard_holds_while_its_row_is_equal(house: &House) {
+pub(super) async fn a_guard_holds_while_its_row_is_equal(house: &House) {
     house
         .wrote(draft().fact(row("c"), Some("\"s\""), 9_000))
         .await;
@@ -12,7 +12,7 @@ pub async fn a_guard_holds_while_its_row_is_equal(house: &House) {
     house.wrote(next).await;
 }
 
-pub async fn a_guard_fails_once_its_row_has_changed(house: &House) {
+pub(super) async fn a_guard_fails_once_its_row_has_changed(house: &House) {
     house.wrote(write(&key("s"), 0, "one")).await;
     house
         .wrote(draft().fact(row("c"), Some("\"other\""), 9_000))
@@ -27,7 +27,7 @@ pub async fn a_guard_fails_once_its_row_has_changed(house: &House) {
     assert_eq!(house.fact(row("d"), 1).await, None);
 }
 
-pub async fn a_guard_on_absence_fails_once_the_row_exists(house: &House) {
+pub(super) async fn a_guard_on_absence_fails_once_the_row_exists(house: &House) {
     let claim = |owner| {
         draft()
             .if_row(row("c"), None)
@@ -38,7 +38,7 @@ pub async fn a_guard_on_absence_fails_once_the_row_exists(house: &House) {
     assert_eq!(house.fact(row("c"), 1).await.as_deref(), Some("1"));
 }
 
-pub async fn an_expired_row_counts_as_absent(house: &House) {
+pub(super) async fn an_expired_row_counts_as_absent(house: &House) {
     house.wrote(draft().fact(row("c"), Some("1"), 2_000)).await;
     assert_eq!(house.fact(row("c"), 2_000).await.as_deref(), Some("1"));
     assert_eq!(house.fact(row("c"), 2_001).await, None);
@@ -51,7 +51,7 @@ pub async fn an_expired_row_counts_as_absent(house: &House) {
     house.wrote(draft().at(2_001).if_row(row("c"), None)).await;
 }
 
-pub async fn a_guard_on_no_state_fails_once_there_is_one(house: &House) {
+pub(super) async fn a_guard_on_no_state_fails_once_there_is_one(house: &House) {
     let wait = || {
         draft()
             .if_no_state(&key("s"))
@@ -62,7 +62,7 @@ pub async fn a_guard_on_no_state_fails_once_there_is_one(house: &House) {
     house.conflicted(wait()).await;
 }
 
-pub async fn a_guard_sees_no_rows_of_other_products(house: &House) {
+pub(super) async fn a_guard_sees_no_rows_of_other_products(house: &House) {
     house.wrote(draft().fact(row("c"), Some("1"), 9_000)).await;
     let elsewhere = write(&key_of("bank", "s"), 0, "one").if_row(row("c"), None);
     house.wrote(elsewhere).await;
@@ -70,13 +70,13 @@ pub async fn a_guard_sees_no_rows_of_other_products(house: &House) {
     assert_eq!(rows.expect("readable"), [None]);
 }
 
-pub async fn a_commit_may_touch_the_index_alone(house: &House) {
+pub(super) async fn a_commit_may_touch_the_index_alone(house: &House) {
     house.wrote(draft().fact(row("c"), Some("1"), 9_000)).await;
     assert_eq!(house.fact(row("c"), 1).await.as_deref(), Some("1"));
     assert_eq!(house.state(&key("c")).await, None);
 }
 
-pub async fn rows_are_answered_in_the_order_asked(house: &House) {
+pub(super) async fn rows_are_answered_in_the_order_asked(house: &House) {
     let user = IndexKey::new(Space::UserSession, "u");
     let same_id = IndexKey::new(Space::UserLink, "u");
     house
@@ -95,7 +95,7 @@ pub async fn rows_are_answered_in_the_order_asked(house: &House) {
     assert_eq!(nothing.expect("readable"), [None]);
 }
 
-pub async fn a_later_write_of_the_same_row_wins(house: &House) {
+pub(super) async fn a_later_write_of_the_same_row_wins(house: &House) {
     let both = draft()
         .fact(row("a"), Some("1"), 2_000)
         .fact(row("a"), Some("2"), 9_000)
@@ -106,7 +106,7 @@ pub async fn a_later_write_of_the_same_row_wins(house: &House) {
     assert_eq!(house.fact(row("b"), 1).await, None);
 }
 
-pub async fn a_row_can_be_removed(house: &House) {
+pub(super) async fn a_row_can_be_removed(house: &House) {
     house.wrote(draft().fact(row("a"), Some("1"), 9_000)).await;
     house.wrote(draft().fact(row("a"), None, 0)).await;
     assert_eq!(house.fact(row("a"), 1).await, None);

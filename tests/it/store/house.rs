@@ -16,7 +16,7 @@ use event_connector::tasks::Tasks;
 use tempfile::TempDir;
 
 /// A store with whatever it needs to live.
-pub struct House {
+pub(super) struct House {
     /// The store.
     pub store: Arc<dyn Store>,
     /// Vanishes with the house.
@@ -24,7 +24,7 @@ pub struct House {
 }
 
 /// Keeps everything for ever.
-pub const FOR_EVER: Retention = Retention {
+pub(super) const FOR_EVER: Retention = Retention {
     log_ms: u64::MAX,
     log_bytes_max: u64::MAX,
     state_ms: u64::MAX,
@@ -32,7 +32,7 @@ pub const FOR_EVER: Retention = Retention {
 };
 
 /// A store in memory.
-pub async fn memory() -> House {
+pub(super) async fn memory() -> House {
     House {
         store: Arc::new(Memory::new()),
         directory: None,
@@ -40,7 +40,7 @@ pub async fn memory() -> House {
 }
 
 /// A database in a directory of its own.
-pub async fn sqlite() -> House {
+pub(super) async fn sqlite() -> House {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
     let store = open(options(&directory)).expect("a new database can be opened");
     House {
@@ -50,7 +50,7 @@ pub async fn sqlite() -> House {
 }
 
 /// What tests open databases with: they survive crashes of the process, which is all tests can see.
-pub fn options(directory: &TempDir) -> Options {
+pub(super) fn options(directory: &TempDir) -> Options {
     Options {
         synchronous: Synchronous::Normal,
         ..Options::new(directory.path().join("store.db"))
@@ -58,22 +58,22 @@ pub fn options(directory: &TempDir) -> Options {
 }
 
 /// Opens a database on threads of the house.
-pub fn open(options: Options) -> Result<Sqlite, Error> {
+pub(super) fn open(options: Options) -> Result<Sqlite, Error> {
     Sqlite::open(options, &Tasks::thread)
 }
 
 /// A product by name.
-pub fn product(name: &str) -> ProductId {
+pub(super) fn product(name: &str) -> ProductId {
     name.into()
 }
 
 /// A session's key in the product `shop`.
-pub fn key(id: &str) -> Key {
+pub(super) fn key(id: &str) -> Key {
     key_of("shop", id)
 }
 
 /// A session's key.
-pub fn key_of(product: &str, id: &str) -> Key {
+pub(super) fn key_of(product: &str, id: &str) -> Key {
     Key {
         product: product.into(),
         kind: Kind::Session,
@@ -82,16 +82,16 @@ pub fn key_of(product: &str, id: &str) -> Key {
 }
 
 /// The address of an index row of conversations.
-pub fn row(id: &str) -> IndexKey {
+pub(super) fn row(id: &str) -> IndexKey {
     IndexKey::new(Space::Conversation, id)
 }
 
 /// A commit in the making.
 #[derive(Clone)]
-pub struct Draft(pub Commit);
+pub(super) struct Draft(pub Commit);
 
 /// A commit for the product `shop` at time 1,000 that changes nothing yet.
-pub fn draft() -> Draft {
+pub(super) fn draft() -> Draft {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let mut id = [0; 16];
     id[8..].copy_from_slice(&COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
@@ -106,7 +106,7 @@ pub fn draft() -> Draft {
 }
 
 /// A commit of a state computed from `base`.
-pub fn write(key: &Key, base: u64, state: &str) -> Draft {
+pub(super) fn write(key: &Key, base: u64, state: &str) -> Draft {
     let mut draft = draft();
     draft.0.product = key.product.clone();
     draft.0.state = Some(StateWrite {
@@ -120,13 +120,13 @@ pub fn write(key: &Key, base: u64, state: &str) -> Draft {
 
 impl Draft {
     /// Decided at `now_ms`.
-    pub fn at(mut self, now_ms: u64) -> Self {
+    pub(super) fn at(mut self, now_ms: u64) -> Self {
         self.0.now_ms = now_ms;
         self
     }
 
     /// To be woken at `due_ms`.
-    pub fn due(mut self, due_ms: u64) -> Self {
+    pub(super) fn due(mut self, due_ms: u64) -> Self {
         self.0
             .state
             .as_mut()
@@ -136,12 +136,12 @@ impl Draft {
     }
 
     /// With an entry that subscribers see.
-    pub fn action(self, body: &str) -> Self {
+    pub(super) fn action(self, body: &str) -> Self {
         self.entry(EntryType::Actions, body)
     }
 
     /// With an entry.
-    pub fn entry(mut self, r#type: EntryType, body: &str) -> Self {
+    pub(super) fn entry(mut self, r#type: EntryType, body: &str) -> Self {
         self.0.effects.entries.push(NewEntry {
             r#type,
             at: 1.5,
@@ -154,7 +154,7 @@ impl Draft {
     }
 
     /// With a delivery.
-    pub fn delivery(mut self, id: &str, lane: &str) -> Self {
+    pub(super) fn delivery(mut self, id: &str, lane: &str) -> Self {
         self.0.effects.deliveries.push(NewDelivery {
             id: id.into(),
             lane: lane.into(),
@@ -164,13 +164,13 @@ impl Draft {
     }
 
     /// With a change of the outbox.
-    pub fn change(mut self, change: OutboxChange) -> Self {
+    pub(super) fn change(mut self, change: OutboxChange) -> Self {
         self.0.effects.outbox.push(change);
         self
     }
 
     /// With an index row that expires at `expires_ms`.
-    pub fn fact(mut self, key: IndexKey, value: Option<&str>, expires_ms: u64) -> Self {
+    pub(super) fn fact(mut self, key: IndexKey, value: Option<&str>, expires_ms: u64) -> Self {
         self.0.effects.index.push(IndexWrite {
             key,
             value: value.map(Into::into),
@@ -180,21 +180,21 @@ impl Draft {
     }
 
     /// On condition that the row still is as said.
-    pub fn if_row(mut self, key: IndexKey, value: Option<&str>) -> Self {
+    pub(super) fn if_row(mut self, key: IndexKey, value: Option<&str>) -> Self {
         let value = value.map(Into::into);
         self.0.guards.push(Guard::Index { key, value });
         self
     }
 
     /// On condition that the key has no state.
-    pub fn if_no_state(mut self, key: &Key) -> Self {
+    pub(super) fn if_no_state(mut self, key: &Key) -> Self {
         self.0.guards.push(Guard::NoState { key: key.clone() });
         self
     }
 }
 
 /// `id` was delivered as `part`.
-pub fn delivered(id: &str, part: Option<&str>) -> OutboxChange {
+pub(super) fn delivered(id: &str, part: Option<&str>) -> OutboxChange {
     OutboxChange::Delivered {
         id: id.into(),
         part: part.map(PartId::from),
@@ -202,7 +202,7 @@ pub fn delivered(id: &str, part: Option<&str>) -> OutboxChange {
 }
 
 /// `id` was given up.
-pub fn dead(id: &str) -> OutboxChange {
+pub(super) fn dead(id: &str) -> OutboxChange {
     OutboxChange::Dead {
         id: id.into(),
         reason: "refused".into(),
@@ -210,12 +210,12 @@ pub fn dead(id: &str) -> OutboxChange {
 }
 
 /// `id` is not wanted any more.
-pub fn withdrawn(id: &str) -> OutboxChange {
+pub(super) fn withdrawn(id: &str) -> OutboxChange {
     OutboxChange::Withdrawn { id: id.into() }
 }
 
 /// A counting retry of `id`.
-pub fn retry(id: &str, not_before_ms: u64) -> Retry {
+pub(super) fn retry(id: &str, not_before_ms: u64) -> Retry {
     Retry {
         id: DeliveryId::from(id),
         not_before_ms,
@@ -227,13 +227,13 @@ pub fn retry(id: &str, not_before_ms: u64) -> Retry {
 
 impl House {
     /// Commits and answers the outcome.
-    pub async fn commit(&self, draft: Draft) -> Outcome {
+    pub(super) async fn commit(&self, draft: Draft) -> Outcome {
         self.store.commit(Arc::new(draft.0)).await
     }
 
     /// Commits, which must succeed.
     #[track_caller]
-    pub fn wrote(&self, draft: Draft) -> impl Future<Output = ()> + '_ {
+    pub(super) fn wrote(&self, draft: Draft) -> impl Future<Output = ()> + '_ {
         let caller = std::panic::Location::caller();
         async move {
             let outcome = self.commit(draft).await;
@@ -246,7 +246,7 @@ impl House {
 
     /// Commits, which must conflict, and answers the newest snapshot.
     #[track_caller]
-    pub fn conflicted(&self, draft: Draft) -> impl Future<Output = Option<Stored>> + '_ {
+    pub(super) fn conflicted(&self, draft: Draft) -> impl Future<Output = Option<Stored>> + '_ {
         let caller = std::panic::Location::caller();
         async move {
             match self.commit(draft).await {
@@ -257,24 +257,24 @@ impl House {
     }
 
     /// The state under a key, which must be readable.
-    pub async fn state(&self, key: &Key) -> Option<Stored> {
+    pub(super) async fn state(&self, key: &Key) -> Option<Stored> {
         self.store.load(key).await.expect("the state is readable")
     }
 
     /// The value of an index row of `shop`.
-    pub async fn fact(&self, key: IndexKey, now_ms: u64) -> Option<Arc<str>> {
+    pub(super) async fn fact(&self, key: IndexKey, now_ms: u64) -> Option<Arc<str>> {
         let rows = self.store.index(&product("shop"), &[key], now_ms).await;
         rows.expect("the index is readable").remove(0)
     }
 
     /// Leases whatever is due at `now_ms`, for 100 ms.
-    pub async fn lease(&self, now_ms: u64) -> Vec<Lease> {
+    pub(super) async fn lease(&self, now_ms: u64) -> Vec<Lease> {
         let leased = self.store.lease(now_ms, now_ms + 100, 100).await;
         leased.expect("leasing works")
     }
 
     /// The ids of what is leased at `now_ms`.
-    pub async fn leased_ids(&self, now_ms: u64) -> Vec<String> {
+    pub(super) async fn leased_ids(&self, now_ms: u64) -> Vec<String> {
         let leased = self.lease(now_ms).await;
         leased.iter().map(|lease| lease.id.to_string()).collect()
     }

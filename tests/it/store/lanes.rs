@@ -8,7 +8,7 @@ fn retry_now(lane: &str) -> OutboxChange {
     OutboxChange::RetryNow { lane: lane.into() }
 }
 
-pub async fn a_lane_leases_its_oldest_delivery_only(house: &House) {
+pub(super) async fn a_lane_leases_its_oldest_delivery_only(house: &House) {
     let both = write(&key("s"), 0, "")
         .delivery("d1", "a")
         .delivery("d2", "a");
@@ -20,7 +20,7 @@ pub async fn a_lane_leases_its_oldest_delivery_only(house: &House) {
     assert!(house.leased_ids(1_050).await.is_empty());
 }
 
-pub async fn a_finished_delivery_lets_the_next_one_go(house: &House) {
+pub(super) async fn a_finished_delivery_lets_the_next_one_go(house: &House) {
     let three = write(&key("s"), 0, "")
         .delivery("d1", "a")
         .delivery("d2", "a")
@@ -40,7 +40,7 @@ pub async fn a_finished_delivery_lets_the_next_one_go(house: &House) {
     assert!(house.leased_ids(9_000).await.is_empty());
 }
 
-pub async fn a_waiting_head_holds_its_lane_and_no_other(house: &House) {
+pub(super) async fn a_waiting_head_holds_its_lane_and_no_other(house: &House) {
     let three = write(&key("s"), 0, "")
         .delivery("a1", "a")
         .delivery("a2", "a")
@@ -57,7 +57,7 @@ pub async fn a_waiting_head_holds_its_lane_and_no_other(house: &House) {
     assert!(house.leased_ids(5_000).await.contains(&"a1".to_owned()));
 }
 
-pub async fn a_withdrawn_delivery_in_the_middle_is_skipped(house: &House) {
+pub(super) async fn a_withdrawn_delivery_in_the_middle_is_skipped(house: &House) {
     let three = write(&key("s"), 0, "")
         .delivery("d1", "a")
         .delivery("d2", "a")
@@ -72,7 +72,7 @@ pub async fn a_withdrawn_delivery_in_the_middle_is_skipped(house: &House) {
     assert_eq!(house.store.depth().await.expect("countable").outbox, 0);
 }
 
-pub async fn the_longest_due_lane_goes_first(house: &House) {
+pub(super) async fn the_longest_due_lane_goes_first(house: &House) {
     for (base, (id, now_ms)) in [("d1", 3_000), ("d2", 1_000), ("d3", 2_000)]
         .into_iter()
         .enumerate()
@@ -88,7 +88,7 @@ pub async fn the_longest_due_lane_goes_first(house: &House) {
     assert_eq!(house.leased_ids(3_000).await, ["d1"]);
 }
 
-pub async fn a_delivery_can_be_made_and_withdrawn_in_one_commit(house: &House) {
+pub(super) async fn a_delivery_can_be_made_and_withdrawn_in_one_commit(house: &House) {
     let both = write(&key("s"), 0, "")
         .delivery("d1", "a")
         .change(withdrawn("d1"))
@@ -97,7 +97,7 @@ pub async fn a_delivery_can_be_made_and_withdrawn_in_one_commit(house: &House) {
     assert_eq!(house.leased_ids(1_000).await, ["d2"]);
 }
 
-pub async fn retry_now_makes_a_waiting_lane_due(house: &House) {
+pub(super) async fn retry_now_makes_a_waiting_lane_due(house: &House) {
     let three = write(&key("s"), 0, "")
         .delivery("a1", "a")
         .delivery("a2", "a")
@@ -116,7 +116,7 @@ pub async fn retry_now_makes_a_waiting_lane_due(house: &House) {
     assert!(house.leased_ids(2_001).await.is_empty());
 }
 
-pub async fn retry_now_leaves_a_lease_alone(house: &House) {
+pub(super) async fn retry_now_leaves_a_lease_alone(house: &House) {
     house
         .wrote(write(&key("s"), 0, "").delivery("a1", "a"))
         .await;

@@ -14,7 +14,7 @@ async fn bodies(house: &House, id: &str, limit: usize) -> Vec<String> {
     history.iter().map(|entry| entry.body.to_string()).collect()
 }
 
-pub async fn sequences_are_dense_per_key(house: &House) {
+pub(super) async fn sequences_are_dense_per_key(house: &House) {
     house
         .wrote(write(&key("a"), 0, "").action("1").action("2"))
         .await;
@@ -31,7 +31,7 @@ pub async fn sequences_are_dense_per_key(house: &House) {
     assert_eq!(house.state(&key("b")).await.expect("there").sequence, 1);
 }
 
-pub async fn offsets_grow_while_the_clock_stands_still_or_goes_back(house: &House) {
+pub(super) async fn offsets_grow_while_the_clock_stands_still_or_goes_back(house: &House) {
     for (base, now_ms) in [1_000, 1_000, 400, 1_001, 999].into_iter().enumerate() {
         let base = u64::try_from(base).expect("small");
         let next = write(&key("s"), base, "").at(now_ms);
@@ -47,7 +47,7 @@ pub async fn offsets_grow_while_the_clock_stands_still_or_goes_back(house: &Hous
     assert_eq!(distinct.len(), 10);
 }
 
-pub async fn an_entry_is_read_back_whole(house: &House) {
+pub(super) async fn an_entry_is_read_back_whole(house: &House) {
     let mut commit = write(&key("s"), 0, "")
         .at(5_000)
         .entry(EntryType::Linked, "{\"ä\":1}");
@@ -78,7 +78,7 @@ pub async fn an_entry_is_read_back_whole(house: &House) {
     assert_eq!(page.entries, history, "both orders tell the same");
 }
 
-pub async fn history_is_newest_first_and_bounded(house: &House) {
+pub(super) async fn history_is_newest_first_and_bounded(house: &House) {
     for (base, body) in ["1", "2", "3"].iter().enumerate() {
         let base = u64::try_from(base).expect("small");
         house.wrote(write(&key("s"), base, "").action(body)).await;
@@ -88,7 +88,7 @@ pub async fn history_is_newest_first_and_bounded(house: &House) {
     assert!(bodies(house, "s", 0).await.is_empty());
 }
 
-pub async fn histories_of_two_keys_do_not_mix(house: &House) {
+pub(super) async fn histories_of_two_keys_do_not_mix(house: &House) {
     house.wrote(write(&key("a"), 0, "").action("a")).await;
     house.wrote(write(&key("b"), 0, "").action("b")).await;
     assert_eq!(bodies(house, "a", 9).await, ["a"]);

@@ -17,7 +17,7 @@ async fn put_back(house: &House, retry: Retry) {
     done.expect("it can be put back");
 }
 
-pub async fn a_lease_tells_everything_about_its_delivery(house: &House) {
+pub(super) async fn a_lease_tells_everything_about_its_delivery(house: &House) {
     one(house).await;
     assert!(house.lease(999).await.is_empty(), "not before its commit");
     let leased = house.lease(1_500).await;
@@ -33,14 +33,14 @@ pub async fn a_lease_tells_everything_about_its_delivery(house: &House) {
     assert_eq!(lease.unsettled_since_ms, None);
 }
 
-pub async fn a_leased_delivery_is_not_leased_again_before_its_end(house: &House) {
+pub(super) async fn a_leased_delivery_is_not_leased_again_before_its_end(house: &House) {
     one(house).await;
     assert_eq!(house.lease(1_000).await.len(), 1);
     assert!(house.lease(1_099).await.is_empty());
     assert_eq!(house.lease(1_100).await.len(), 1);
 }
 
-pub async fn an_expired_lease_is_leased_again_as_unsettled(house: &House) {
+pub(super) async fn an_expired_lease_is_leased_again_as_unsettled(house: &House) {
     one(house).await;
     house.lease(1_000).await;
     let again = house.lease(1_200).await.remove(0);
@@ -48,7 +48,7 @@ pub async fn an_expired_lease_is_leased_again_as_unsettled(house: &House) {
     assert_eq!(again.attempt, 2);
 }
 
-pub async fn the_earliest_unsettled_attempt_is_remembered(house: &House) {
+pub(super) async fn the_earliest_unsettled_attempt_is_remembered(house: &House) {
     one(house).await;
     house.lease(1_000).await;
     house.lease(1_200).await;
@@ -69,7 +69,7 @@ pub async fn the_earliest_unsettled_attempt_is_remembered(house: &House) {
     assert_eq!(fifth.attempt, 5);
 }
 
-pub async fn a_retry_waits_and_counts(house: &House) {
+pub(super) async fn a_retry_waits_and_counts(house: &House) {
     one(house).await;
     house.lease(1_000).await;
     put_back(house, retry("d", 2_000)).await;
@@ -79,7 +79,7 @@ pub async fn a_retry_waits_and_counts(house: &House) {
     assert_eq!(again.unsettled_since_ms, None);
 }
 
-pub async fn a_retry_that_does_not_count_leaves_the_count(house: &House) {
+pub(super) async fn a_retry_that_does_not_count_leaves_the_count(house: &House) {
     one(house).await;
     house.lease(1_000).await;
     let uncounted = Retry {
@@ -93,7 +93,7 @@ pub async fn a_retry_that_does_not_count_leaves_the_count(house: &House) {
     assert_eq!(again.unsettled_since_ms, Some(1_000));
 }
 
-pub async fn a_retry_of_what_is_not_leased_changes_nothing(house: &House) {
+pub(super) async fn a_retry_of_what_is_not_leased_changes_nothing(house: &House) {
     one(house).await;
     put_back(house, retry("d", 9_000)).await;
     put_back(house, retry("never", 9_000)).await;
@@ -103,7 +103,7 @@ pub async fn a_retry_of_what_is_not_leased_changes_nothing(house: &House) {
     assert!(house.lease(9_000).await.is_empty());
 }
 
-pub async fn finishing_twice_changes_nothing(house: &House) {
+pub(super) async fn finishing_twice_changes_nothing(house: &House) {
     one(house).await;
     house
         .wrote(draft().change(delivered("d", Some("p1"))))
@@ -121,7 +121,7 @@ pub async fn finishing_twice_changes_nothing(house: &House) {
     assert_eq!((depth.outbox, depth.dead_letters), (0, 0));
 }
 
-pub async fn a_known_delivery_is_not_put_in_again(house: &House) {
+pub(super) async fn a_known_delivery_is_not_put_in_again(house: &House) {
     one(house).await;
     house
         .wrote(write(&key("s"), 1, "").delivery("d", "b"))
@@ -134,7 +134,7 @@ pub async fn a_known_delivery_is_not_put_in_again(house: &House) {
     assert!(house.lease(9_000).await.is_empty());
 }
 
-pub async fn recorded_parts_are_known_by_their_lane(house: &House) {
+pub(super) async fn recorded_parts_are_known_by_their_lane(house: &House) {
     let three = write(&key("s"), 0, "")
         .delivery("a1", "a")
         .delivery("a2", "a")
@@ -152,7 +152,7 @@ pub async fn recorded_parts_are_known_by_their_lane(house: &House) {
     assert!(known.expect("readable").is_empty());
 }
 
-pub async fn the_next_delivery_is_the_earliest_due(house: &House) {
+pub(super) async fn the_next_delivery_is_the_earliest_due(house: &House) {
     let next = async || house.store.next_delivery_ms().await.expect("readable");
     assert_eq!(next().await, None);
     let two = write(&key("s"), 0, "")
@@ -170,7 +170,7 @@ pub async fn the_next_delivery_is_the_earliest_due(house: &House) {
     assert_eq!(next().await, None);
 }
 
-pub async fn dead_letters_are_counted(house: &House) {
+pub(super) async fn dead_letters_are_counted(house: &House) {
     let three = write(&key("s"), 0, "")
         .delivery("a1", "a")
         .delivery("a2", "a")

@@ -8,7 +8,7 @@ use event_connector::store::{Error, Outcome};
 
 use super::house::{House, draft, key, key_of, product, row, write};
 
-pub async fn a_commit_is_read_back(house: &House) {
+pub(super) async fn a_commit_is_read_back(house: &House) {
     let first = write(&key("s"), 0, "one").action("{}");
     let id = first.0.id;
     house.wrote(first).await;
@@ -24,13 +24,13 @@ pub async fn a_commit_is_read_back(house: &House) {
     assert_eq!(&*stored.state, b"", "an empty state is a state");
 }
 
-pub async fn a_key_without_commits_is_absent(house: &House) {
+pub(super) async fn a_key_without_commits_is_absent(house: &House) {
     assert_eq!(house.state(&key("s")).await, None);
     house.wrote(write(&key("other"), 0, "one")).await;
     assert_eq!(house.state(&key("s")).await, None);
 }
 
-pub async fn an_old_version_conflicts_and_returns_the_newest_snapshot(house: &House) {
+pub(super) async fn an_old_version_conflicts_and_returns_the_newest_snapshot(house: &House) {
     house.wrote(write(&key("s"), 0, "one")).await;
     house.wrote(write(&key("s"), 1, "two").action("{}")).await;
     let newest = house.conflicted(write(&key("s"), 1, "late")).await;
@@ -40,18 +40,18 @@ pub async fn an_old_version_conflicts_and_returns_the_newest_snapshot(house: &Ho
     assert_eq!(&*newest.state, b"two");
 }
 
-pub async fn a_first_commit_conflicts_with_an_existing_state(house: &House) {
+pub(super) async fn a_first_commit_conflicts_with_an_existing_state(house: &House) {
     house.wrote(write(&key("s"), 0, "one")).await;
     let newest = house.conflicted(write(&key("s"), 0, "other")).await;
     assert_eq!(&*newest.expect("there is a state").state, b"one");
 }
 
-pub async fn a_version_from_nowhere_conflicts_with_nothing_to_show(house: &House) {
+pub(super) async fn a_version_from_nowhere_conflicts_with_nothing_to_show(house: &House) {
     assert_eq!(house.conflicted(write(&key("s"), 3, "late")).await, None);
     assert_eq!(house.state(&key("s")).await, None);
 }
 
-pub async fn the_newest_thirty_two_commit_ids_are_remembered(house: &House) {
+pub(super) async fn the_newest_thirty_two_commit_ids_are_remembered(house: &House) {
     let mut ids = Vec::new();
     for base in 0..40 {
         let next = write(&key("s"), base, "state");
@@ -63,7 +63,7 @@ pub async fn the_newest_thirty_two_commit_ids_are_remembered(house: &House) {
     assert_eq!(stored.commits, ids[8..]);
 }
 
-pub async fn a_repeated_commit_finds_its_own_id(house: &House) {
+pub(super) async fn a_repeated_commit_finds_its_own_id(house: &House) {
     let lost = write(&key("s"), 0, "one")
         .action("{}")
         .delivery("d", "lane");
@@ -77,7 +77,7 @@ pub async fn a_repeated_commit_finds_its_own_id(house: &House) {
     assert_eq!(history.expect("readable").len(), 1);
 }
 
-pub async fn a_conflict_leaves_no_trace(house: &House) {
+pub(super) async fn a_conflict_leaves_no_trace(house: &House) {
     house.wrote(write(&key("s"), 0, "one")).await;
     let loser = write(&key("s"), 7, "late")
         .action("{}")
@@ -95,7 +95,7 @@ pub async fn a_conflict_leaves_no_trace(house: &House) {
     assert!(overdue.expect("claimable").is_empty());
 }
 
-pub async fn entries_without_a_state_are_refused(house: &House) {
+pub(super) async fn entries_without_a_state_are_refused(house: &House) {
     let outcome = house.commit(draft().action("{}")).await;
     assert!(matches!(outcome, Outcome::NotWritten(Error::Backend(_))));
     let outcome = house.commit(draft().delivery("d", "lane")).await;
@@ -103,7 +103,7 @@ pub async fn entries_without_a_state_are_refused(house: &House) {
     assert!(house.lease(10_000).await.is_empty());
 }
 
-pub async fn a_key_of_another_product_is_refused(house: &House) {
+pub(super) async fn a_key_of_another_product_is_refused(house: &House) {
     let mut strange = write(&key_of("shop", "s"), 0, "one");
     strange.0.product = ProductId::from("bank");
     let outcome = house.commit(strange).await;
@@ -111,7 +111,7 @@ pub async fn a_key_of_another_product_is_refused(house: &House) {
     assert_eq!(house.state(&key("s")).await, None);
 }
 
-pub async fn kinds_and_products_do_not_share_states(house: &House) {
+pub(super) async fn kinds_and_products_do_not_share_states(house: &House) {
     let mut bucket = key("1");
     bucket.kind = Kind::Unsessioned;
     let keys = [key("1"), key_of("bank", "1"), bucket];
@@ -124,7 +124,7 @@ pub async fn kinds_and_products_do_not_share_states(house: &House) {
     }
 }
 
-pub async fn a_quarantined_state_is_absent_and_counted(house: &House) {
+pub(super) async fn a_quarantined_state_is_absent_and_counted(house: &House) {
     house.wrote(write(&key("s"), 0, "nonsense").due(10)).await;
     for _ in 0..2 {
         let done = house.store.quarantine(&key("s"), "not JSON").await;
@@ -142,7 +142,7 @@ pub async fn a_quarantined_state_is_absent_and_counted(house: &House) {
     assert_eq!((stored.version, stored.commits.len()), (1, 1));
 }
 
-pub async fn a_sequence_goes_on_after_a_quarantine(house: &House) {
+pub(super) async fn a_sequence_goes_on_after_a_quarantine(house: &House) {
     house
         .wrote(write(&key("s"), 0, "one").action("1").action("2"))
         .await;
@@ -159,7 +159,7 @@ pub async fn a_sequence_goes_on_after_a_quarantine(house: &House) {
     );
 }
 
-pub async fn a_parked_input_changes_nothing_else(house: &House) {
+pub(super) async fn a_parked_input_changes_nothing_else(house: &House) {
     let before = house.store.depth().await.expect("countable");
     let parked = house.store.park(&key("s"), 1_000, "it panics", "{}").await;
     parked.expect("it can be parked");
@@ -167,7 +167,7 @@ pub async fn a_parked_input_changes_nothing_else(house: &House) {
     assert_eq!(house.state(&key("s")).await, None);
 }
 
-pub async fn a_closed_store_is_unavailable(house: &House) {
+pub(super) async fn a_closed_store_is_unavailable(house: &House) {
     house.store.close().await;
     house.store.close().await;
     let loaded = house.store.load(&key("s")).await;

@@ -5,6 +5,5 @@ mod service;
 mod stream;
 mod wait;
 
-pub use service::{ADMIN_KEY, SECRET, Service, Setup, click, json_of};
-pub use stream::{Event, Stream};
-pub use wait::eventually;
+pub(crate) use service::{SECRET, Service, Setup, click, json_of};
+pub(crate) use wait::eventually;

@@ -8,9 +8,6 @@ use event_connector::chance::Chance;
 use event_connector::clock::Clock;
 use event_connector::config::{Config, LoadOptions};
 use event_connector::demo::intercom::{Intercom, Settings};
-use event_connector::domain::id::{Key, ProductId, SessionId};
-use event_connector::domain::machine::Machine;
-use event_connector::domain::session::Session;
 use event_connector::metrics::Metrics;
 use event_connector::product::{Catalogue, Products};
 use event_connector::store::Store;
@@ -24,11 +21,11 @@ use tokio_util::sync::CancellationToken;
 use super::stream::Stream;
 use super::wait::eventually;
 
-pub const SECRET: &str = "whsec_acme_5c1f0a77";
-pub const ADMIN_KEY: &str = "admin-5c1f0a77";
+pub(crate) const SECRET: &str = "whsec_acme_5c1f0a77";
+const ADMIN_KEY: &str = "admin-5c1f0a77";
 
 /// What differs from the documented defaults.
-pub struct Setup {
+pub(crate) struct Setup {
     /// Pairs of `CONNECTOR__…` variables.
     pub env: Vec<(String, String)>,
     /// Laid over the product's `integration_config`.
@@ -51,18 +48,18 @@ impl Default for Setup {
 }
 
 impl Setup {
-    pub fn with(variable: &str, value: &str) -> Self {
+    pub(crate) fn with(variable: &str, value: &str) -> Self {
         Self::default().and(variable, value)
     }
 
-    pub fn and(mut self, variable: &str, value: &str) -> Self {
+    pub(crate) fn and(mut self, variable: &str, value: &str) -> Self {
         self.env.push((variable.to_owned(), value.to_owned()));
         self
     }
 }
 
 /// A running application with one product, `acme`, that posts to a modelled Intercom.
-pub struct Service {
+pub(crate) struct Service {
     pub url: String,
     pub intercom: Intercom,
     pub metrics: Metrics,
@@ -83,11 +80,11 @@ struct Running {
 }
 
 impl Service {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Setup::default()).await
     }
 
-    pub async fn with(setup: Setup) -> Self {
+    pub(crate) async fn with(setup: Setup) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let vendor_tasks = Tasks::new();
         let workspace = Settings::default();
@@ -137,7 +134,7 @@ impl Service {
     }
 
     /// Stops, waits until everything is put away, and starts again on the same data.
-    pub async fn restart(mut self) -> Self {
+    pub(crate) async fn restart(mut self) -> Self {
         self.stop().await;
         let store = open(&self.directory.path().join("store.db")).await;
         let parts = parts(&self.env, &self.rows, store, self.clock.clone());
@@ -149,7 +146,7 @@ impl Service {
     }
 
     /// Stops and waits until everything is put away.
-    pub async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         self.running.stop.cancel();
         let clock = Clock::system();
         let finished = self.running.tasks.finish(&clock, Duration::from_secs(20)).await;
@@ -157,24 +154,24 @@ impl Service {
     }
 
     /// Posts a body to `path` with the product's secret.
-    pub async fn post(&self, path: &str, body: &Value) -> reqwest::Response {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> reqwest::Response {
         self.post_raw(path, body.to_string().into_bytes()).await
     }
 
-    pub async fn post_raw(&self, path: &str, body: Vec<u8>) -> reqwest::Response {
+    pub(crate) async fn post_raw(&self, path: &str, body: Vec<u8>) -> reqwest::Response {
         let request = self.client.post(format!("{}{path}", self.url));
         let request = request.header("x-posthog-secret", SECRET).body(body);
         request.send().await.expect("an answer")
     }
 
     /// A click on a button, as PostHog's destination sends it; answered 200.
-    pub async fn click(&self, session: &str, user: &str, label: &str) {
+    pub(crate) async fn click(&self, session: &str, user: &str, label: &str) {
         let answer = self.post("/webhook/acme", &click(session, user, label)).await;
         assert_eq!(answer.status(), 200);
     }
 
     /// The platform says that the user has begun a conversation.
-    pub async fn chat(&self, conversation: &str, user: &str, email: &str) -> reqwest::Response {
+    pub(crate) async fn chat(&self, conversation: &str, user: &str, email: &str) -> reqwest::Response {
         let topic = "conversation.user.created";
         let (body, signature) = self.intercom.webhook(topic, conversation, user, email);
         let request = self.client.post(format!("{}/chatbot-webhook/acme", self.url));
@@ -182,18 +179,18 @@ impl Service {
         request.send().await.expect("an answer")
     }
 
-    pub async fn get(&self, path: &str) -> reqwest::Response {
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
         let request = self.client.get(format!("{}{path}", self.url));
         request.header("x-admin-key", ADMIN_KEY).send().await.expect("an answer")
     }
 
     /// What an operator is shown of a session.
-    pub async fn show(&self, session: &str) -> Value {
+    pub(crate) async fn show(&self, session: &str) -> Value {
         json_of(self.get(&format!("/sessions/acme/{session}")).await).await
     }
 
     /// Opens the feed with `query` and headers.
-    pub async fn listen(&self, query: &str, headers: &[(&str, &str)]) -> Stream {
+    pub(crate) async fn listen(&self, query: &str, headers: &[(&str, &str)]) -> Stream {
         let mut request = self.client.get(format!("{}/stream/acme{query}", self.url));
         request = request.bearer_auth(SECRET);
         for (name, value) in headers {
@@ -203,20 +200,13 @@ impl Service {
     }
 
     /// The notes of a conversation once `holds` is true of them.
-    pub async fn notes(&self, conversation: &str, holds: impl Fn(&[String]) -> bool) -> Vec<String> {
+    pub(crate) async fn notes(&self, conversation: &str, holds: impl Fn(&[String]) -> bool) -> Vec<String> {
         eventually(&format!("the notes of {conversation}"), || async {
             let posts = self.intercom.posts(conversation);
             let notes: Vec<_> = posts.into_iter().map(|post| post.text).collect();
             if holds(&notes) { Ok(notes) } else { Err(notes) }
         })
         .await
-    }
-
-    /// The stored state of a session.
-    pub async fn session(&self, session: &str) -> Option<Session> {
-        let key = Key::session(&ProductId::from("acme"), &SessionId::from(session));
-        let stored = self.store.load(&key).await.expect("readable");
-        stored.map(|stored| Session::decode(&stored.state).expect("readable"))
     }
 }
 
@@ -227,13 +217,13 @@ impl Drop for Service {
     }
 }
 
-pub async fn json_of(answer: reqwest::Response) -> Value {
+pub(crate) async fn json_of(answer: reqwest::Response) -> Value {
     let text = answer.text().await.expect("a body");
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 /// A click on a button without an element chain.
-pub fn click(session: &str, user: &str, label: &str) -> Value {
+pub(crate) fn click(session: &str, user: &str, label: &str) -> Value {
     json!({
         "event": "$autocapture",
         "event_type": "click",

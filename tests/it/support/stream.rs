@@ -7,19 +7,19 @@ use serde_json::Value;
 
 /// One frame of the stream.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Event {
+pub(crate) struct Event {
     pub id: Option<String>,
     pub name: Option<String>,
     pub data: String,
 }
 
 impl Event {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.data).expect("data is JSON")
     }
 
     /// The descriptions of the actions it carries.
-    pub fn told(&self) -> Vec<String> {
+    pub(crate) fn told(&self) -> Vec<String> {
         let json = self.json();
         let actions = json["actions"].as_array().cloned().unwrap_or_default();
         let text = |action: &Value| action["description"].as_str().map(str::to_owned);
@@ -28,13 +28,13 @@ impl Event {
 }
 
 /// An open subscription.
-pub struct Stream {
+pub(crate) struct Stream {
     response: reqwest::Response,
     buffer: String,
 }
 
 impl Stream {
-    pub fn new(response: reqwest::Response) -> Self {
+    pub(crate) fn new(response: reqwest::Response) -> Self {
         assert_eq!(response.status(), 200);
         let kind = response.headers()["content-type"].to_str().expect("text");
         assert!(kind.starts_with("text/event-stream"));
@@ -45,7 +45,7 @@ impl Stream {
     }
 
     /// The next frame of any kind.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(end) = self.buffer.find("\n\n") {
                 let frame: String = self.buffer.drain(..end + 2).collect();
@@ -57,7 +57,7 @@ impl Stream {
     }
 
     /// The next frame that is not a heartbeat, or a failed test.
-    pub async fn next_event(&mut self) -> Event {
+    pub(crate) async fn next_event(&mut self) -> Event {
         let patience = Duration::from_secs(30);
         let clock = Clock::system();
         let next = async {
@@ -73,7 +73,7 @@ impl Stream {
     }
 
     /// The descriptions of the next `count` actions.
-    pub async fn next_actions(&mut self, count: usize) -> Vec<String> {
+    pub(crate) async fn next_actions(&mut self, count: usize) -> Vec<String> {
         let mut told = Vec::new();
         while told.len() < count {
             told.extend(self.next_event().await.told());

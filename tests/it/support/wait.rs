@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const GLANCE: Duration = Duration::from_millis(5);
 
 /// Waits until `look` finds something; panics with what was last seen if it never does.
-pub async fn eventually<T, S, F>(what: &str, mut look: impl FnMut() -> F) -> T
+pub(crate) async fn eventually<T, S, F>(what: &str, mut look: impl FnMut() -> F) -> T
 where
     S: Debug,
     F: Future<Output = Result<T, S>>,

@@ -1,0 +1,107 @@
+//! A store with something in front of its commits.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use event_connector::domain::id::{Key, PartId, ProductId};
+use event_connector::domain::log::{IndexKey, Offset};
+use event_connector::store::{
+    Aged, Commit, Depth, Entry, Error, FeedPage, Lease, Outcome, Retention, Retry, Store, Stored,
+};
+use futures_util::future::BoxFuture;
+
+/// What happens to a commit on its way to the store behind.
+type Detour = Box<dyn Fn(Arc<dyn Store>, Arc<Commit>) -> BoxFuture<'static, Outcome> + Send + Sync>;
+
+/// Passes everything on, and commits by way of a detour.
+pub(crate) struct Around {
+    store: Arc<dyn Store>,
+    detour: Detour,
+}
+
+impl Around {
+    pub(crate) fn new<F>(
+        store: Arc<dyn Store>,
+        detour: impl Fn(Arc<dyn Store>, Arc<Commit>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        Self {
+            store,
+            detour: Box::new(move |store, commit| Box::pin(detour(store, commit))),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Around {
+    async fn commit(&self, commit: Arc<Commit>) -> Outcome {
+        (self.detour)(Arc::clone(&self.store), commit).await
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<Stored>, Error> {
+        self.store.load(key).await
+    }
+
+    async fn index(
+        &self,
+        product: &ProductId,
+        keys: &[IndexKey],
+        now_ms: u64,
+    ) -> Result<Vec<Option<Arc<str>>>, Error> {
+        self.store.index(product, keys, now_ms).await
+    }
+
+    async fn history(&self, key: &Key, limit: usize) -> Result<Vec<Entry>, Error> {
+        self.store.history(key, limit).await
+    }
+
+    async fn feed(&self, product: &ProductId, after: Offset, limit: usize) -> Result<FeedPage, Error> {
+        self.store.feed(product, after, limit).await
+    }
+
+    async fn head(&self, product: &ProductId) -> Result<Offset, Error> {
+        self.store.head(product).await
+    }
+
+    async fn lease(&self, now_ms: u64, until_ms: u64, limit: usize) -> Result<Vec<Lease>, Error> {
+        self.store.lease(now_ms, until_ms, limit).await
+    }
+
+    async fn retry(&self, retry: Retry) -> Result<(), Error> {
+        self.store.retry(retry).await
+    }
+
+    async fn next_delivery_ms(&self) -> Result<Option<u64>, Error> {
+        self.store.next_delivery_ms().await
+    }
+
+    async fn recorded_parts(&self, lane: &str, parts: &[PartId]) -> Result<Vec<PartId>, Error> {
+        self.store.recorded_parts(lane, parts).await
+    }
+
+    async fn claim_overdue(&self, now_ms: u64, until_ms: u64, limit: usize) -> Result<Vec<Key>, Error> {
+        self.store.claim_overdue(now_ms, until_ms, limit).await
+    }
+
+    async fn quarantine(&self, key: &Key, reason: &str) -> Result<(), Error> {
+        self.store.quarantine(key, reason).await
+    }
+
+    async fn park(&self, key: &Key, now_ms: u64, reason: &str, input: &str) -> Result<(), Error> {
+        self.store.park(key, now_ms, reason, input).await
+    }
+
+    async fn age(&self, now_ms: u64, keep: Retention) -> Result<Aged, Error> {
+        self.store.age(now_ms, keep).await
+    }
+
+    async fn depth(&self) -> Result<Depth, Error> {
+        self.store.depth().await
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}
