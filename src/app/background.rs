@@ -64,7 +64,8 @@ impl Reloader {
             }
             Err(error) => {
                 self.metrics.product_problems.set(1);
-                tracing::error!(%error, "the product list stays as it was");
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the product list stays as it was");
             }
         }
         self.metrics.products.set(count(self.products.all().len()));

@@ -54,7 +54,7 @@ fn check_products(config: &Config) -> Result<String, Vec<String>> {
         Err(error) => return Err(vec![format!("products: {error}")]),
     };
     let catalogue = Catalogue::parse(loaded.text.expose_secret())
-        .map_err(|error| vec![format!("products: {error}")])?;
+        .map_err(|error| vec![format!("products: {:#}", anyhow::Error::new(error))])?;
     for (product, notice) in catalogue.notices() {
         complain(&format!("notice: product {product}: {notice}"));
     }

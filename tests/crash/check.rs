@@ -15,14 +15,14 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What rounds add up to.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Figures {
+pub(crate) struct Figures {
     pub acknowledged: usize,
     pub resent: usize,
     pub notes: usize,
 }
 
 impl Figures {
-    pub fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.acknowledged += other.acknowledged;
         self.resent += other.resent;
         self.notes += other.notes;
@@ -31,13 +31,20 @@ impl Figures {
 
 impl std::fmt::Display for Figures {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { acknowledged, resent, notes } = self;
-        write!(f, "{acknowledged} actions acknowledged, {resent} sent again, {notes} notes, 0 lost, 0 doubled")
+        let Self {
+            acknowledged,
+            resent,
+            notes,
+        } = self;
+        write!(
+            f,
+            "{acknowledged} actions acknowledged, {resent} sent again, {notes} notes, 0 lost, 0 doubled"
+        )
     }
 }
 
 /// What the service knew of two sessions before the load, word for word.
-pub struct Memory {
+pub(crate) struct Memory {
     /// In conversation, with an hour to go.
     talking: Value,
     /// Timed out, in its cooldown.
@@ -45,13 +52,19 @@ pub struct Memory {
 }
 
 /// Brings one session into conversation and one into its cooldown, and reads both.
-pub async fn remember(
+pub(crate) async fn remember(
     client: &reqwest::Client,
     url: &str,
     intercom: &Intercom,
 ) -> Result<Memory, String> {
     for product in ["acme", "hasty"] {
         post_pageview(client, url, product).await?;
+        // A build that commits late must get past this point, to be caught by what it loses.
+        until("the session is written", async || {
+            let shown = show(client, url, product).await?;
+            Ok(shown["user_id"].is_string().then_some(()))
+        })
+        .await?;
         send_webhook(client, url, product, intercom, "kept").await?;
     }
     let is_cooling = |shown: &Value| shown["state"]["thinking"]["cooldown_active"] == true;
@@ -66,7 +79,7 @@ pub async fn remember(
 }
 
 /// Machine, cooldown, identity and link are what they were.
-pub async fn memory_survived(
+pub(crate) async fn memory_survived(
     client: &reqwest::Client,
     url: &str,
     intercom: &Intercom,
@@ -76,13 +89,15 @@ pub async fn memory_survived(
     for (product, before) in pairs {
         let now = remembered(&show(client, url, product).await?);
         if now != *before {
-            return Err(format!("{product}: the session was\n{before}\nand is\n{now}"));
+            return Err(format!(
+                "{product}: the session was\n{before}\nand is\n{now}"
+            ));
         }
     }
     // The pageview was in the window when the link came, so a note must tell it, kill or no kill.
     until("the first note is posted", async || {
-        let posts = intercom.posts("c-kept");
-        Ok(posts.iter().any(|text| text.contains("landed on")).then_some(()))
+        let told = told(intercom, "c-kept");
+        Ok(told.contains("landed on").then_some(()))
     })
     .await
 }
@@ -92,7 +107,10 @@ fn remembered(shown: &Value) -> Value {
     for field in ["user_id", "email", "state"] {
         kept.insert(field.to_owned(), shown[field].clone());
     }
-    kept.insert("conversation".to_owned(), shown["link"]["conversation_id"].clone());
+    kept.insert(
+        "conversation".to_owned(),
+        shown["link"]["conversation_id"].clone(),
+    );
     Value::Object(kept)
 }
 
@@ -111,7 +129,9 @@ async fn post_pageview(client: &reqwest::Client, url: &str, product: &str) -> Re
         .send()
         .await
         .map_err(|error| error.to_string())?;
-    (answer.status() == 200).then_some(()).ok_or_else(|| "the pageview was refused".to_owned())
+    (answer.status() == 200)
+        .then_some(())
+        .ok_or_else(|| "the pageview was refused".to_owned())
 }
 
 /// The user writes in the conversation `c-{session}`: a signed notification.
@@ -123,9 +143,9 @@ async fn send_webhook(
     session: &str,
 ) -> Result<(), String> {
     let conversation = format!("c-{session}");
-    intercom.open(&conversation);
     let user = format!("user-{session}");
-    let (body, signature) = intercom.webhook("conversation.user.created", &conversation, &user);
+    let topic = "conversation.user.created";
+    let (body, signature) = intercom.webhook(topic, &conversation, &user, "");
     let answer = client
         .post(format!("{url}/chatbot-webhook/{product}"))
         .header("x-hub-signature", signature)
@@ -134,11 +154,13 @@ async fn send_webhook(
         .await
         .map_err(|error| error.to_string())?;
     let status = answer.status();
-    (status == 200).then_some(()).ok_or_else(|| format!("the link was answered {status}"))
+    (status == 200)
+        .then_some(())
+        .ok_or_else(|| format!("the link was answered {status}"))
 }
 
 /// Links a loaded session.
-pub async fn link(
+pub(crate) async fn link(
     client: &reqwest::Client,
     url: &str,
     intercom: &Intercom,
@@ -160,7 +182,7 @@ async fn show(client: &reqwest::Client, url: &str, product: &str) -> Result<Valu
 
 /// Every label on the feed, from the very beginning, until `expected` have come and a little longer,
 /// so that a surplus would be seen.
-pub async fn read_feed(
+pub(crate) async fn read_feed(
     client: &reqwest::Client,
     url: &str,
     expected: usize,
@@ -184,19 +206,26 @@ pub async fn read_feed(
             }
             continue;
         };
-        let chunk = chunk.map_err(|error| error.to_string())?.ok_or("the feed ended")?;
+        let chunk = chunk
+            .map_err(|error| error.to_string())?
+            .ok_or("the feed ended")?;
         text.push_str(&String::from_utf8_lossy(&chunk));
         while let Some(end) = text.find("\n\n") {
             let frame: String = text.drain(..end + 2).collect();
             collect(&frame, &mut labels);
         }
     }
-    Err(format!("the feed shows {} of {expected} acknowledged actions", labels.len()))
+    Err(format!(
+        "the feed shows {} of {expected} acknowledged actions",
+        labels.len()
+    ))
 }
 
 fn collect(frame: &str, labels: &mut Vec<(String, String)>) {
     let data = frame.lines().find_map(|line| line.strip_prefix("data: "));
-    let json: Value = data.and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default();
+    let json: Value = data
+        .and_then(|data| serde_json::from_str(data).ok())
+        .unwrap_or_default();
     let session = json["session_id"].as_str().unwrap_or_default();
     for action in json["actions"].as_array().into_iter().flatten() {
         let title = action["title"].as_str().unwrap_or_default();
@@ -207,13 +236,17 @@ fn collect(frame: &str, labels: &mut Vec<(String, String)>) {
 }
 
 /// Nothing missing, nothing twice, nothing else, in order per session.
-pub fn feed_is_exact(feed: &[(String, String)], sent: &[Sent]) -> Result<(), String> {
+pub(crate) fn feed_is_exact(feed: &[(String, String)], sent: &[Sent]) -> Result<(), String> {
     for one in sent {
         let of_session = feed.iter().filter(|(session, _)| *session == one.session);
         let shown: Vec<_> = of_session.map(|(_, label)| label.clone()).collect();
         if shown != one.acknowledged {
             let shown_set: HashSet<_> = shown.iter().collect();
-            let missing: Vec<_> = one.acknowledged.iter().filter(|l| !shown_set.contains(l)).collect();
+            let missing: Vec<_> = one
+                .acknowledged
+                .iter()
+                .filter(|l| !shown_set.contains(l))
+                .collect();
             return Err(format!(
                 "session {}: {} acknowledged, {} on the feed; missing {missing:?}",
                 one.session,
@@ -226,20 +259,40 @@ pub fn feed_is_exact(feed: &[(String, String)], sent: &[Sent]) -> Result<(), Str
 }
 
 /// Every acknowledged action of a linked session is in a note of its conversation.
-pub async fn notes_are_complete<'a>(
+pub(crate) async fn notes_are_complete<'a>(
     intercom: &Intercom,
     linked: impl Iterator<Item = &'a Sent>,
 ) -> Result<(), String> {
     for one in linked {
         let conversation = format!("c-{}", one.session);
-        until(&format!("the notes of {conversation} are complete"), async || {
-            let told = intercom.posts(&conversation).join("\n");
-            let missing = one.acknowledged.iter().filter(|label| !told.contains(*label));
-            Ok((missing.count() == 0).then_some(()))
-        })
+        until(
+            &format!("the notes of {conversation} are complete"),
+            async || {
+                let told = told(intercom, &conversation);
+                let missing = one
+                    .acknowledged
+                    .iter()
+                    .filter(|label| !told.contains(*label));
+                Ok((missing.count() == 0).then_some(()))
+            },
+        )
         .await?;
     }
     Ok(())
+}
+
+/// All notes of a conversation.
+fn told(intercom: &Intercom, conversation: &str) -> String {
+    let posts = intercom.posts(conversation).into_iter();
+    posts.map(|post| post.text + "\n").collect()
+}
+
+/// How many notes the linked sessions got.
+pub(super) fn notes_total(intercom: &Intercom, sent: &[Sent]) -> usize {
+    let conversations = sent.iter().map(|one| format!("c-{}", one.session));
+    conversations
+        .map(|conversation| intercom.posts(&conversation).len())
+        .sum()
 }
 
 async fn until<T>(

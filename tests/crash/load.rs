@@ -9,7 +9,7 @@ use super::server::SECRET;
 
 /// What one session's connection did.
 #[derive(Clone, Debug, Default)]
-pub struct Sent {
+pub(crate) struct Sent {
     pub session: String,
     /// Labels answered 200, in order.
     pub acknowledged: Vec<String>,
@@ -18,12 +18,12 @@ pub struct Sent {
 }
 
 /// The label of a session's `number`th action; no label is part of another.
-pub fn label(session: &str, number: usize) -> String {
+pub(crate) fn label(session: &str, number: usize) -> String {
     format!("{session}x{number:05}")
 }
 
 /// Posts until `stop` is set or the service is gone.
-pub async fn post_until(
+pub(crate) async fn post_until(
     client: reqwest::Client,
     url: String,
     session: String,
@@ -49,7 +49,7 @@ pub async fn post_until(
 }
 
 /// Posts one click; whether it was answered 200.
-pub async fn post(client: &reqwest::Client, url: &str, session: &str, label: &str) -> bool {
+pub(crate) async fn post(client: &reqwest::Client, url: &str, session: &str, label: &str) -> bool {
     let body = json!({
         "event": "$autocapture",
         "event_type": "click",

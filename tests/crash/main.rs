@@ -36,10 +36,22 @@ fn main() -> ExitCode {
         .build()
         .expect("a runtime");
     let proofs = [
-        ("kill: nothing acknowledged is lost", runtime.block_on(kill())),
-        ("kill: a build that commits late is caught", runtime.block_on(kill_mutant())),
-        ("sync: every 200 follows a sync", runtime.block_on(strace::syncs(Build::Release))),
-        ("sync: a build that never syncs is caught", runtime.block_on(no_sync_is_caught())),
+        (
+            "kill: nothing acknowledged is lost",
+            runtime.block_on(kill()),
+        ),
+        (
+            "kill: a build that commits late is caught",
+            runtime.block_on(kill_mutant()),
+        ),
+        (
+            "sync: every 200 follows a sync",
+            runtime.block_on(strace::syncs(Build::Release)),
+        ),
+        (
+            "sync: a build that never syncs is caught",
+            runtime.block_on(no_sync_is_caught()),
+        ),
     ];
     let mut failed = 0;
     for (name, outcome) in &proofs {
@@ -56,7 +68,9 @@ fn main() -> ExitCode {
 }
 
 async fn kill() -> Result<String, String> {
-    let rounds = std::env::var("CRASH_ROUNDS").ok().and_then(|text| text.parse().ok());
+    let rounds = std::env::var("CRASH_ROUNDS")
+        .ok()
+        .and_then(|text| text.parse().ok());
     let rounds: u32 = rounds.unwrap_or(100);
     let mut total = check::Figures::default();
     for round in 1..=rounds {
@@ -78,7 +92,9 @@ async fn kill_mutant() -> Result<String, String> {
             return Ok(format!("caught in round {round}: {first}"));
         }
     }
-    Err(format!("it survived {MUTANT_ROUNDS} rounds: the test has no power"))
+    Err(format!(
+        "it survived {MUTANT_ROUNDS} rounds: the test has no power"
+    ))
 }
 
 async fn no_sync_is_caught() -> Result<String, String> {

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 /// Which build of the service runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Build {
+pub(crate) enum Build {
     /// The one that users run.
     Release,
     /// Broken: acknowledges first, commits 5 ms later.
@@ -21,25 +21,25 @@ pub enum Build {
     NeverSyncs,
 }
 
-pub const SECRET: &str = "whsec_crash";
-pub const ADMIN_KEY: &str = "crash-admin";
-pub const CLIENT_SECRET: &str = "crash-client-secret";
-pub const ACCESS_TOKEN: &str = "crash-token";
-pub const ADMIN_ID: &str = "42";
+pub(crate) const SECRET: &str = "whsec_crash";
+pub(crate) const ADMIN_KEY: &str = "crash-admin";
+pub(crate) const CLIENT_SECRET: &str = "crash-client-secret";
+pub(crate) const ACCESS_TOKEN: &str = "crash-token";
+pub(crate) const ADMIN_ID: &str = "42";
 
 /// Files that survive a kill.
-pub struct Home {
+pub(crate) struct Home {
     directory: TempDir,
 }
 
 /// A running process; killed when dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     pub url: String,
 }
 
 impl Home {
-    pub fn new(intercom_url: &str) -> Self {
+    pub(crate) fn new(intercom_url: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let row = |id: &str, timeout_s: f64| {
             json!({
@@ -74,18 +74,18 @@ impl Home {
         Self { directory }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 
     /// Starts a process and waits until it listens.
-    pub fn start(&self, build: Build) -> Result<Server, String> {
+    pub(crate) fn start(&self, build: Build) -> Result<Server, String> {
         let mut command = self.command(build);
         Server::start(&mut command)
     }
 
     /// The command that starts a process.
-    pub fn command(&self, build: Build) -> Command {
+    pub(crate) fn command(&self, build: Build) -> Command {
         let config = self.path().join("config.toml");
         let broken = |kind: &str| {
             let mut command = Command::new(std::env::current_exe().expect("our own path"));
@@ -109,8 +109,12 @@ fn release_binary() -> PathBuf {
 }
 
 impl Server {
-    pub fn start(command: &mut Command) -> Result<Self, String> {
-        command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    pub(crate) fn start(command: &mut Command) -> Result<Self, String> {
+        command
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         let mut child = command.spawn().map_err(|error| error.to_string())?;
         let log = child.stderr.take().expect("stderr is piped");
@@ -133,12 +137,12 @@ impl Server {
     }
 
     /// SIGKILL, and wait until the process is gone.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 }

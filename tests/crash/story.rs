@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use event_connector::clock::Clock;
-use event_connector::demo::intercom::Intercom;
+use event_connector::demo::intercom::{Intercom, Settings};
+use event_connector::tasks::Tasks;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -17,14 +18,22 @@ use super::server::{ACCESS_TOKEN, ADMIN_ID, Build, CLIENT_SECRET, Home, Server};
 const SESSIONS: usize = 8;
 
 /// A round with the kill moment, and everything else, drawn from `seed`.
-pub async fn play(build: Build, seed: u64) -> Result<Figures, String> {
+pub(crate) async fn play(build: Build, seed: u64) -> Result<Figures, String> {
     let mut chance = StdRng::seed_from_u64(seed);
     let clock = Clock::system();
-    let intercom = Intercom::start(clock.clone(), ACCESS_TOKEN, ADMIN_ID, CLIENT_SECRET)
+    let tasks = Tasks::new();
+    let workspace = Settings {
+        access_token: ACCESS_TOKEN.to_owned(),
+        admin_id: ADMIN_ID.to_owned(),
+        client_secret: CLIENT_SECRET.to_owned(),
+    };
+    let intercom = Intercom::start(clock.clone(), &tasks, workspace)
         .await
         .map_err(|error| error.to_string())?;
-    let home = Home::new(&intercom.url());
-    let client = reqwest::Client::builder().build().map_err(|error| error.to_string())?;
+    let home = Home::new(&intercom.base_url());
+    let client = reqwest::Client::builder()
+        .build()
+        .map_err(|error| error.to_string())?;
 
     let server = home.start(build)?;
     let memory = check::remember(&client, &server.url, &intercom).await?;
@@ -32,8 +41,11 @@ pub async fn play(build: Build, seed: u64) -> Result<Figures, String> {
     server.kill();
 
     let server = home.start(build)?;
-    let sent = resend(&client, &server, sent).await?;
-    verify(&client, &server, &intercom, &memory, &sent).await
+    let (sent, resent) = resend(&client, &server, sent).await?;
+    let figures = verify(&client, &server, &intercom, &memory, &sent).await;
+    let figures = figures.map(|figures| Figures { resent, ..figures });
+    tasks.stop();
+    figures
 }
 
 async fn load_until_kill(
@@ -52,15 +64,21 @@ async fn load_until_kill(
         posting.push(tokio::spawn(task));
     }
     // The links come in the middle of the load, so that windows and pauses are both alive.
-    clock.sleep(Duration::from_millis(chance.random_range(10..60))).await;
+    clock
+        .sleep(Duration::from_millis(chance.random_range(10..60)))
+        .await;
     for number in (0..SESSIONS).step_by(2) {
         let session = format!("s{number}");
         check::link(client, &server.url, intercom, &session).await?;
     }
-    clock.sleep(Duration::from_millis(chance.random_range(20..400))).await;
+    clock
+        .sleep(Duration::from_millis(chance.random_range(20..400)))
+        .await;
     // SIGKILL while requests are under way: the process gets no chance to finish anything.
     let id = i32::try_from(server.id()).map_err(|error| error.to_string())?;
-    let killed = std::process::Command::new("kill").args(["-9", &id.to_string()]).status();
+    let killed = std::process::Command::new("kill")
+        .args(["-9", &id.to_string()])
+        .status();
     killed.map_err(|error| error.to_string())?;
     stop.store(true, Ordering::Relaxed);
     let mut sent = Vec::new();
@@ -75,16 +93,18 @@ async fn resend(
     client: &reqwest::Client,
     server: &Server,
     mut sent: Vec<Sent>,
-) -> Result<Vec<Sent>, String> {
+) -> Result<(Vec<Sent>, usize), String> {
+    let mut resent = 0;
     for one in &mut sent {
         if let Some(label) = one.open.take() {
             if !load::post(client, &server.url, &one.session, &label).await {
                 return Err(format!("{label} was refused after the restart"));
             }
             one.acknowledged.push(label);
+            resent += 1;
         }
     }
-    Ok(sent)
+    Ok((sent, resent))
 }
 
 async fn verify(
@@ -102,7 +122,7 @@ async fn verify(
     check::notes_are_complete(intercom, linked).await?;
     Ok(Figures {
         acknowledged: expected,
-        resent: sent.len(),
-        notes: intercom.posts_total(),
+        resent: 0,
+        notes: check::notes_total(&intercom, sent),
     })
 }

@@ -1,5 +1,6 @@
 //! What the kernel was asked to do before an answer left.
 
+use std::collections::HashSet;
 use std::fs;
 use std::process::Command;
 
@@ -10,20 +11,30 @@ use super::server::{Build, Home, Server};
 const REQUESTS: usize = 50;
 
 /// Runs the service under strace and checks that between two answers the write-ahead log was synced.
-pub async fn syncs(build: Build) -> Result<String, String> {
+pub(crate) async fn syncs(build: Build) -> Result<String, String> {
     let home = Home::new("http://127.0.0.1:9");
     let trace = home.path().join("trace");
     let plain = home.command(build);
     let mut traced = Command::new("strace");
     traced
-        .args(["-f", "-y", "-s", "24", "-e", "trace=fsync,fdatasync,write,writev,sendto,sendmsg"])
+        .args([
+            "-f",
+            "-y",
+            "-s",
+            "24",
+            "-e",
+            "trace=fsync,fdatasync,write,writev,sendto,sendmsg",
+        ])
         .arg("-o")
         .arg(&trace)
         .arg(plain.get_program())
         .args(plain.get_args());
-    let server = Server::start(&mut traced)
-        .map_err(|error| format!("strace is needed for this proof (apt-get install strace): {error}"))?;
-    let client = reqwest::Client::builder().build().map_err(|error| error.to_string())?;
+    let server = Server::start(&mut traced).map_err(|error| {
+        format!("strace is needed for this proof (apt-get install strace): {error}")
+    })?;
+    let client = reqwest::Client::builder()
+        .build()
+        .map_err(|error| error.to_string())?;
     for number in 0..REQUESTS {
         let label = load::label("traced", number);
         if !load::post(&client, &server.url, "traced", &label).await {
@@ -38,30 +49,42 @@ pub async fn syncs(build: Build) -> Result<String, String> {
 /// The traced process ends with its tracer only if it is asked to; SIGTERM reaches both.
 fn end(server: Server) {
     let tracer = server.id().to_string();
-    let _ = Command::new("pkill").args(["-TERM", "-P", &tracer]).status();
+    let _ = Command::new("pkill")
+        .args(["-TERM", "-P", &tracer])
+        .status();
     drop(server);
 }
 
+/// Reads the trace line by line. A sync that another thread's line interrupts ends on a line of its
+/// own, which names the thread but not the file.
 fn judge(trace: &str) -> Result<String, String> {
+    let mut syncing: HashSet<&str> = HashSet::new();
     let mut synced = false;
     let mut answers = 0;
     for line in trace.lines() {
-        let is_sync = line.contains("fsync(") || line.contains("fdatasync(");
-        if is_sync && line.contains("-wal>") && line.contains("= 0") {
-            synced = true;
-        } else if is_sync && line.contains("-wal>") && line.contains("unfinished") {
-            // Its end is on a line of its own, without the file's name.
+        let thread = line.split_whitespace().next().unwrap_or_default();
+        let of_log = line.contains("sync(") && line.contains("-wal>");
+        let ended = line.contains("sync resumed>") && syncing.remove(thread);
+        if of_log && line.contains("<unfinished") {
+            syncing.insert(thread);
+        } else if (of_log || ended) && line.ends_with("= 0") {
             synced = true;
         } else if line.contains("\"HTTP/1.1 200") {
             answers += 1;
             if !synced {
-                return Err(format!("answer {answers} left before its commit was synced:\n{line}"));
+                return Err(format!(
+                    "answer {answers} left before its commit was synced:\n{line}"
+                ));
             }
             synced = false;
         }
     }
     if answers < REQUESTS {
-        return Err(format!("only {answers} of {REQUESTS} answers were seen in the trace"));
+        return Err(format!(
+            "only {answers} of {REQUESTS} answers were seen in the trace"
+        ));
     }
-    Ok(format!("{answers} answers, each after a sync of the write-ahead log"))
+    Ok(format!(
+        "{answers} answers, each after a sync of the write-ahead log"
+    ))
 }

@@ -5,6 +5,7 @@
 #[path = "../support/around.rs"]
 mod around;
 mod bad_input;
+mod cli;
 mod config;
 mod delivery;
 mod difference;

@@ -57,7 +57,12 @@ impl Store for Around {
         self.store.history(key, limit).await
     }
 
-    async fn feed(&self, product: &ProductId, after: Offset, limit: usize) -> Result<FeedPage, Error> {
+    async fn feed(
+        &self,
+        product: &ProductId,
+        after: Offset,
+        limit: usize,
+    ) -> Result<FeedPage, Error> {
         self.store.feed(product, after, limit).await
     }
 
@@ -81,7 +86,12 @@ impl Store for Around {
         self.store.recorded_parts(lane, parts).await
     }
 
-    async fn claim_overdue(&self, now_ms: u64, until_ms: u64, limit: usize) -> Result<Vec<Key>, Error> {
+    async fn claim_overdue(
+        &self,
+        now_ms: u64,
+        until_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Key>, Error> {
         self.store.claim_overdue(now_ms, until_ms, limit).await
     }
 

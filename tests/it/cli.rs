@@ -1,0 +1,201 @@
+//! The binary as people and containers use it.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::eventually;
+
+fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_event-connector"));
+    command.env_clear().stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = binary();
+    command.args(arguments).envs(environment.iter().copied());
+    command.output().expect("the binary runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn help_teaches_and_names_every_command() {
+    let help = run(&["--help"], &[]);
+    assert!(help.status.success());
+    let shown = text(&help.stdout);
+    for word in ["serve", "demo", "check", "health", "config/products.json", "CONNECTOR__SECTION__KEY"] {
+        assert!(shown.contains(word), "{word} is not in:\n{shown}");
+    }
+    assert_eq!(run(&["dance"], &[]).status.code(), Some(2));
+}
+
+#[test]
+fn check_reports_every_mistake_at_once_and_prints_no_secret() {
+    let wrong = run(
+        &["check"],
+        &[
+            ("CONNECTOR__HTTP__BINDD", "127.0.0.1:1"),
+            ("CONNECTOR__SESSION__BIN_SECONDS", "many"),
+            ("CONNECTOR__STORE__BACKEND", "papyrus"),
+        ],
+    );
+    assert_eq!(wrong.status.code(), Some(2));
+    let said = text(&wrong.stderr);
+    for part in ["http.bindd", "http.bind", "session.bin_seconds", "store.backend"] {
+        assert!(said.contains(part), "{part} is not in:\n{said}");
+    }
+    let right = run(&["check"], &[("CONNECTOR_ADMIN_KEY", "canary-secret")]);
+    assert!(right.status.success(), "{}", text(&right.stderr));
+    let shown = text(&right.stdout);
+    assert!(shown.contains("[http]") && shown.contains("[redacted]"));
+    assert!(!shown.contains("canary") && !text(&right.stderr).contains("canary"));
+}
+
+#[test]
+fn check_names_bad_product_rows_and_keeps_their_secrets() {
+    let rows = json!([
+        {"product_id": "good", "webhook_secret": "canary-one"},
+        {"product_id": "no spaces", "webhook_secret": "canary-two"},
+        {"product_id": "open"},
+    ]);
+    let checked = run(&["check"], &[("PRODUCTS_CONFIG", &rows.to_string())]);
+    assert_eq!(checked.status.code(), Some(2));
+    let said = text(&checked.stderr);
+    assert!(said.contains("/1/product_id") && said.contains("open"), "{said}");
+    assert!(!said.contains("canary") && !text(&checked.stdout).contains("canary"));
+}
+
+#[test]
+fn check_prints_the_reference_configuration() {
+    let shown = run(&["check", "--defaults"], &[]);
+    assert!(shown.status.success());
+    assert!(text(&shown.stdout).contains("pre_link_window_s = 120"));
+}
+
+#[test]
+fn the_demonstration_ends_by_itself_and_shows_every_stop() {
+    let shown = run(&["demo", "--once"], &[("TMPDIR", &std::env::temp_dir().display().to_string())]);
+    let said = text(&shown.stdout);
+    assert!(shown.status.success(), "{said}\n{}", text(&shown.stderr));
+    for stop in ["received", "action", "linked", "waiting", "note", "Everything arrived"] {
+        assert!(said.contains(stop), "{stop} is not in:\n{said}");
+    }
+    assert!(said.contains("[1] User landed on the dashboard page"));
+}
+
+/// A running service; killed if a test fails.
+struct Serving {
+    child: Child,
+    url: String,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Serving {
+    fn start(home: &Path) -> Self {
+        let store = home.join("store.db").display().to_string();
+        let products = home.join("products.json").display().to_string();
+        let mut command = binary();
+        command.arg("serve").stdout(Stdio::null()).stderr(Stdio::piped()).envs([
+            ("CONNECTOR__HTTP__BIND", "127.0.0.1:0"),
+            ("CONNECTOR__STORE__PATH", &store),
+            ("CONNECTOR__PRODUCTS__PATH", &products),
+            ("CONNECTOR__PRODUCTS__RELOAD_MS", "50"),
+            ("CONNECTOR__LOG__FORMAT", "json"),
+        ]);
+        let mut child = command.spawn().expect("the service starts");
+        let log = child.stderr.take().expect("stderr is piped");
+        let mut lines = BufReader::new(log).lines();
+        let url = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            let line: Value = serde_json::from_str(&line).ok()?;
+            line["message"].as_str()?.strip_prefix("listening on ").map(str::to_owned)
+        });
+        // The pipe is drained for as long as the child writes.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self {
+            child,
+            url: url.expect("it says where it listens"),
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args([name, &id]).status();
+        assert!(sent.expect("kill is there").success());
+    }
+
+    fn address(&self) -> &str {
+        self.url.strip_prefix("http://").expect("a plain address")
+    }
+}
+
+fn write_products(home: &Path, rows: &Value) {
+    fs::write(home.join("products.json"), rows.to_string()).expect("written");
+}
+
+async fn status(service: &Serving, product: &str) -> u16 {
+    let url = format!("{}/webhook/{product}", service.url);
+    let client = reqwest::Client::builder().build().expect("a client");
+    let request = client.post(url).header("x-posthog-secret", "s3cret").body("{}");
+    request.send().await.expect("an answer").status().as_u16()
+}
+
+#[tokio::test]
+async fn serve_reloads_products_keeps_the_last_good_ones_and_stops_when_told() {
+    let home = tempfile::tempdir().expect("a directory");
+    let row = |id: &str| json!({"product_id": id, "webhook_secret": "s3cret"});
+    write_products(home.path(), &json!([row("one")]));
+    let mut service = Serving::start(home.path());
+    assert_eq!((status(&service, "one").await, status(&service, "two").await), (200, 404));
+
+    write_products(home.path(), &json!([row("one"), row("two")]));
+    let serves = async |product: &str| match status(&service, product).await {
+        200 => Ok(()),
+        other => Err(other),
+    };
+    eventually("the new product is served", || serves("two")).await;
+
+    // A bad row leaves its product as it was; a file that is no list changes nothing.
+    write_products(home.path(), &json!([{"product_id": "one"}, row("two"), row("three")]));
+    eventually("the third product is served", || serves("three")).await;
+    assert_eq!(status(&service, "one").await, 200);
+    fs::write(home.path().join("products.json"), "{").expect("written");
+    service.signal("-HUP");
+    assert_eq!(status(&service, "three").await, 200);
+
+    let healthy = run(&["health", "--address", service.address()], &[]);
+    assert!(healthy.status.success());
+    assert!(text(&healthy.stdout).contains("\"status\":\"ready\""));
+
+    service.signal("-TERM");
+    let ended = service.child.wait().expect("it ends");
+    assert_eq!(ended.code(), Some(0));
+    let gone = run(&["health", "--address", service.address()], &[]);
+    assert_eq!(gone.status.code(), Some(1));
+}
+
+#[test]
+fn a_second_process_on_the_same_store_is_refused_with_a_reason() {
+    let home = tempfile::tempdir().expect("a directory");
+    write_products(home.path(), &json!([]));
+    let _first = Serving::start(home.path());
+    let store = home.path().join("store.db").display().to_string();
+    let second = run(
+        &["serve"],
+        &[("CONNECTOR__STORE__PATH", &store), ("CONNECTOR__HTTP__BIND", "127.0.0.1:0")],
+    );
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second.stderr).contains("in use already"), "{}", text(&second.stderr));
+}
