@@ -71,7 +71,7 @@ impl Clock {
         match &self.0 {
             Source::System => std::time::SystemTime::now()
                 .duration_since(std::time::UNIX_EPOCH)
-                .map_or(0, |since| whole_ms(since)),
+                .map_or(0, whole_ms),
             Source::Manual(manual) => {
                 let start = *lock(&manual.wall_at_start_ms);
                 start + whole_ms(*manual.elapsed.borrow())

@@ -1,4 +1,66 @@
-//! x
+//! The map of event-connector: what it is made of, in reading order, and what always holds.
+//!
+//! Product analytics post what people do in a web application; the connector turns it into readable
+//! actions and brings them to where help is given. One binary, one store, no other server needed.
+//!
+//! # The walk: from a browser event to a note
+//!
+//! 1. [`http`] reads a bounded body, checks who sent it and finds the product. *Refused here: 401,
+//!    404, 413.*
+//! 2. [`ingest`] turns the bytes into actions, grouped by session: noise dropped, elements named,
+//!    secrets removed.
+//! 3. [`session`] hands each session its share through a **mailbox**. The actor runs it through the
+//!    pure [`domain::session::Session`] and writes everything that follows in one commit: snapshot,
+//!    log entries, notes for the outbox, index rows, deadline. *A 2xx means: it is written down.*
+//! 4. [`feed`] follows the committed log and tells everybody who listens.
+//! 5. [`delivery`] leases notes from the outbox, posts them, and returns the outcome to step 3 as an
+//!    input like any other; the session's commit finishes the **row**.
+//!
+//! A crash between any two steps repeats at most the last one, and each recognises its repetition:
+//! the event by its key, the commit by its id, the note by reading the conversation back.
+//!
+//! # The rooms
+//!
+//! | room | what it is | what it may know |
+//! |---|---|---|
+//! | [`domain`] | the pure heart: actions, sessions, notes, the state machine | nothing |
+//! | [`ingest`] | vendor bytes in, domain values out; pure | `domain` |
+//! | [`store`] | what is written down, behind one trait | `domain` |
+//! | [`feed`] | live events to many readers | `domain`, `store` |
+//! | [`session`] | one task per live key: decide, commit, act | `domain`, `store` |
+//! | [`product`] | the tenants, as operators wrote them down | `domain`, `ingest` |
+//! | [`delivery`] | the outbox worker and the vendors, one folder each | `domain`, `store`, `product` |
+//! | [`client`] | the receiving side of the feed, as published clients read it | nothing of the service |
+//! | [`config`] | every setting, where it came from, what is wrong with it | nothing |
+//! | [`http`] | the doors | handles of the others |
+//! | [`app`] | the one place that constructs and connects | everybody |
+//! | [`demo`], [`cli`] | what a person at a terminal sees | `app` |
+//!
+//! [`clock`] alone knows the time, [`chance`] alone is random, [`tasks`] alone spawns; all three are
+//! passed in. [`metrics`] holds every counter, [`telemetry`] sets up log lines. `tests/tidy.rs` fails
+//! on an import that this table does not allow.
+//!
+//! # What always holds
+//!
+//! * Any instance may serve any request: a commit names the version it was computed from, and the
+//!   store arbitrates. An actor is a serialiser and a cache, never the truth.
+//! * Facts that span sessions (who a conversation belongs to, where a user was last) are index rows,
+//!   and a commit that rested on one fails if it changed meanwhile.
+//! * Nothing is published or sent that was not first written down.
+//! * Every bound is a configuration key with a counter and a documented answer.
+//! * No policy outside [`domain`]; no time, chance or waiting inside it.
+//!
+//! # Decisions worth knowing
+//!
+//! * Snapshots are JSON with the packed ring of duplicate keys as one string: they can be read by a
+//!   person, and what would bloat them does not.
+//! * A conversation's index row is written when a link is made or carried, never renewed by activity:
+//!   a renewal could take back what another session has rightfully taken over.
+//! * `SQLite` knows that a lease held when the file was opened belongs to nobody, because one process
+//!   at a time may open it; such deliveries are settled at once instead of after the lease.
+//! * A note that waits for a pause is flushed early once it holds as many actions as the window may:
+//!   a limit that trims before a link must not lose anything after it.
+
 pub mod app;
 pub mod chance;
 pub mod cli;

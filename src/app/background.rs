@@ -59,7 +59,9 @@ impl Reloader {
         self.seen = Some(loaded.fingerprint);
         match self.products.replace(loaded.text.expose_secret()) {
             Ok(report) => {
-                self.metrics.product_problems.set(count(report.problems.len()));
+                self.metrics
+                    .product_problems
+                    .set(count(report.problems.len()));
                 tell(&report);
             }
             Err(error) => {

@@ -78,7 +78,10 @@ impl App {
         let outbox = outbox(&parts, &tasks, &sessions, nudge)?;
         let pending_ms = to_ms(parts.config.session.pending_link_s);
         let reloader = reloader(&parts, &tasks);
-        parts.metrics.products.set(count(parts.products.all().len()));
+        parts
+            .metrics
+            .products
+            .set(count(parts.products.all().len()));
         let state = AppState {
             linker: Linker::new(sessions.clone(), pending_ms),
             sessions,

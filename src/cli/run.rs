@@ -27,9 +27,9 @@ pub fn main(
     };
     let environment = readable(environment);
     match cli.command {
-        Command::Serve(source) => with_config(&source, environment, |config| {
-            run(serve::serve(config))
-        }),
+        Command::Serve(source) => {
+            with_config(&source, environment, |config| run(serve::serve(config)))
+        }
         Command::Demo(demo) => run(demo::run(demo::Options {
             port: demo.port,
             once: demo.once,
@@ -46,9 +46,7 @@ pub fn main(
 }
 
 /// Variables that are not text can be none of ours.
-fn readable(
-    environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Vec<(String, String)> {
+fn readable(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(String, String)> {
     environment
         .into_iter()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use thiserror::Error;
 
 use super::field::{Field, is_truthy};
@@ -216,11 +216,20 @@ fn record(data: &Value) -> Result<&Map<String, Value>, Malformed> {
 fn count(sent: Option<&Value>, actions: usize) -> Field {
     let agrees = sent.is_some_and(|sent| match sent {
         Value::Bool(flag) => usize::from(*flag) == actions,
-        Value::Number(number) => number.as_f64() == Some(actions as f64),
+        Value::Number(number) => is_whole(number, actions),
         _ => false,
     });
     match sent {
         Some(sent) if agrees && is_truthy(sent) => Field::from(sent.clone()),
         _ => Field::from(Value::from(actions)),
     }
+}
+
+/// Whether the number, however it is written, is exactly `count`.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a batch holds far fewer actions than a double counts exactly"
+)]
+fn is_whole(number: &Number, count: usize) -> bool {
+    number.as_f64() == Some(count as f64)
 }

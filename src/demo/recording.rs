@@ -80,10 +80,17 @@ fn with_time(value: &Value, at_ms: u64, iso: &str) -> Value {
     match value {
         Value::String(text) if text == "@iso" => json!(iso),
         Value::String(text) if text == "@ms" => json!(at_ms),
-        Value::Array(items) => items.iter().map(|item| with_time(item, at_ms, iso)).collect(),
+        Value::Array(items) => items
+            .iter()
+            .map(|item| with_time(item, at_ms, iso))
+            .collect(),
         Value::Object(fields) => {
             let fields = fields.iter();
-            Value::Object(fields.map(|(name, item)| (name.clone(), with_time(item, at_ms, iso))).collect())
+            Value::Object(
+                fields
+                    .map(|(name, item)| (name.clone(), with_time(item, at_ms, iso)))
+                    .collect(),
+            )
         }
         other => other.clone(),
     }

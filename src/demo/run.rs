@@ -65,7 +65,10 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     let told = stop.clone();
     tasks.spawn("service", async move {
-        if let Err(error) = app.serve(listener, async move { told.cancelled().await }).await {
+        if let Err(error) = app
+            .serve(listener, async move { told.cancelled().await })
+            .await
+        {
             tracing::error!(%error, "the service failed");
         }
     });
@@ -81,11 +84,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-fn config(
-    port: u16,
-    directory: &std::path::Path,
-    intercom: &Intercom,
-) -> anyhow::Result<Config> {
+fn config(port: u16, directory: &std::path::Path, intercom: &Intercom) -> anyhow::Result<Config> {
     let workspace = Settings::default();
     let rows = json!([{
         "product_id": PRODUCT,
@@ -99,7 +98,10 @@ fn config(
     }]);
     let pairs = [
         ("CONNECTOR__HTTP__BIND", format!("127.0.0.1:{port}")),
-        ("CONNECTOR__STORE__PATH", directory.join("demo.db").display().to_string()),
+        (
+            "CONNECTOR__STORE__PATH",
+            directory.join("demo.db").display().to_string(),
+        ),
         ("CONNECTOR__INTERCOM__BASE_URL", intercom.base_url()),
         ("CONNECTOR__LOG__LEVEL", "error".to_owned()),
         ("CONNECTOR_ADMIN_KEY", ADMIN_KEY.to_owned()),
@@ -127,8 +129,14 @@ fn app(config: Config, clock: &Clock) -> anyhow::Result<App> {
 fn introduce(screen: Screen, address: SocketAddr, intercom: &Intercom) {
     screen.heading("event-connector: what people do in your app, where help is given");
     screen.stop("service", &format!("http://{address}"));
-    screen.stop("store", "SQLite in a temporary directory; every answer is durable");
-    screen.stop("chatbot", &format!("a modelled Intercom at {}", intercom.base_url()));
+    screen.stop(
+        "store",
+        "SQLite in a temporary directory; every answer is durable",
+    );
+    screen.stop(
+        "chatbot",
+        &format!("a modelled Intercom at {}", intercom.base_url()),
+    );
 }
 
 async fn walk(
@@ -176,11 +184,15 @@ async fn stay_open(screen: Screen, address: SocketAddr) -> anyhow::Result<()> {
     screen.line("");
     screen.line("Still serving. In a second terminal:");
     screen.line("");
-    let stream = format!("curl -N -H 'Authorization: Bearer {SECRET}' 'http://{address}/stream/{PRODUCT}?since=0-0'");
+    let stream = format!(
+        "curl -N -H 'Authorization: Bearer {SECRET}' 'http://{address}/stream/{PRODUCT}?since=0-0'"
+    );
     let post = format!(
         "curl -H 'X-PostHog-Secret: {SECRET}' -d '{{\"event\":\"$pageview\",\"session_id\":\"mine\",\"distinct_id\":\"me\",\"current_url\":\"https://app.example/pricing\"}}' http://{address}/webhook/{PRODUCT}"
     );
-    let show = format!("curl -H 'X-Admin-Key: {ADMIN_KEY}' http://{address}/sessions/{PRODUCT}/demo-posthog-1");
+    let show = format!(
+        "curl -H 'X-Admin-Key: {ADMIN_KEY}' http://{address}/sessions/{PRODUCT}/demo-posthog-1"
+    );
     for line in [stream, post, show, format!("curl http://{address}/metrics")] {
         screen.line(&format!("  {line}"));
     }

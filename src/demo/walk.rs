@@ -74,7 +74,11 @@ impl Walk {
             "received",
             &format!("POST {path}  200, durable ({actions} actions, {dropped} dropped)"),
         );
-        ensure!(actions == step.actions as u64, "expected {} actions, got {counts}", step.actions);
+        ensure!(
+            actions == step.actions as u64,
+            "expected {} actions, got {counts}",
+            step.actions
+        );
         for text in self.feed.actions(step.actions).await? {
             self.screen.stop("action", &text);
             self.seen.actions += 1;
@@ -87,24 +91,37 @@ impl Walk {
         let (body, signature) =
             self.intercom
                 .webhook(topic, &chat.conversation, &chat.user, &chat.email);
-        let request = self.client.post(format!("{}/chatbot-webhook/{PRODUCT}", self.url));
+        let request = self
+            .client
+            .post(format!("{}/chatbot-webhook/{PRODUCT}", self.url));
         let request = request.header("x-hub-signature", signature).body(body);
         let linked = answer(request).await?;
         let is_linked = linked["session_linked"] == true;
         ensure!(is_linked != step.pending, "unexpected answer {linked}");
-        let who = if chat.user.is_empty() { &chat.email } else { &chat.user };
+        let who = if chat.user.is_empty() {
+            &chat.email
+        } else {
+            &chat.user
+        };
         let (name, text) = if is_linked {
             ("linked", "their session is tied to it")
         } else {
-            ("waiting", "nobody of that name was seen yet; the link waits")
+            (
+                "waiting",
+                "nobody of that name was seen yet; the link waits",
+            )
         };
         let conversation = &chat.conversation;
-        self.screen.stop(name, &format!("{who} writes in conversation {conversation}: {text}"));
+        self.screen.stop(
+            name,
+            &format!("{who} writes in conversation {conversation}: {text}"),
+        );
         Ok(())
     }
 
     async fn page(&self, page: &Page) -> anyhow::Result<()> {
-        self.intercom.open_conversation(&page.conversation, &page.user, "");
+        self.intercom
+            .open_conversation(&page.conversation, &page.user, "");
         let body = json!({
             "product_id": PRODUCT,
             "session_id": page.session,
@@ -114,18 +131,31 @@ impl Walk {
         let linked = answer(request.body(body.to_string())).await?;
         ensure!(linked["status"] == "linked", "unexpected answer {linked}");
         let conversation = &page.conversation;
-        self.screen.stop("linked", &format!("the page names conversation {conversation} for its session"));
+        self.screen.stop(
+            "linked",
+            &format!("the page names conversation {conversation} for its session"),
+        );
         Ok(())
     }
 
     /// Waits until the conversation has `count` notes and shows the newest.
     async fn note(&mut self, conversation: &str, count: usize) -> anyhow::Result<()> {
         let has_all = |intercom: &Intercom| intercom.posts(conversation).len() >= count;
-        let posted = self.clock.timeout(PATIENCE, self.intercom.until(has_all)).await;
-        posted.with_context(|| format!("note {count} of conversation {conversation} did not come"))?;
+        let posted = self
+            .clock
+            .timeout(PATIENCE, self.intercom.until(has_all))
+            .await;
+        posted
+            .with_context(|| format!("note {count} of conversation {conversation} did not come"))?;
         let posts = self.intercom.posts(conversation);
         let newest = posts.last().context("a note")?;
-        self.screen.stop("note", &format!("posted in conversation {conversation} as part {}", newest.part));
+        self.screen.stop(
+            "note",
+            &format!(
+                "posted in conversation {conversation} as part {}",
+                newest.part
+            ),
+        );
         self.screen.quote(&newest.text);
         self.seen.notes += 1;
         Ok(())

@@ -133,7 +133,8 @@ impl Facts {
 
     /// The row's value as `T`; a row that does not parse counts as absent.
     pub fn parse<T: serde::de::DeserializeOwned>(&self, key: &IndexKey) -> Option<T> {
-        self.get(key).and_then(|text| serde_json::from_str(text).ok())
+        self.get(key)
+            .and_then(|text| serde_json::from_str(text).ok())
     }
 
     /// What was read, for guards.

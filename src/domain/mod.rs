@@ -6,8 +6,8 @@
 //! way out. Facts that span sessions are rows of an **index**.
 
 pub mod action;
-pub mod id;
 pub mod fsm;
+pub mod id;
 pub mod link;
 pub mod log;
 pub mod machine;

@@ -12,11 +12,7 @@ pub fn to_ms(seconds: f64) -> u64 {
     let exact = seconds * 1000.0;
     let nearest = exact.round();
     let is_meant = (exact - nearest).abs() < 1e-3 && nearest / 1000.0 >= seconds;
-    let whole = if is_meant {
-        nearest
-    } else {
-        exact.ceil()
-    };
+    let whole = if is_meant { nearest } else { exact.ceil() };
     whole.clamp(0.0, MS_MAX) as u64
 }
 

@@ -31,9 +31,7 @@ impl Subscriber {
     pub(super) fn new(feed: Feed, channel: Arc<Channel>, cursor: Offset, filter: Filter) -> Self {
         let news = channel.head.subscribe();
         let gauge = &feed.0.metrics.stream_subscribers;
-        gauge
-            .with_label_values(&[channel.product.as_str()])
-            .inc();
+        gauge.with_label_values(&[channel.product.as_str()]).inc();
         Self {
             feed,
             channel,
@@ -62,7 +60,11 @@ impl Subscriber {
                     Ok(written) => written,
                     Err(error) => {
                         tracing::warn!(product_id = %self.channel.product, %error, "a subscriber could not catch up");
-                        inner.metrics.stream_dropped.with_label_values(&["error"]).inc();
+                        inner
+                            .metrics
+                            .stream_dropped
+                            .with_label_values(&["error"])
+                            .inc();
                         return None;
                     }
                 },
@@ -107,7 +109,9 @@ impl Subscriber {
 
     fn take(&mut self, frames: &[Arc<Frame>], to: Offset) -> Bytes {
         self.cursor = to;
-        let wanted = frames.iter().filter(|frame| self.filter.admits(&frame.entry));
+        let wanted = frames
+            .iter()
+            .filter(|frame| self.filter.admits(&frame.entry));
         self.join(wanted.map(|frame| frame.bytes.clone()).collect())
     }
 
@@ -116,18 +120,28 @@ impl Subscriber {
         let inner = &self.feed.0;
         inner.metrics.stream_catch_ups.inc();
         let limit = inner.limits.page_entries;
-        let page = inner.store.feed(&self.channel.product, self.cursor, limit).await?;
+        let page = inner
+            .store
+            .feed(&self.channel.product, self.cursor, limit)
+            .await?;
         let mut frames = Vec::new();
         if page.trimmed > self.cursor {
             inner.metrics.stream_gaps.inc();
             frames.push(sse::gap(&self.channel.product, self.cursor, page.trimmed));
         }
-        let wanted = page.entries.into_iter().filter(|entry| self.filter.admits(entry));
+        let wanted = page
+            .entries
+            .into_iter()
+            .filter(|entry| self.filter.admits(entry));
         frames.extend(wanted.map(|entry| Frame::new(entry).bytes));
         // A page that saw nothing at all still moves to the ring's floor: nothing lies between.
         let floor = self.channel.ring().floor;
         let reached = page.scanned.max(page.trimmed);
-        self.cursor = if reached > self.cursor { reached } else { floor };
+        self.cursor = if reached > self.cursor {
+            reached
+        } else {
+            floor
+        };
         Ok(self.join(frames))
     }
 

@@ -39,8 +39,8 @@ pub(super) async fn webhook(
     let product = state.product(&product_id)?;
     let raw = read_body(body, state.config.http.small_body_bytes_max).await?;
     admit(&state, &product, &headers, &raw)?;
-    let notification = parse(&raw)
-        .map_err(|_| Problem::bad_request("invalid_json", "invalid json"))?;
+    let notification =
+        parse(&raw).map_err(|_| Problem::bad_request("invalid_json", "invalid json"))?;
     let topic = notification.topic.as_str();
     let count = |outcome: &str| {
         let counter = &state.metrics.chatbot_webhooks;
@@ -60,10 +60,7 @@ pub(super) async fn webhook(
         .link(&product.id, &person, &request, request_id)
         .await?;
     count(resolution.as_str());
-    let is_linked = matches!(
-        resolution,
-        Resolution::Linked(_) | Resolution::Unchanged(_)
-    );
+    let is_linked = matches!(resolution, Resolution::Linked(_) | Resolution::Unchanged(_));
     Ok(Json(json!({
         "status": "accepted",
         "session_linked": is_linked,
@@ -79,7 +76,10 @@ fn admit(
     headers: &HeaderMap,
     raw: &[u8],
 ) -> Result<(), Problem> {
-    let secret = product.intercom.as_ref().and_then(|own| own.client_secret.as_ref());
+    let secret = product
+        .intercom
+        .as_ref()
+        .and_then(|own| own.client_secret.as_ref());
     let Some(secret) = secret else { return Ok(()) };
     let secret = secret.expose_secret();
     let sha1 = text_header(headers, "x-hub-signature");
@@ -90,7 +90,10 @@ fn admit(
     let id = product.id.as_str();
     let counter = &state.metrics.signature_failures;
     counter.with_label_values(&[state.product_label(id)]).inc();
-    tracing::warn!(product_id = id, "connector: invalid chatbot signature for product={id}");
+    tracing::warn!(
+        product_id = id,
+        "connector: invalid chatbot signature for product={id}"
+    );
     Err(Problem::unauthorized())
 }
 

@@ -32,7 +32,10 @@ pub(super) fn admit_ingest(
     let id = product.id.as_str();
     let counter = &state.metrics.signature_failures;
     counter.with_label_values(&[state.product_label(id)]).inc();
-    tracing::warn!(product_id = id, "connector: invalid PostHog signature for product={id}");
+    tracing::warn!(
+        product_id = id,
+        "connector: invalid PostHog signature for product={id}"
+    );
     Err(Problem::unauthorized())
 }
 
@@ -48,7 +51,9 @@ pub(super) fn admit_stream(product: &Product, headers: &HeaderMap) -> Result<(),
 /// The product's secret; empty, and so matching nothing, when its row names none.
 fn secret_of(product: &Product) -> &str {
     let secret = product.secret.as_ref();
-    secret.map(|secret| secret.expose_secret()).unwrap_or_default()
+    secret
+        .map(|secret| secret.expose_secret())
+        .unwrap_or_default()
 }
 
 /// Admits an operator.

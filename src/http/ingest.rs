@@ -109,14 +109,20 @@ async fn take(
         .into_response(),
         Err(problem) => problem.into_response(),
     };
-    let label = product.as_ref().map_or("unknown", |known| known.id.as_str());
+    let label = product
+        .as_ref()
+        .map_or("unknown", |known| known.id.as_str());
     let status = response.status();
     let labels = [
         state.product_label(label),
         provider.as_str(),
         status.as_str(),
     ];
-    state.metrics.ingest_requests.with_label_values(&labels).inc();
+    state
+        .metrics
+        .ingest_requests
+        .with_label_values(&labels)
+        .inc();
     response
 }
 
@@ -153,14 +159,16 @@ fn inflate<'a>(
     let encoding = text_header(headers, header::CONTENT_ENCODING.as_str()).unwrap_or("identity");
     match encoding.trim().to_ascii_lowercase().as_str() {
         "identity" | "" => Ok(Cow::Borrowed(raw)),
-        "gzip" | "x-gzip" => gunzip(raw, max_bytes).map(Cow::Owned).map_err(|error| match error {
-            InflateError::TooLarge => {
-                Problem::too_large(format!("the inflated body is larger than {max_bytes} bytes"))
-            }
-            InflateError::Corrupt => {
-                Problem::bad_request("invalid_gzip", "the body is not valid gzip")
-            }
-        }),
+        "gzip" | "x-gzip" => gunzip(raw, max_bytes)
+            .map(Cow::Owned)
+            .map_err(|error| match error {
+                InflateError::TooLarge => Problem::too_large(format!(
+                    "the inflated body is larger than {max_bytes} bytes"
+                )),
+                InflateError::Corrupt => {
+                    Problem::bad_request("invalid_gzip", "the body is not valid gzip")
+                }
+            }),
         _ => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_encoding",

@@ -114,7 +114,10 @@ impl Guarded {
         if stall.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        self.metrics.stream_dropped.with_label_values(&["stalled"]).inc();
+        self.metrics
+            .stream_dropped
+            .with_label_values(&["stalled"])
+            .inc();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

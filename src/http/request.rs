@@ -44,7 +44,9 @@ pub(super) async fn identify(
     let span = tracing::info_span!("request", request_id = &*id, endpoint, %client);
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     let limit = Duration::from_millis(state.config.http.request_timeout_ms);
-    let answer = state.clock.timeout(limit, next.run(request).instrument(span));
+    let answer = state
+        .clock
+        .timeout(limit, next.run(request).instrument(span));
     let mut response = answer.await.unwrap_or_else(|| {
         let detail = "the request took too long; what was not answered may be repeated";
         Problem::unavailable("timeout", detail).into_response()
@@ -68,7 +70,10 @@ fn client(state: &AppState, Peer(peer): Peer, headers: &HeaderMap) -> IpAddr {
     let said: Vec<&str> = said.filter_map(|value| value.to_str().ok()).collect();
     let hops = said.iter().rev().flat_map(|value| value.rsplit(','));
     for hop in hops {
-        let Some(before) = is_trusted(client).then(|| hop.trim().parse().ok()).flatten() else {
+        let Some(before) = is_trusted(client)
+            .then(|| hop.trim().parse().ok())
+            .flatten()
+        else {
             break;
         };
         client = before;
@@ -85,11 +90,13 @@ fn given_id(headers: &HeaderMap) -> Option<Arc<str>> {
 
 /// Reads a body of at most `max_bytes`.
 pub(super) async fn read_body(body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
-    axum::body::to_bytes(body, max_bytes).await.map_err(|error| {
-        // The only other cause is a connection that broke, whose answer nobody reads.
-        let _ = error;
-        Problem::too_large(format!("the body is larger than {max_bytes} bytes"))
-    })
+    axum::body::to_bytes(body, max_bytes)
+        .await
+        .map_err(|error| {
+            // The only other cause is a connection that broke, whose answer nobody reads.
+            let _ = error;
+            Problem::too_large(format!("the body is larger than {max_bytes} bytes"))
+        })
 }
 
 /// A header's value, if it is there once and is text.

@@ -27,14 +27,20 @@ pub fn routes(state: AppState) -> Router {
             "/chatbot-webhook/{product_id}",
             post(chatbot::webhook).get(chatbot::probe),
         )
-        .route("/sessions/link", post(link::link).options(preflight).layer(cors()))
+        .route(
+            "/sessions/link",
+            post(link::link).options(preflight).layer(cors()),
+        )
         .route("/sessions/start", post(link::start_is_gone))
         .route("/sessions/{product_id}/{session_id}", get(sessions::show))
         .route("/health", get(health::alive))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
-        .route("/stream/{product_id}", get(stream::stream).options(preflight).layer(cors()))
+        .route(
+            "/stream/{product_id}",
+            get(stream::stream).options(preflight).layer(cors()),
+        )
         .fallback(|| async { no_such_route() })
         .method_not_allowed_fallback(|| async { wrong_method() })
         .layer(CatchPanicLayer::custom(after_panic))

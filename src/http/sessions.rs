@@ -27,7 +27,13 @@ pub(super) async fn show(
     admit_admin(&state, &headers)?;
     let product = state.product(&product_id)?;
     let key = Key::session(&product.id, &SessionId::from(session_id));
-    let unknown = || Problem::new(StatusCode::NOT_FOUND, "session_not_found", "session not found");
+    let unknown = || {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "session_not_found",
+            "session not found",
+        )
+    };
     let stored = state.store.load(&key).await?.ok_or_else(unknown)?;
     let session = Session::decode(&stored.state).map_err(|_| {
         Problem::new(

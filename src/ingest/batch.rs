@@ -124,7 +124,10 @@ impl Reading<'_> {
             }
         }
         for share in &mut batch.shares {
-            share.activity.actions.sort_by(|a, b| a.at.partial_cmp(&b.at).unwrap_or(Ordering::Equal));
+            share
+                .activity
+                .actions
+                .sort_by(|a, b| a.at.partial_cmp(&b.at).unwrap_or(Ordering::Equal));
         }
         Ok(batch)
     }

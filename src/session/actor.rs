@@ -210,7 +210,10 @@ impl<M: Machine> Actor<M> {
             let facts = self.gather(work, now_ms).await.map_err(Failure::Store)?;
             let scene = Scene {
                 key: &self.key,
-                before: self.cached.as_ref().and_then(|cached| cached.state.as_ref()),
+                before: self
+                    .cached
+                    .as_ref()
+                    .and_then(|cached| cached.state.as_ref()),
                 policy: &*policy,
                 facts,
                 now_ms,
@@ -239,7 +242,10 @@ impl<M: Machine> Actor<M> {
         let around = &self.registry.0.around;
         let count = |outcome: &str| around.metrics.commits.with_label_values(&[outcome]).inc();
         let base = self.cached.as_ref().map_or(0, |cached| cached.version);
-        let known = self.cached.as_ref().and_then(|cached| cached.encoded.as_ref());
+        let known = self
+            .cached
+            .as_ref()
+            .and_then(|cached| cached.encoded.as_ref());
         if known == Some(&decision.encoded) && decision.effects == Default::default() {
             count("unchanged");
             return Ok(Some(decision.replies));
@@ -301,7 +307,10 @@ impl<M: Machine> Actor<M> {
             let counter = &around.metrics.log_entries;
             counter.with_label_values(&[entry.r#type.as_str()]).inc();
         }
-        around.metrics.window_trimmed.inc_by(effects.trimmed_actions);
+        around
+            .metrics
+            .window_trimmed
+            .inc_by(effects.trimmed_actions);
         (around.committed)(&self.key, effects);
     }
 
@@ -313,7 +322,11 @@ impl<M: Machine> Actor<M> {
         let around = &self.registry.0.around;
         let policy = (around.policy)(&self.key.product);
         let fresh;
-        let state = match self.cached.as_ref().and_then(|cached| cached.state.as_ref()) {
+        let state = match self
+            .cached
+            .as_ref()
+            .and_then(|cached| cached.state.as_ref())
+        {
             Some(state) => state,
             None => {
                 fresh = M::open(&self.key, &policy, around.clock.now_s());

@@ -63,9 +63,7 @@ fn run<M: Machine>(scene: Scene<'_, M>, work: &Work<M>) -> Decision<M> {
         new_id,
     } = scene;
     let now = now_ms as f64 / 1000.0;
-    let mut state = before
-        .cloned()
-        .unwrap_or_else(|| M::open(key, policy, now));
+    let mut state = before.cloned().unwrap_or_else(|| M::open(key, policy, now));
     let mut effects = Effects::default();
     let mut new_delivery = || DeliveryId::from(new_id().to_string());
     let mut replies = Vec::new();

@@ -10,9 +10,7 @@ use std::sync::Arc;
 use super::registry::{Error, Registry};
 use crate::domain::id::{Key, ProductId, SessionId, UserId};
 use crate::domain::log::{Effects, IndexKey, IndexWrite, Space};
-use crate::domain::session::index::{
-    LinkRequest, PendingRow, PendingSpace, SessionRow, email_key,
-};
+use crate::domain::session::index::{LinkRequest, PendingRow, PendingSpace, SessionRow, email_key};
 use crate::domain::session::{Input, Reply, Session};
 use crate::store::{self, Commit, Guard, Outcome};
 
@@ -93,7 +91,10 @@ impl Linker {
                 None => self.wait(product, person, request).await?,
             };
             if let Some(resolution) = resolution {
-                metrics.links.with_label_values(&[resolution.as_str()]).inc();
+                metrics
+                    .links
+                    .with_label_values(&[resolution.as_str()])
+                    .inc();
                 return Ok(resolution);
             }
         }
@@ -109,11 +110,13 @@ impl Linker {
     ) -> Result<Resolution, Error> {
         let key = Key::session(product, &session);
         let input = Input::Link(request.clone());
-        Ok(match self.sessions.ask(&key, input, correlation_id).await? {
-            Reply::Linked => Resolution::Linked(session),
-            Reply::Refused => Resolution::Refused(session),
-            _ => Resolution::Unchanged(session),
-        })
+        Ok(
+            match self.sessions.ask(&key, input, correlation_id).await? {
+                Reply::Linked => Resolution::Linked(session),
+                Reply::Refused => Resolution::Refused(session),
+                _ => Resolution::Unchanged(session),
+            },
+        )
     }
 
     /// The session to link: the one named if it was ever seen, else the latest of the user, else of
@@ -172,15 +175,15 @@ impl Linker {
         let value: Arc<str> = serde_json::to_string(&row)
             .expect("link requests hold only strings and flags")
             .into();
-        let mut effects = Effects::default();
-        effects.index = rows
-            .iter()
-            .map(|(space, id)| IndexWrite {
-                key: space.key(id),
-                value: Some(Arc::clone(&value)),
-                expires_ms: now_ms + self.pending_ms,
-            })
-            .collect();
+        let writes = rows.iter().map(|(space, id)| IndexWrite {
+            key: space.key(id),
+            value: Some(Arc::clone(&value)),
+            expires_ms: now_ms + self.pending_ms,
+        });
+        let effects = Effects {
+            index: writes.collect(),
+            ..Effects::default()
+        };
         let commit = Arc::new(Commit {
             id: around.chance.id(now_ms).into_bytes(),
             product: product.clone(),

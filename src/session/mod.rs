@@ -24,4 +24,4 @@ pub mod linker;
 mod registry;
 pub mod sweeper;
 
-pub use registry::{Error, Limits, Registry, Surroundings};
+pub use registry::{Committed, Error, Limits, PolicyOf, Registry, Surroundings};

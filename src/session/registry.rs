@@ -29,6 +29,12 @@ pub struct Limits {
     pub idle: Duration,
 }
 
+/// Looks up the settings of a product.
+pub type PolicyOf<M> = Box<dyn Fn(&ProductId) -> Arc<<M as Machine>::Policy> + Send + Sync>;
+
+/// Hears of every commit: whose, and what it wrote.
+pub type Committed = Box<dyn Fn(&Key, &Effects) + Send + Sync>;
+
 /// What actors need from the outside.
 pub struct Surroundings<M: Machine> {
     /// The truth.
@@ -42,9 +48,9 @@ pub struct Surroundings<M: Machine> {
     /// Counters.
     pub metrics: Metrics,
     /// The settings of a product.
-    pub policy: Box<dyn Fn(&ProductId) -> Arc<M::Policy> + Send + Sync>,
+    pub policy: PolicyOf<M>,
     /// Called after each commit, so that feed and outbox look at the store.
-    pub committed: Box<dyn Fn(&Key, &Effects) + Send + Sync>,
+    pub committed: Committed,
 }
 
 /// Why an input was not taken in.

@@ -279,12 +279,7 @@ pub trait Store: Send + Sync + 'static {
     /// Leases up to `limit` due deliveries until `until_ms`, at most one per lane: the oldest that
     /// is not finished. A lease that ran out without a word is leased again with its start in
     /// [`Lease::unsettled_since_ms`].
-    async fn lease(
-        &self,
-        now_ms: u64,
-        until_ms: u64,
-        limit: usize,
-    ) -> Result<Vec<Lease>, Error>;
+    async fn lease(&self, now_ms: u64, until_ms: u64, limit: usize) -> Result<Vec<Lease>, Error>;
 
     /// Puts a leased delivery back.
     async fn retry(&self, retry: Retry) -> Result<(), Error>;

@@ -121,7 +121,9 @@ impl Connector {
         }
         if let Some(reasons) = expect.get("reasons") {
             let after = self.dropped();
-            let new = after.iter().filter(|(reason, count)| before.get(*reason) != Some(count));
+            let new = after
+                .iter()
+                .filter(|(reason, count)| before.get(*reason) != Some(count));
             let new: BTreeSet<&str> = new.map(|(reason, _)| reason.as_str()).collect();
             let expected = reasons.as_array().into_iter().flatten();
             let expected: BTreeSet<&str> = expected.filter_map(Value::as_str).collect();
@@ -160,7 +162,11 @@ impl Connector {
         for family in prometheus_products(&self.metrics) {
             let product = ProductId::from(family);
             let after = self.seen.get(&product).copied().unwrap_or_default();
-            let page = self.store.feed(&product, after, 10_000).await.expect("readable");
+            let page = self
+                .store
+                .feed(&product, after, 10_000)
+                .await
+                .expect("readable");
             for entry in &page.entries {
                 let payload: Value = serde_json::from_str(&entry.body).expect("JSON");
                 actions.extend(payload["actions"].as_array().cloned().unwrap_or_default());
@@ -194,7 +200,9 @@ fn compare_action(expected: &Value, action: &Value) -> Result<(), String> {
         (name, value)
     });
     let expected: Map<String, Value> = fields.collect();
-    let shown = expected.keys().map(|name| (name.clone(), action[name].clone()));
+    let shown = expected
+        .keys()
+        .map(|name| (name.clone(), action[name].clone()));
     let shown: Map<String, Value> = shown.collect();
     compare::exactly(&Value::Object(expected), &Value::Object(shown))
 }

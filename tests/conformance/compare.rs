@@ -97,7 +97,7 @@ fn equal(one: &Number, other: &Number) -> bool {
 fn is_whole(float: &Number, whole: i128) -> bool {
     float
         .as_f64()
-        .is_some_and(|float| float.fract() == 0.0 && float as i128 == whole)
+        .is_some_and(|float| float.fract() == 0.0 && format!("{float:.0}") == whole.to_string())
 }
 
 fn short(value: &Value) -> String {

@@ -9,6 +9,13 @@
 //! * **Sync**: killing a process says nothing about the disk, so under strace every 200 must be
 //!   preceded by the sync of the write-ahead log. The same service with `synchronous=OFF` must fail.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a program of its own: it prints its results and reads its environment"
+)]
+
 #[path = "../support/around.rs"]
 mod around;
 mod check;

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use event_connector::tasks::Tasks;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -119,12 +120,15 @@ impl Server {
         let mut child = command.spawn().map_err(|error| error.to_string())?;
         let log = child.stderr.take().expect("stderr is piped");
         let (said, heard) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(log).lines().map_while(Result::ok) {
-                // Once nobody listens the pipe is still drained, so that the child never blocks.
-                let _ = said.send(line);
-            }
-        });
+        Tasks::thread(
+            "log reader",
+            Box::new(move || {
+                for line in BufReader::new(log).lines().map_while(Result::ok) {
+                    // Once nobody listens the pipe is still drained, so that the child never blocks.
+                    let _ = said.send(line);
+                }
+            }),
+        );
         let mut lines = Vec::new();
         while let Ok(line) = heard.recv_timeout(Duration::from_secs(20)) {
             if let Some(url) = address_in(&line) {

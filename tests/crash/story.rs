@@ -1,5 +1,6 @@
 //! One round: load, kill, restart, look.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use event_connector::clock::Clock;
 use event_connector::demo::intercom::{Intercom, Settings};
 use event_connector::tasks::Tasks;
+use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -56,36 +58,37 @@ async fn load_until_kill(
     clock: &Clock,
 ) -> Result<(Vec<Sent>, Server), String> {
     let stop = Arc::new(AtomicBool::new(false));
-    let mut posting = Vec::new();
-    for number in 0..SESSIONS {
-        let session = format!("s{number}");
-        let url = server.url.clone();
-        let task = load::post_until(client.clone(), url, session, Arc::clone(&stop));
-        posting.push(tokio::spawn(task));
-    }
-    // The links come in the middle of the load, so that windows and pauses are both alive.
-    clock
-        .sleep(Duration::from_millis(chance.random_range(10..60)))
-        .await;
+    let posting = (0..SESSIONS).map(|number| {
+        let (session, url) = (format!("s{number}"), server.url.clone());
+        load::post_until(client.clone(), url, session, Arc::clone(&stop))
+    });
+    let directing = async {
+        let directed = link_and_kill(client, &server, intercom, chance, clock).await;
+        stop.store(true, Ordering::Relaxed);
+        directed
+    };
+    let (sent, directed) = tokio::join!(join_all(posting), directing);
+    directed.map(|()| (sent, server))
+}
+
+/// Links every other session in the middle of the load, so that windows and pauses are both alive;
+/// then SIGKILL while requests are under way: the process gets no chance to finish anything.
+async fn link_and_kill(
+    client: &reqwest::Client,
+    server: &Server,
+    intercom: &Intercom,
+    chance: &mut StdRng,
+    clock: &Clock,
+) -> Result<(), String> {
+    let mut pause = |range| clock.sleep(Duration::from_millis(chance.random_range(range)));
+    pause(10..60).await;
     for number in (0..SESSIONS).step_by(2) {
-        let session = format!("s{number}");
-        check::link(client, &server.url, intercom, &session).await?;
+        check::link(client, &server.url, intercom, &format!("s{number}")).await?;
     }
-    clock
-        .sleep(Duration::from_millis(chance.random_range(20..400)))
-        .await;
-    // SIGKILL while requests are under way: the process gets no chance to finish anything.
-    let id = i32::try_from(server.id()).map_err(|error| error.to_string())?;
-    let killed = std::process::Command::new("kill")
-        .args(["-9", &id.to_string()])
-        .status();
-    killed.map_err(|error| error.to_string())?;
-    stop.store(true, Ordering::Relaxed);
-    let mut sent = Vec::new();
-    for task in posting {
-        sent.push(task.await.map_err(|error| error.to_string())?);
-    }
-    Ok((sent, server))
+    pause(20..400).await;
+    let id = server.id().to_string();
+    let killed = Command::new("kill").args(["-9", &id]).status();
+    killed.map(drop).map_err(|error| error.to_string())
 }
 
 /// Providers repeat what was not answered; afterwards everything sent is acknowledged.
@@ -123,6 +126,6 @@ async fn verify(
     Ok(Figures {
         acknowledged: expected,
         resent: 0,
-        notes: check::notes_total(&intercom, sent),
+        notes: check::notes_total(intercom, sent),
     })
 }

@@ -14,61 +14,118 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
-async fn post(service: &Service, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> (u16, Value) {
-    let mut request = service.client.post(format!("{}{path}", service.url)).body(body);
+async fn post(
+    service: &Service,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Vec<u8>,
+) -> (u16, Value) {
+    let mut request = service
+        .client
+        .post(format!("{}{path}", service.url))
+        .body(body);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let answer = request.send().await.expect("an answer");
     let status = answer.status().as_u16();
-    let kind = answer.headers().get("content-type").map(|kind| kind.to_str().expect("text").to_owned());
+    let kind = answer
+        .headers()
+        .get("content-type")
+        .map(|kind| kind.to_str().expect("text").to_owned());
     let problem = json_of(answer).await;
     if status >= 400 {
         assert_eq!(kind.as_deref(), Some("application/problem+json"));
         assert_eq!(problem["status"], status);
         assert_eq!(problem["error"], problem["code"]);
         assert!(problem["detail"].is_string() && problem["title"].is_string());
-        assert!(!problem.to_string().contains("canary"), "nothing of the body comes back");
+        assert!(
+            !problem.to_string().contains("canary"),
+            "nothing of the body comes back"
+        );
     }
     (status, problem)
+}
+
+const PLAIN: &[(&str, &str)] = &[("x-posthog-secret", SECRET)];
+const GZIPPED: &[(&str, &str)] = &[("x-posthog-secret", SECRET), ("content-encoding", "gzip")];
+const BROTLI: &[(&str, &str)] = &[("x-posthog-secret", SECRET), ("content-encoding", "br")];
+const SIGNED: &[(&str, &str)] = &[("x-posthog-secret", "sha256=00ff")];
+const EMPTY: &[(&str, &str)] = &[("x-posthog-secret", "")];
+const NOTHING: &[(&str, &str)] = &[];
+
+/// Posts to where activity goes: headers, body, and the answer they deserve.
+fn wrong_activity() -> Vec<Wrong> {
+    let nested = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    let bomb = gzip(&vec![b'0'; 200 << 20]);
+    let acme = "/webhook/acme";
+    vec![
+        wrong(acme, PLAIN, "", 400, "invalid_json"),
+        wrong(acme, PLAIN, "{\"event\":\"canary", 400, "invalid_json"),
+        wrong(acme, PLAIN, nested, 400, "invalid_json"),
+        wrong(acme, PLAIN, " ".repeat(10 << 20), 413, "payload_too_large"),
+        wrong(acme, PLAIN, "[1, 2, 3, 4]", 413, "payload_too_large"),
+        wrong(acme, GZIPPED, "canary", 400, "invalid_gzip"),
+        wrong(acme, GZIPPED, bomb, 413, "payload_too_large"),
+        wrong(acme, BROTLI, "{}", 415, "unsupported_encoding"),
+        wrong(acme, SIGNED, "{}", 401, "unauthorized"),
+        wrong(acme, EMPTY, "{}", 401, "unauthorized"),
+        wrong(acme, NOTHING, "{}", 401, "unauthorized"),
+        wrong("/webhook/nobody", PLAIN, "{}", 404, "product_not_found"),
+    ]
+}
+
+fn wrong_elsewhere() -> Vec<Wrong> {
+    let link = "/sessions/link";
+    let gone = "sessions_start_removed";
+    vec![
+        wrong(link, NOTHING, "canary", 400, "invalid_json"),
+        wrong(link, NOTHING, "{\"product_id\":7}", 400, "missing_field"),
+        wrong("/sessions/start", NOTHING, "", 410, gone),
+        wrong("/nothing", NOTHING, "", 404, "not_found"),
+        wrong("/healthz", NOTHING, "", 405, "method_not_allowed"),
+    ]
+}
+
+/// A request and the refusal it deserves.
+struct Wrong {
+    path: &'static str,
+    headers: &'static [(&'static str, &'static str)],
+    body: Vec<u8>,
+    status: u16,
+    code: &'static str,
+}
+
+fn wrong(
+    path: &'static str,
+    headers: &'static [(&'static str, &'static str)],
+    body: impl Into<Vec<u8>>,
+    status: u16,
+    code: &'static str,
+) -> Wrong {
+    Wrong {
+        path,
+        headers,
+        body: body.into(),
+        status,
+        code,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_of_being_wrong_has_its_status_and_is_counted() {
     let service = Service::with(Setup::with("CONNECTOR__HTTP__EVENTS_MAX", "3")).await;
-    let secret: &[(&str, &str)] = &[("x-posthog-secret", SECRET)];
-    let gzipped: &[(&str, &str)] = &[("x-posthog-secret", SECRET), ("content-encoding", "gzip")];
-    let brotli: &[(&str, &str)] = &[("x-posthog-secret", SECRET), ("content-encoding", "br")];
-    let signed: &[(&str, &str)] = &[("x-posthog-secret", "sha256=00ff")];
-    let nested = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
-    let many = json!([1, 2, 3, 4]).to_string();
-    let cases: Vec<(&str, &[(&str, &str)], Vec<u8>, u16, &str)> = vec![
-        ("/webhook/acme", secret, Vec::new(), 400, "invalid_json"),
-        ("/webhook/acme", secret, b"{\"event\":\"canary".to_vec(), 400, "invalid_json"),
-        ("/webhook/acme", secret, nested.into_bytes(), 400, "invalid_json"),
-        ("/webhook/acme", secret, vec![b' '; 10 << 20], 413, "payload_too_large"),
-        ("/webhook/acme", secret, many.into_bytes(), 413, "payload_too_large"),
-        ("/webhook/acme", gzipped, b"canary".to_vec(), 400, "invalid_gzip"),
-        ("/webhook/acme", gzipped, gzip(&vec![b'0'; 200 << 20]), 413, "payload_too_large"),
-        ("/webhook/acme", brotli, b"{}".to_vec(), 415, "unsupported_encoding"),
-        ("/webhook/acme", signed, b"{}".to_vec(), 401, "unauthorized"),
-        ("/webhook/acme", &[("x-posthog-secret", "")], b"{}".to_vec(), 401, "unauthorized"),
-        ("/webhook/acme", &[], b"{}".to_vec(), 401, "unauthorized"),
-        ("/webhook/nobody", secret, b"{}".to_vec(), 404, "product_not_found"),
-        ("/sessions/link", &[], b"canary".to_vec(), 400, "invalid_json"),
-        ("/sessions/link", &[], b"{\"product_id\":7}".to_vec(), 400, "missing_field"),
-        ("/sessions/start", &[], Vec::new(), 410, "sessions_start_removed"),
-        ("/nothing", &[], Vec::new(), 404, "not_found"),
-        ("/healthz", &[], Vec::new(), 405, "method_not_allowed"),
-    ];
-    for (path, headers, body, status, code) in cases {
+    for case in wrong_activity().into_iter().chain(wrong_elsewhere()) {
+        let (path, code) = (case.path, case.code);
         let counter = service.metrics.problems.with_label_values(&[code]);
         let before = counter.get();
-        let (answered, problem) = post(&service, path, headers, body).await;
-        assert_eq!((answered, problem["code"].as_str()), (status, Some(code)), "{path}");
+        let (status, problem) = post(&service, path, case.headers, case.body).await;
+        assert_eq!(status, case.status, "{path}: {problem}");
+        assert_eq!(problem["code"], code, "{path}");
         assert_eq!(counter.get(), before + 1, "{code} is counted");
     }
-    let (status, _) = post(&service, "/webhook/acme", secret, click("s1", "u1", "Fine").to_string().into_bytes()).await;
+    let fine = click("s1", "u1", "Fine").to_string();
+    let (status, _) = post(&service, "/webhook/acme", PLAIN, fine.into_bytes()).await;
     assert_eq!(status, 200);
 }
 
@@ -84,10 +141,16 @@ async fn the_good_events_of_a_bad_batch_are_kept() {
     let answer = service.post_raw("/webhook/acme", body.to_vec()).await;
     assert_eq!(answer.status(), 200);
     let counts = json_of(answer).await;
-    assert_eq!((&counts["received"], &counts["actions"]), (&json!(9), &json!(2)));
+    assert_eq!(
+        (&counts["received"], &counts["actions"]),
+        (&json!(9), &json!(2))
+    );
     let mut feed = service.listen("?since=0-0", &[]).await;
     let told = feed.next_actions(2).await;
-    assert_eq!(told, ["User landed on the one page", "User landed on the two page"]);
+    assert_eq!(
+        told,
+        ["User landed on the one page", "User landed on the two page"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,8 +163,14 @@ async fn invalid_utf8_and_gzip_members_are_read_as_far_as_they_make_sense() {
 
     let plain = click("s1", "u1", "Zipped").to_string();
     let request = service.client.post(format!("{}/webhook/acme", service.url));
-    let request = request.header("x-posthog-secret", SECRET).header("content-encoding", "gzip");
-    let answer = request.body(gzip(plain.as_bytes())).send().await.expect("an answer");
+    let request = request
+        .header("x-posthog-secret", SECRET)
+        .header("content-encoding", "gzip");
+    let answer = request
+        .body(gzip(plain.as_bytes()))
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(json_of(answer).await["actions"], 1);
 }
 
@@ -109,7 +178,9 @@ async fn invalid_utf8_and_gzip_members_are_read_as_far_as_they_make_sense() {
 async fn a_handler_is_never_taken_down_by_ids_of_any_kind() {
     let service = Service::start().await;
     for session in ["", "a/b", "🎉|x@y:z", "%00", "..", &"x".repeat(9000)] {
-        let answer = service.post("/webhook/acme", &click(session, "u1", "Odd")).await;
+        let answer = service
+            .post("/webhook/acme", &click(session, "u1", "Odd"))
+            .await;
         assert_eq!(answer.status(), 200, "{session}");
     }
     let shown = service.get("/sessions/acme/a%2Fb").await;

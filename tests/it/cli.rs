@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+use event_connector::tasks::Tasks;
 use serde_json::{Value, json};
 
 use crate::support::eventually;
@@ -30,7 +31,14 @@ fn help_teaches_and_names_every_command() {
     let help = run(&["--help"], &[]);
     assert!(help.status.success());
     let shown = text(&help.stdout);
-    for word in ["serve", "demo", "check", "health", "config/products.json", "CONNECTOR__SECTION__KEY"] {
+    for word in [
+        "serve",
+        "demo",
+        "check",
+        "health",
+        "config/products.json",
+        "CONNECTOR__SECTION__KEY",
+    ] {
         assert!(shown.contains(word), "{word} is not in:\n{shown}");
     }
     assert_eq!(run(&["dance"], &[]).status.code(), Some(2));
@@ -48,7 +56,12 @@ fn check_reports_every_mistake_at_once_and_prints_no_secret() {
     );
     assert_eq!(wrong.status.code(), Some(2));
     let said = text(&wrong.stderr);
-    for part in ["http.bindd", "http.bind", "session.bin_seconds", "store.backend"] {
+    for part in [
+        "http.bindd",
+        "http.bind",
+        "session.bin_seconds",
+        "store.backend",
+    ] {
         assert!(said.contains(part), "{part} is not in:\n{said}");
     }
     let right = run(&["check"], &[("CONNECTOR_ADMIN_KEY", "canary-secret")]);
@@ -68,7 +81,10 @@ fn check_names_bad_product_rows_and_keeps_their_secrets() {
     let checked = run(&["check"], &[("PRODUCTS_CONFIG", &rows.to_string())]);
     assert_eq!(checked.status.code(), Some(2));
     let said = text(&checked.stderr);
-    assert!(said.contains("/1/product_id") && said.contains("open"), "{said}");
+    assert!(
+        said.contains("/1/product_id") && said.contains("open"),
+        "{said}"
+    );
     assert!(!said.contains("canary") && !text(&checked.stdout).contains("canary"));
 }
 
@@ -81,10 +97,20 @@ fn check_prints_the_reference_configuration() {
 
 #[test]
 fn the_demonstration_ends_by_itself_and_shows_every_stop() {
-    let shown = run(&["demo", "--once"], &[("TMPDIR", &std::env::temp_dir().display().to_string())]);
+    let shown = run(
+        &["demo", "--once"],
+        &[("TMPDIR", &std::env::temp_dir().display().to_string())],
+    );
     let said = text(&shown.stdout);
     assert!(shown.status.success(), "{said}\n{}", text(&shown.stderr));
-    for stop in ["received", "action", "linked", "waiting", "note", "Everything arrived"] {
+    for stop in [
+        "received",
+        "action",
+        "linked",
+        "waiting",
+        "note",
+        "Everything arrived",
+    ] {
         assert!(said.contains(stop), "{stop} is not in:\n{said}");
     }
     assert!(said.contains("[1] User landed on the dashboard page"));
@@ -108,22 +134,29 @@ impl Serving {
         let store = home.join("store.db").display().to_string();
         let products = home.join("products.json").display().to_string();
         let mut command = binary();
-        command.arg("serve").stdout(Stdio::null()).stderr(Stdio::piped()).envs([
-            ("CONNECTOR__HTTP__BIND", "127.0.0.1:0"),
-            ("CONNECTOR__STORE__PATH", &store),
-            ("CONNECTOR__PRODUCTS__PATH", &products),
-            ("CONNECTOR__PRODUCTS__RELOAD_MS", "50"),
-            ("CONNECTOR__LOG__FORMAT", "json"),
-        ]);
+        command
+            .arg("serve")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .envs([
+                ("CONNECTOR__HTTP__BIND", "127.0.0.1:0"),
+                ("CONNECTOR__STORE__PATH", &store),
+                ("CONNECTOR__PRODUCTS__PATH", &products),
+                ("CONNECTOR__PRODUCTS__RELOAD_MS", "50"),
+                ("CONNECTOR__LOG__FORMAT", "json"),
+            ]);
         let mut child = command.spawn().expect("the service starts");
         let log = child.stderr.take().expect("stderr is piped");
         let mut lines = BufReader::new(log).lines();
         let url = lines.by_ref().map_while(Result::ok).find_map(|line| {
             let line: Value = serde_json::from_str(&line).ok()?;
-            line["message"].as_str()?.strip_prefix("listening on ").map(str::to_owned)
+            line["message"]
+                .as_str()?
+                .strip_prefix("listening on ")
+                .map(str::to_owned)
         });
         // The pipe is drained for as long as the child writes.
-        std::thread::spawn(move || lines.for_each(drop));
+        Tasks::thread("log reader", Box::new(move || lines.for_each(drop)));
         Self {
             child,
             url: url.expect("it says where it listens"),
@@ -148,7 +181,10 @@ fn write_products(home: &Path, rows: &Value) {
 async fn status(service: &Serving, product: &str) -> u16 {
     let url = format!("{}/webhook/{product}", service.url);
     let client = reqwest::Client::builder().build().expect("a client");
-    let request = client.post(url).header("x-posthog-secret", "s3cret").body("{}");
+    let request = client
+        .post(url)
+        .header("x-posthog-secret", "s3cret")
+        .body("{}");
     request.send().await.expect("an answer").status().as_u16()
 }
 
@@ -158,7 +194,10 @@ async fn serve_reloads_products_keeps_the_last_good_ones_and_stops_when_told() {
     let row = |id: &str| json!({"product_id": id, "webhook_secret": "s3cret"});
     write_products(home.path(), &json!([row("one")]));
     let mut service = Serving::start(home.path());
-    assert_eq!((status(&service, "one").await, status(&service, "two").await), (200, 404));
+    assert_eq!(
+        (status(&service, "one").await, status(&service, "two").await),
+        (200, 404)
+    );
 
     write_products(home.path(), &json!([row("one"), row("two")]));
     let serves = async |product: &str| match status(&service, product).await {
@@ -168,7 +207,10 @@ async fn serve_reloads_products_keeps_the_last_good_ones_and_stops_when_told() {
     eventually("the new product is served", || serves("two")).await;
 
     // A bad row leaves its product as it was; a file that is no list changes nothing.
-    write_products(home.path(), &json!([{"product_id": "one"}, row("two"), row("three")]));
+    write_products(
+        home.path(),
+        &json!([{"product_id": "one"}, row("two"), row("three")]),
+    );
     eventually("the third product is served", || serves("three")).await;
     assert_eq!(status(&service, "one").await, 200);
     fs::write(home.path().join("products.json"), "{").expect("written");
@@ -194,8 +236,15 @@ fn a_second_process_on_the_same_store_is_refused_with_a_reason() {
     let store = home.path().join("store.db").display().to_string();
     let second = run(
         &["serve"],
-        &[("CONNECTOR__STORE__PATH", &store), ("CONNECTOR__HTTP__BIND", "127.0.0.1:0")],
+        &[
+            ("CONNECTOR__STORE__PATH", &store),
+            ("CONNECTOR__HTTP__BIND", "127.0.0.1:0"),
+        ],
     );
     assert_eq!(second.status.code(), Some(1));
-    assert!(text(&second.stderr).contains("in use already"), "{}", text(&second.stderr));
+    assert!(
+        text(&second.stderr).contains("in use already"),
+        "{}",
+        text(&second.stderr)
+    );
 }

@@ -16,7 +16,11 @@ async fn a_stream_begins_with_a_heartbeat_and_sends_one_json_line_per_event() {
     assert_eq!(first.name.as_deref(), Some("heartbeat"));
     assert_eq!((first.data.as_str(), first.id), ("", None));
     let second = feed.next().await.expect("a frame");
-    assert_eq!(second.name.as_deref(), Some("heartbeat"), "it repeats while nothing happens");
+    assert_eq!(
+        second.name.as_deref(),
+        Some("heartbeat"),
+        "it repeats while nothing happens"
+    );
 
     service.click("s1", "u1", "Save\u{2028}all\u{85}now").await;
     let event = feed.next_event().await;
@@ -38,7 +42,10 @@ async fn a_reader_resumes_at_every_offset_and_misses_nothing() {
         told.extend(event.told());
         ids.push(event.id.expect("an id"));
     }
-    assert!(ids.windows(2).all(|pair| Offset::parse(&pair[0]) < Offset::parse(&pair[1])));
+    assert!(
+        ids.windows(2)
+            .all(|pair| Offset::parse(&pair[0]) < Offset::parse(&pair[1]))
+    );
     for (at, id) in ids.iter().enumerate().take(20) {
         let mut feed = service.listen("", &[("last-event-id", id)]).await;
         assert_eq!(feed.next_actions(20 - at).await, told[at..], "after {id}");
@@ -46,7 +53,10 @@ async fn a_reader_resumes_at_every_offset_and_misses_nothing() {
     // After the newest there is nothing until something happens.
     let mut feed = service.listen("", &[("last-event-id", &ids[20])]).await;
     service.click("s1", "u1", "One more").await;
-    assert_eq!(feed.next_actions(1).await, ["User clicked One more on the team page"]);
+    assert_eq!(
+        feed.next_actions(1).await,
+        ["User clicked One more on the team page"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +68,9 @@ async fn many_readers_that_join_in_the_middle_all_see_the_same() {
     let mut early = service.listen("?since=0-0", &[]).await;
     let posting = async {
         for number in 0..60 {
-            service.click(&format!("s{}", number % 3), "u1", &format!("b{number}")).await;
+            service
+                .click(&format!("s{}", number % 3), "u1", &format!("b{number}"))
+                .await;
         }
     };
     let reading = async {
@@ -90,7 +102,11 @@ async fn filters_choose_sessions_users_and_types() {
     for (query, label) in cases {
         let mut feed = service.listen(query, &[]).await;
         let told = feed.next_actions(1).await;
-        assert_eq!(told, [format!("User clicked {label} on the team page")], "{query}");
+        assert_eq!(
+            told,
+            [format!("User clicked {label} on the team page")],
+            "{query}"
+        );
     }
 }
 
@@ -117,12 +133,18 @@ async fn what_retention_removed_is_announced_as_a_gap() {
     assert_eq!(gap.json()["type"], "gap");
     assert_eq!(gap.json()["from"], "0-0");
     assert_eq!(gap.id.as_deref(), gap.json()["to"].as_str());
-    assert_eq!(feed.next_actions(1).await, ["User clicked New on the team page"]);
+    assert_eq!(
+        feed.next_actions(1).await,
+        ["User clicked New on the team page"]
+    );
     assert_eq!(service.metrics.stream_gaps.get(), 1);
     // Whoever resumes after the gap is not told again.
     let id = gap.id.expect("an id");
     let mut feed = service.listen("", &[("last-event-id", &id)]).await;
-    assert_eq!(feed.next_event().await.told(), ["User clicked New on the team page"]);
+    assert_eq!(
+        feed.next_event().await.told(),
+        ["User clicked New on the team page"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,7 +157,12 @@ async fn refusals_come_before_any_byte_of_a_stream() {
     let cases = [
         ("/stream/nobody", SECRET, 404, "product_not_found"),
         ("/stream/acme", "wrong", 401, "unauthorized"),
-        ("/stream/acme?token=whsec_acme_5c1f0a77", "", 401, "unauthorized"),
+        (
+            "/stream/acme?token=whsec_acme_5c1f0a77",
+            "",
+            401,
+            "unauthorized",
+        ),
         ("/stream/acme?since=yesterday", SECRET, 400, "invalid_since"),
     ];
     for (path, key, status, code) in cases {
@@ -152,13 +179,20 @@ async fn refusals_come_before_any_byte_of_a_stream() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_leaves_is_noticed_and_the_gauge_falls() {
     let service = Service::with(Setup::with("CONNECTOR__FEED__HEARTBEAT_MS", "20")).await;
-    let gauge = service.metrics.stream_subscribers.with_label_values(&["acme"]);
+    let gauge = service
+        .metrics
+        .stream_subscribers
+        .with_label_values(&["acme"]);
     let mut feed = service.listen("", &[]).await;
     feed.next().await.expect("a frame");
     assert_eq!(gauge.get(), 1);
     drop(feed);
     eventually("the subscriber is gone", || async {
-        if gauge.get() == 0 { Ok(()) } else { Err(gauge.get()) }
+        if gauge.get() == 0 {
+            Ok(())
+        } else {
+            Err(gauge.get())
+        }
     })
     .await;
 }
@@ -168,7 +202,10 @@ async fn a_socket_that_accepts_nothing_is_closed() {
     let setup = Setup::with("CONNECTOR__FEED__WRITE_TIMEOUT_MS", "200");
     let service = Service::with(setup).await;
     let stalled = service.listen("?since=0-0", &[]).await;
-    let counter = service.metrics.stream_dropped.with_label_values(&["stalled"]);
+    let counter = service
+        .metrics
+        .stream_dropped
+        .with_label_values(&["stalled"]);
     let label = "x".repeat(70);
     let flood = async {
         let batch: Vec<_> = (0..400)
@@ -189,13 +226,18 @@ async fn a_socket_that_accepts_nothing_is_closed() {
                     event
                 })
                 .collect();
-            let answer = service.post("/webhook/acme", &json!({"batch": batch})).await;
+            let answer = service
+                .post("/webhook/acme", &json!({"batch": batch}))
+                .await;
             assert_eq!(answer.status(), 200);
         }
     };
     let patience = Duration::from_secs(60);
     let clock = event_connector::clock::Clock::system();
-    assert!(clock.timeout(patience, flood).await.is_some(), "the stalled socket is closed");
+    assert!(
+        clock.timeout(patience, flood).await.is_some(),
+        "the stalled socket is closed"
+    );
     drop(stalled);
 }
 
@@ -208,7 +250,10 @@ fn since_takes_offsets_seconds_and_times() {
     assert_eq!(after("1779095640210-3").as_deref(), Some("1779095640210-3"));
     let instant = format!("1779095640209-{}", u64::MAX);
     assert_eq!(after("1779095640.21").as_deref(), Some(instant.as_str()));
-    assert_eq!(after("2026-05-18T09:14:00.210Z").as_deref(), Some(instant.as_str()));
+    assert_eq!(
+        after("2026-05-18T09:14:00.210Z").as_deref(),
+        Some(instant.as_str())
+    );
     assert_eq!(after("0").as_deref(), Some("0-0"));
     for garbage in ["", "soon", "-5", "NaN", "1-", "-1", "1-2-3", "1e999"] {
         assert_eq!(Start::parse(garbage), None, "{garbage}");

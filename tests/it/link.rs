@@ -4,7 +4,8 @@ use crate::support::{Service, json_of};
 use serde_json::{Value, json};
 
 async fn page_links(service: &Service, session: &str, conversation: &str) -> (u16, Value) {
-    let body = json!({"product_id": "acme", "session_id": session, "conversation_id": conversation});
+    let body =
+        json!({"product_id": "acme", "session_id": session, "conversation_id": conversation});
     let answer = service.post("/sessions/link", &body).await;
     (answer.status().as_u16(), json_of(answer).await)
 }
@@ -39,7 +40,10 @@ async fn another_users_conversation_is_refused_to_a_page() {
     service.chat("c1", "u1", "").await;
     service.click("s2", "u2", "Save").await;
     let (status, answer) = page_links(&service, "s2", "c1").await;
-    assert_eq!((status, &answer["code"]), (409, &json!("conversation_taken")));
+    assert_eq!(
+        (status, &answer["code"]),
+        (409, &json!("conversation_taken"))
+    );
     // The same user's later session may have it.
     service.click("s3", "u1", "Save").await;
     let (status, _) = page_links(&service, "s3", "c1").await;
@@ -79,20 +83,40 @@ async fn a_repeated_notification_is_recognised_and_other_topics_are_counted() {
     let topic = "conversation.user.replied";
     let (body, signature) = service.intercom.webhook(topic, "c1", "u1", "");
     for _ in 0..3 {
-        let request = service.client.post(format!("{}/chatbot-webhook/acme", service.url));
-        let request = request.header("x-hub-signature", &signature).body(body.clone());
+        let request = service
+            .client
+            .post(format!("{}/chatbot-webhook/acme", service.url));
+        let request = request
+            .header("x-hub-signature", &signature)
+            .body(body.clone());
         assert_eq!(request.send().await.expect("an answer").status(), 200);
     }
     service.notes("c1", |notes| notes.len() == 1).await;
     let linked = service.metrics.links.with_label_values(&["linked"]).get();
-    let unchanged = service.metrics.links.with_label_values(&["unchanged"]).get();
+    let unchanged = service
+        .metrics
+        .links
+        .with_label_values(&["unchanged"])
+        .get();
     assert_eq!((linked, unchanged), (1, 2));
 
     let (body, signature) = service.intercom.ping();
-    let request = service.client.post(format!("{}/chatbot-webhook/acme", service.url));
-    let answer = request.header("x-hub-signature", signature).body(body).send().await;
-    assert_eq!(json_of(answer.expect("an answer")).await["status"], "ignored");
-    let ignored = service.metrics.chatbot_webhooks.with_label_values(&["ping", "ignored"]);
+    let request = service
+        .client
+        .post(format!("{}/chatbot-webhook/acme", service.url));
+    let answer = request
+        .header("x-hub-signature", signature)
+        .body(body)
+        .send()
+        .await;
+    assert_eq!(
+        json_of(answer.expect("an answer")).await["status"],
+        "ignored"
+    );
+    let ignored = service
+        .metrics
+        .chatbot_webhooks
+        .with_label_values(&["ping", "ignored"]);
     assert_eq!(ignored.get(), 1);
 }
 
@@ -102,7 +126,9 @@ async fn probes_are_answered_and_wrong_signatures_are_not() {
     let url = format!("{}/chatbot-webhook/acme", service.url);
     let probe = service.client.head(&url).send().await.expect("an answer");
     assert_eq!(probe.status(), 200);
-    let (body, signature) = service.intercom.webhook("conversation.user.created", "c1", "u1", "");
+    let (body, signature) = service
+        .intercom
+        .webhook("conversation.user.created", "c1", "u1", "");
     let wrong = signature.replace('a', "b").replace('1', "2");
     for header in [Some(wrong.as_str()), Some(""), None] {
         let mut request = service.client.post(&url).body(body.clone());
@@ -112,7 +138,14 @@ async fn probes_are_answered_and_wrong_signatures_are_not() {
         let answer = request.send().await.expect("an answer");
         assert_eq!(answer.status(), 401);
     }
-    assert_eq!(service.metrics.signature_failures.with_label_values(&["acme"]).get(), 3);
+    assert_eq!(
+        service
+            .metrics
+            .signature_failures
+            .with_label_values(&["acme"])
+            .get(),
+        3
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,10 +165,17 @@ async fn pages_from_elsewhere_may_ask_and_a_listed_product_hears_only_its_own() 
         .await
         .expect("an answer");
     assert_eq!(preflight.headers()["access-control-allow-origin"], "*");
-    for (origin, status) in [("https://app.northwind.example", 202), ("https://evil.example", 403)] {
+    for (origin, status) in [
+        ("https://app.northwind.example", 202),
+        ("https://evil.example", 403),
+    ] {
         let body = json!({"product_id": "acme", "session_id": "s1", "conversation_id": "c1"});
         let request = service.client.post(&url).header("origin", origin);
-        let answer = request.body(body.to_string()).send().await.expect("an answer");
+        let answer = request
+            .body(body.to_string())
+            .send()
+            .await
+            .expect("an answer");
         assert_eq!(answer.status(), status, "{origin}");
     }
 }

@@ -9,7 +9,9 @@ use serde_json::json;
 /// The value of one line of `/metrics`.
 async fn read(service: &Service, line: &str) -> f64 {
     let text = service.get("/metrics").await.text().await.expect("text");
-    let found = text.lines().find_map(|one| one.strip_prefix(line)?.strip_prefix(' ')?.parse().ok());
+    let found = text
+        .lines()
+        .find_map(|one| one.strip_prefix(line)?.strip_prefix(' ')?.parse().ok());
     found.unwrap_or(0.0)
 }
 
@@ -18,19 +20,39 @@ async fn the_walk_moves_what_it_should() {
     let service = Service::start().await;
     let _feed = service.listen("", &[]).await;
     service.click("s1", "u1", "Save").await;
-    service.post("/webhook/acme", &json!({"hello": "world"})).await;
+    service
+        .post("/webhook/acme", &json!({"hello": "world"}))
+        .await;
     service.chat("c1", "u1", "").await;
     service.notes("c1", |notes| notes.len() == 1).await;
     let expected = [
-        ("connector_ingest_requests_total{product=\"acme\",provider=\"posthog\",status=\"200\"}", 1.0),
-        ("connector_events_total{outcome=\"action\",product=\"acme\",provider=\"posthog\"}", 1.0),
-        ("connector_events_dropped_total{product=\"acme\",reason=\"unrecognised_shape\"}", 1.0),
+        (
+            "connector_ingest_requests_total{product=\"acme\",provider=\"posthog\",status=\"200\"}",
+            1.0,
+        ),
+        (
+            "connector_events_total{outcome=\"action\",product=\"acme\",provider=\"posthog\"}",
+            1.0,
+        ),
+        (
+            "connector_events_dropped_total{product=\"acme\",reason=\"unrecognised_shape\"}",
+            1.0,
+        ),
         ("connector_ingest_seconds_count", 2.0),
         ("connector_pipeline_seconds_count", 2.0),
-        ("connector_chatbot_webhooks_total{outcome=\"linked\",topic=\"conversation.user.created\"}", 1.0),
+        (
+            "connector_chatbot_webhooks_total{outcome=\"linked\",topic=\"conversation.user.created\"}",
+            1.0,
+        ),
         ("connector_links_total{outcome=\"linked\"}", 1.0),
-        ("connector_notes_total{outcome=\"delivered\",platform=\"intercom\"}", 1.0),
-        ("connector_delivery_seconds_count{platform=\"intercom\"}", 1.0),
+        (
+            "connector_notes_total{outcome=\"delivered\",platform=\"intercom\"}",
+            1.0,
+        ),
+        (
+            "connector_delivery_seconds_count{platform=\"intercom\"}",
+            1.0,
+        ),
         ("connector_stream_subscribers{product=\"acme\"}", 1.0),
         ("connector_log_entries_total{type=\"actions\"}", 1.0),
         ("connector_log_entries_total{type=\"linked\"}", 1.0),
@@ -43,7 +65,11 @@ async fn the_walk_moves_what_it_should() {
     for (line, value) in expected {
         eventually(line, || async {
             let seen = read(&service, line).await;
-            if (seen - value).abs() < f64::EPSILON { Ok(()) } else { Err(seen) }
+            if (seen - value).abs() < f64::EPSILON {
+                Ok(())
+            } else {
+                Err(seen)
+            }
         })
         .await;
     }
@@ -58,18 +84,30 @@ async fn health_readiness_and_their_refusals() {
     let service = Service::start().await;
     for path in ["/health", "/healthz"] {
         let answer = json_of(service.get(path).await).await;
-        assert_eq!((&answer["status"], &answer["redis"]), (&json!("ok"), &json!("disabled")));
+        assert_eq!(
+            (&answer["status"], &answer["redis"]),
+            (&json!("ok"), &json!("disabled"))
+        );
     }
     let ready = json_of(service.get("/readyz").await).await;
-    assert_eq!((&ready["status"], &ready["store"]), (&json!("ready"), &json!("sqlite")));
+    assert_eq!(
+        (&ready["status"], &ready["store"]),
+        (&json!("ready"), &json!("sqlite"))
+    );
     service.store.close().await;
     let answer = service.get("/readyz").await;
     assert_eq!(answer.status(), 503);
     assert!(answer.headers().contains_key("retry-after"));
-    let refused = service.post("/webhook/acme", &crate::support::click("s1", "u1", "Save")).await;
+    let refused = service
+        .post("/webhook/acme", &crate::support::click("s1", "u1", "Save"))
+        .await;
     assert_eq!(refused.status(), 503);
     assert!(refused.headers().contains_key("retry-after"));
-    assert_eq!(service.get("/healthz").await.status(), 200, "alive all the same");
+    assert_eq!(
+        service.get("/healthz").await.status(),
+        200,
+        "alive all the same"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +124,12 @@ async fn an_operator_sees_a_session_and_nobody_else_does() {
     assert!(shown["log"].as_array().is_some_and(|log| log.len() >= 3));
     let url = format!("{}/sessions/acme/s1", service.url);
     for key in ["", "wrong"] {
-        let answer = service.client.get(&url).header("x-admin-key", key).send().await;
+        let answer = service
+            .client
+            .get(&url)
+            .header("x-admin-key", key)
+            .send()
+            .await;
         assert_eq!(answer.expect("an answer").status(), 401);
     }
 }
@@ -101,10 +144,18 @@ fn names_are_distinct_prefixed_and_carry_their_units() {
         .collect();
     assert!(names.len() > 30);
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
-    for (line, name) in source.lines().filter(|line| line.contains("= \"connector_")).zip(&names) {
+    for (line, name) in source
+        .lines()
+        .filter(|line| line.contains("= \"connector_"))
+        .zip(&names)
+    {
         let is_counter = line.contains("IntCounter");
         assert_eq!(is_counter, name.ends_with("_total"), "{name}");
-        assert_eq!(line.contains("Histogram"), name.ends_with("_seconds"), "{name}");
+        assert_eq!(
+            line.contains("Histogram"),
+            name.ends_with("_seconds"),
+            "{name}"
+        );
     }
     assert!(!Metrics::new().render().is_empty());
 }

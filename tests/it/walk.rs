@@ -17,7 +17,10 @@ async fn a_browser_event_becomes_a_note_and_a_line_in_the_feed() {
     let answer = service.post("/webhook/acme", &landed).await;
     assert_eq!(answer.status(), 200);
     let counts = json_of(answer).await;
-    assert_eq!(counts, json!({"status": "ok", "received": 1, "actions": 1, "dropped": 0}));
+    assert_eq!(
+        counts,
+        json!({"status": "ok", "received": 1, "actions": 1, "dropped": 0})
+    );
     service.click("s1", "u_4471", "Invite teammate").await;
 
     // Everybody who listens hears of it, unlinked.
@@ -27,7 +30,10 @@ async fn a_browser_event_becomes_a_note_and_a_line_in_the_feed() {
     assert_eq!(payload["email"], "ada@northwind.example");
     assert_eq!(payload["conversation_id"], json!(null));
     assert_eq!(payload["actions"][0]["title"], "Page Load: Dashboard");
-    assert_eq!(feed.next_actions(1).await, ["User clicked Invite teammate on the team page"]);
+    assert_eq!(
+        feed.next_actions(1).await,
+        ["User clicked Invite teammate on the team page"]
+    );
 
     // Ada writes in the chat: what she did goes into the conversation as one note.
     let answer = service.chat("c1", "u_4471", "").await;

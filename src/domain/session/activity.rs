@@ -167,12 +167,7 @@ impl Session {
         }
     }
 
-    fn hold(
-        &mut self,
-        actions: &[NewAction],
-        provider: Provider,
-        moment: &mut Moment<'_, Policy>,
-    ) {
+    fn hold(&mut self, actions: &[NewAction], provider: Provider, moment: &mut Moment<'_, Policy>) {
         let now = moment.now;
         let held = actions
             .iter()

@@ -46,7 +46,9 @@ impl Session {
             );
             return Reply::Refused;
         }
-        let owned = owner.as_ref().is_some_and(|row| !row.session.as_str().is_empty());
+        let owned = owner
+            .as_ref()
+            .is_some_and(|row| !row.session.as_str().is_empty());
         let event = LinkEvent::infer(owned);
         let row = SessionRow {
             session: id,
@@ -109,7 +111,11 @@ impl Session {
         moment: &mut Moment<'_, Policy>,
     ) -> Reply {
         if self.conversation() == Some(conversation) {
-            if self.open_notes.iter().any(|note| note.conversation == *conversation) {
+            if self
+                .open_notes
+                .iter()
+                .any(|note| note.conversation == *conversation)
+            {
                 let lane = self.lane(conversation, moment);
                 moment.effects.outbox.push(OutboxChange::RetryNow { lane });
             }

@@ -47,7 +47,11 @@ impl Session {
         match &mut self.link {
             Link::Unlinked { window } => {
                 window.extend(held);
-                trimmed = trim(window, now - policy.pre_link_window_s, policy.window_actions_max);
+                trimmed = trim(
+                    window,
+                    now - policy.pre_link_window_s,
+                    policy.window_actions_max,
+                );
             }
             Link::Linked {
                 pending, flush_at, ..
@@ -175,13 +179,21 @@ impl Session {
     ) {
         if self.open_note(&id).is_some() {
             let body = json!({"delivery_id": id, "part_id": part});
-            moment.log(EntryType::NoteDelivered, "delivery", self.user_text(), &body);
+            moment.log(
+                EntryType::NoteDelivered,
+                "delivery",
+                self.user_text(),
+                &body,
+            );
             self.open_notes.retain(|note| note.delivery != id);
             self.parts.extend(part.clone());
             let surplus = self.parts.len().saturating_sub(PARTS_MAX);
             self.parts.drain(..surplus);
         }
-        moment.effects.outbox.push(OutboxChange::Delivered { id, part });
+        moment
+            .effects
+            .outbox
+            .push(OutboxChange::Delivered { id, part });
     }
 
     fn take_failed(&mut self, id: DeliveryId, reason: &Arc<str>, moment: &mut Moment<'_, Policy>) {
@@ -192,7 +204,10 @@ impl Session {
             self.remember_error(reason, moment.now);
         }
         let reason = Arc::clone(reason);
-        moment.effects.outbox.push(OutboxChange::Dead { id, reason });
+        moment
+            .effects
+            .outbox
+            .push(OutboxChange::Dead { id, reason });
     }
 
     /// The conversation no longer exists: everything not delivered to it is withdrawn and held
@@ -200,20 +215,27 @@ impl Session {
     fn take_gone(&mut self, id: DeliveryId, reason: &Arc<str>, moment: &mut Moment<'_, Policy>) {
         let Some(conversation) = self.open_note(&id).map(|note| note.conversation.clone()) else {
             let reason = Arc::clone(reason);
-            moment.effects.outbox.push(OutboxChange::Dead { id, reason });
+            moment
+                .effects
+                .outbox
+                .push(OutboxChange::Dead { id, reason });
             return;
         };
         let mut returned = Vec::new();
         for note in std::mem::take(&mut self.open_notes) {
             if note.conversation == conversation {
-                moment.effects.outbox.push(OutboxChange::Withdrawn { id: note.delivery });
+                moment
+                    .effects
+                    .outbox
+                    .push(OutboxChange::Withdrawn { id: note.delivery });
                 returned.extend(note.lines);
             } else {
                 self.open_notes.push(note);
             }
         }
         self.remember_error(reason, moment.now);
-        let body = json!({"conversation_id": conversation, "reason": reason, "actions": returned.len()});
+        let body =
+            json!({"conversation_id": conversation, "reason": reason, "actions": returned.len()});
         moment.log(EntryType::Unlinked, "delivery", self.user_text(), &body);
         self.remove_link_rows(&conversation, moment);
         if self.conversation() == Some(&conversation) {
@@ -247,7 +269,9 @@ impl Session {
     }
 
     fn open_note(&self, delivery: &DeliveryId) -> Option<&OpenNote> {
-        self.open_notes.iter().find(|note| note.delivery == *delivery)
+        self.open_notes
+            .iter()
+            .find(|note| note.delivery == *delivery)
     }
 }
 

@@ -72,7 +72,9 @@ impl<'de> Deserialize<'de> for Ring {
             .map_err(serde::de::Error::custom)?;
         let (pairs, rest) = packed.as_chunks::<PACKED_BYTES>();
         if !rest.is_empty() {
-            return Err(serde::de::Error::custom("duplicate keys end in the middle of one"));
+            return Err(serde::de::Error::custom(
+                "duplicate keys end in the middle of one",
+            ));
         }
         let keys = pairs
             .iter()

@@ -34,9 +34,8 @@ impl Ledger {
                 continue;
             }
             let is_own = |one: &Written| one.session == session && one.held == *held;
-            let own = (0..self.written.len()).find(|at| {
-                is_own(&self.written[*at]) && !self.trimmed.contains(at)
-            });
+            let own = (0..self.written.len())
+                .find(|at| is_own(&self.written[*at]) && !self.trimmed.contains(at));
             self.trimmed.extend(own);
         }
     }
@@ -59,7 +58,10 @@ impl Ledger {
         stranded: &[(String, Held)],
     ) -> Value {
         let ids = |places: &[usize]| -> Vec<&str> {
-            places.iter().map(|at| self.written[*at].id.as_str()).collect()
+            places
+                .iter()
+                .map(|at| self.written[*at].id.as_str())
+                .collect()
         };
         let told = self.told(posts);
         let delivered: Vec<usize> = told.iter().map(|(at, _)| *at).collect();

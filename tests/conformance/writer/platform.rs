@@ -53,7 +53,10 @@ pub(super) struct Platform {
 
 impl Platform {
     pub(super) fn posts(&self) -> Vec<Post> {
-        self.posts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.posts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Virtual time: seconds since the beginning, in steps of a millisecond.
@@ -65,7 +68,9 @@ impl Platform {
         let key = Key::session(&job.product, &job.note.session_id);
         let stored = self.store.load(&key).await.ok().flatten();
         let session = stored.and_then(|stored| Session::decode(&stored.state).ok());
-        let notes = session.map(|session| session.open_notes).unwrap_or_default();
+        let notes = session
+            .map(|session| session.open_notes)
+            .unwrap_or_default();
         let own = notes.into_iter().find(|note| note.delivery == job.delivery);
         own.map(|note| note.lines).unwrap_or_default()
     }

@@ -14,6 +14,7 @@ use event_connector::domain::machine::Machine;
 use event_connector::domain::retry::Schedule;
 use event_connector::domain::session::index::{LinkRequest, Trust};
 use event_connector::domain::session::{Held, Input, Link, Policy, Session, Settlement};
+use event_connector::domain::time::to_ms;
 use event_connector::metrics::Metrics;
 use event_connector::session::{Limits, Registry, Surroundings};
 use event_connector::store::Store;
@@ -55,7 +56,9 @@ struct ToSession(Registry<Session>);
 #[async_trait]
 impl Report for ToSession {
     async fn report(&self, key: &Key, settlement: Settlement) -> Result<(), String> {
-        let asked = self.0.ask(key, Input::Settled(settlement), "delivery".into());
+        let asked = self
+            .0
+            .ask(key, Input::Settled(settlement), "delivery".into());
         asked.await.map(drop).map_err(|error| error.to_string())
     }
 }
@@ -156,7 +159,7 @@ impl Stage {
             if left_s <= 0.0 {
                 return;
             }
-            let left = Duration::from_millis((left_s * 1000.0).round() as u64);
+            let left = Duration::from_millis(to_ms(left_s));
             let next = self.hand.next_wake().map_or(left, |wake| wake.min(left));
             self.hand.advance(next);
             self.settle().await;
@@ -168,7 +171,12 @@ impl Stage {
             tokio::task::yield_now().await;
         }
         for name in self.names.clone() {
-            if let Link::Linked { pending, flush_at: None, .. } = self.session(&name).await.link {
+            if let Link::Linked {
+                pending,
+                flush_at: None,
+                ..
+            } = self.session(&name).await.link
+            {
                 self.ledger.mark_delayed(&name, &pending);
             }
         }
@@ -235,7 +243,9 @@ impl Stage {
         };
         self.ask(session, Input::Activity(activity)).await;
         let after = self.session(session).await;
-        if let (Link::Unlinked { window }, Link::Unlinked { window: left }) = (before.link, after.link) {
+        if let (Link::Unlinked { window }, Link::Unlinked { window: left }) =
+            (before.link, after.link)
+        {
             let mut held_before = window;
             held_before.extend(actions.iter().map(held));
             self.ledger.mark_trimmed(session, &held_before, &left);
@@ -301,7 +311,10 @@ impl Stage {
             }
         }
         let posts = self.platform.posts();
-        let shown: Vec<_> = (1..).zip(&posts).map(|(call, post)| post.shown(call)).collect();
+        let shown: Vec<_> = (1..)
+            .zip(&posts)
+            .map(|(call, post)| post.shown(call))
+            .collect();
         json!({
             "posts": shown,
             "steps": steps,
@@ -342,7 +355,9 @@ fn options() -> delivery::Options {
 
 fn has_failures(input: &Value) -> bool {
     let script = input["post_script"].as_array().into_iter().flatten();
-    script.into_iter().any(|post| post["result"] != "ok" && !post["result"].is_null())
+    script
+        .into_iter()
+        .any(|post| post["result"] != "ok" && !post["result"].is_null())
 }
 
 fn new_action(action: &Value, key: u64) -> NewAction {
@@ -365,6 +380,9 @@ fn held(action: &Value) -> Held {
     Held {
         at,
         window_at: at.unwrap_or(0.0),
-        description: action["description"].as_str().unwrap_or_default().to_owned(),
+        description: action["description"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
     }
 }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use event_connector::delivery::intercom::region_url;
-use event_connector::product::Region;
 use event_connector::demo::intercom::{Call, Fault, Twist};
 use event_connector::domain::session::Outcome;
+use event_connector::product::Region;
 use event_connector::store::Store;
 
 use super::desk::{Desk, LEASE_MS, START_S, delivered, within};

@@ -66,8 +66,12 @@ fn play(stage: &mut Stage, story: &[(u32, Turn)]) -> (Vec<String>, f64) {
                 stage.settle(now, &id, outcome);
             }
         }
-        let has_pending = matches!(&stage.session.link, Link::Linked { pending, .. } if !pending.is_empty());
-        assert!(!has_pending || stage.session.deadline().is_some(), "pending without a deadline");
+        let has_pending =
+            matches!(&stage.session.link, Link::Linked { pending, .. } if !pending.is_empty());
+        assert!(
+            !has_pending || stage.session.deadline().is_some(),
+            "pending without a deadline"
+        );
     }
     (names, now)
 }

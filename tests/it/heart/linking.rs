@@ -1,8 +1,8 @@
 //! Who may tie which session to which conversation, and what survives.
 
 use event_connector::domain::log::{EntryType, OutboxChange};
-use event_connector::domain::session::index::{LinkRequest, PendingRow, PendingSpace, Trust};
 use event_connector::domain::machine::Machine;
+use event_connector::domain::session::index::{LinkRequest, PendingRow, PendingSpace, Trust};
 use event_connector::domain::session::{Link, Outcome, Policy, Reply};
 
 use super::stage::{Stage, T0, action};
@@ -18,7 +18,12 @@ fn a_new_conversation_takes_later_notes_and_leaves_earlier_ones_where_they_belon
     let told: Vec<_> = stage
         .notes()
         .iter()
-        .map(|note| (note.conversation.as_str(), note.text.contains(&format!("for {}", note.conversation))))
+        .map(|note| {
+            (
+                note.conversation.as_str(),
+                note.text.contains(&format!("for {}", note.conversation)),
+            )
+        })
         .collect();
     assert_eq!(told, [("c1", true), ("c2", true)]);
 }
@@ -32,7 +37,9 @@ fn the_same_link_again_retries_at_once_and_does_not_restart_the_pause() {
     let due = stage.session.deadline();
     assert_eq!(stage.link(T0 + 2.1, "c1"), Reply::Unchanged);
     assert_eq!(stage.session.deadline(), due);
-    assert!(matches!(stage.outbox.as_slice(), [OutboxChange::RetryNow { lane }] if lane.ends_with("c1")));
+    assert!(
+        matches!(stage.outbox.as_slice(), [OutboxChange::RetryNow { lane }] if lane.ends_with("c1"))
+    );
 }
 
 #[test]
@@ -83,7 +90,11 @@ fn a_link_is_carried_to_the_users_next_session_while_it_is_fresh() {
         next.is("u1", None);
         let now = T0 + later_s;
         next.act(now, &[action("b", now)]);
-        assert_eq!(next.session.conversation().is_some(), is_carried, "after {later_s} s");
+        assert_eq!(
+            next.session.conversation().is_some(),
+            is_carried,
+            "after {later_s} s"
+        );
         let published = next.published();
         assert_eq!(published[0].conversation_id.is_some(), is_carried);
         assert_eq!(next.notes().len(), usize::from(is_carried));
@@ -119,7 +130,10 @@ fn a_request_that_waited_links_when_its_user_or_address_or_session_appears() {
                 message: true,
                 notification_key: None,
             },
-            also: cases.iter().map(|(space, id)| (*space, (*id).to_owned())).collect(),
+            also: cases
+                .iter()
+                .map(|(space, id)| (*space, (*id).to_owned()))
+                .collect(),
         };
         let value = serde_json::to_string(&row).expect("row");
         stage.index.insert(space.key(id), value.into());
@@ -127,7 +141,10 @@ fn a_request_that_waited_links_when_its_user_or_address_or_session_appears() {
         stage.act(T0, &[action("a", T0)]);
         assert_eq!(stage.session.conversation().map(|c| c.as_str()), Some("c9"));
         assert_eq!(stage.notes().len(), 1, "{space:?}");
-        assert!(stage.index.keys().all(|key| !key.space.is_pending()), "consumed once");
+        assert!(
+            stage.index.keys().all(|key| !key.space.is_pending()),
+            "consumed once"
+        );
     }
 }
 
@@ -140,10 +157,17 @@ fn a_conversation_that_is_gone_gives_its_notes_back() {
     stage.until(T0 + 3.0);
     stage.act(T0 + 3.0, &[action("c", T0 + 3.0)]);
     let first = stage.notes()[0].id.clone();
-    stage.settle(T0 + 3.05, &first, Outcome::Gone("conversation not found".into()));
+    stage.settle(
+        T0 + 3.05,
+        &first,
+        Outcome::Gone("conversation not found".into()),
+    );
 
     assert!(matches!(&stage.session.link, Link::Unlinked { window } if window.len() == 3));
-    let withdrawn = stage.outbox.iter().filter(|change| matches!(change, OutboxChange::Withdrawn { .. }));
+    let withdrawn = stage
+        .outbox
+        .iter()
+        .filter(|change| matches!(change, OutboxChange::Withdrawn { .. }));
     assert_eq!(withdrawn.count(), 2);
     assert_eq!(stage.session.deadline(), None);
     assert!(stage.session.last_error.is_some());
@@ -163,5 +187,8 @@ fn a_failed_note_keeps_the_link_and_tells_the_operator() {
     stage.settle(T0 + 9.0, &id, Outcome::Failed("gave up".into()));
     assert_eq!(stage.session.conversation().map(|c| c.as_str()), Some("c1"));
     assert_eq!(stage.count(EntryType::NoteFailed), 1);
-    assert!(matches!(stage.outbox.as_slice(), [OutboxChange::Dead { .. }]));
+    assert!(matches!(
+        stage.outbox.as_slice(),
+        [OutboxChange::Dead { .. }]
+    ));
 }

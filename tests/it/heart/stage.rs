@@ -137,12 +137,18 @@ impl Stage {
     }
 
     pub(super) fn count(&self, r#type: EntryType) -> usize {
-        self.entries.iter().filter(|entry| entry.r#type == r#type).count()
+        self.entries
+            .iter()
+            .filter(|entry| entry.r#type == r#type)
+            .count()
     }
 
     /// Every action on the feed, in order.
     pub(super) fn published(&self) -> Vec<Action> {
-        let batches = self.entries.iter().filter(|entry| entry.r#type == EntryType::Actions);
+        let batches = self
+            .entries
+            .iter()
+            .filter(|entry| entry.r#type == EntryType::Actions);
         batches
             .flat_map(|entry| {
                 let payload: ActionsPayload = serde_json::from_str(&entry.body).expect("payload");
@@ -181,7 +187,11 @@ impl Stage {
         self.handle(now, Input::Link(request))
     }
 
-    fn run<R>(&mut self, now: f64, go: impl FnOnce(&mut Session, &mut Moment<'_, Policy>) -> R) -> R {
+    fn run<R>(
+        &mut self,
+        now: f64,
+        go: impl FnOnce(&mut Session, &mut Moment<'_, Policy>) -> R,
+    ) -> R {
         self.run_with(now, None, go)
     }
 

@@ -195,7 +195,6 @@ fn check_action(share: &Share, action: &NewAction, expected: &Value) -> Result<(
     {
         return Err(format!("raw_url: {}", written["raw_url"]));
     }
-    #[expect(clippy::float_cmp, reason = "times must be exact")]
     let on_time = action.at == Some(start);
     if on_time {
         Ok(())

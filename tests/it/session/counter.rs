@@ -111,7 +111,13 @@ impl House {
     /// Another instance on the same store.
     pub(super) fn sibling(&self) -> Self {
         let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
-        Self::on(store, clock, self.hand.clone(), Duration::from_secs(3600), 1000)
+        Self::on(
+            store,
+            clock,
+            self.hand.clone(),
+            Duration::from_secs(3600),
+            1000,
+        )
     }
 
     fn on(store: Arc<Memory>, clock: Clock, hand: Hand, idle: Duration, live_max: usize) -> Self {
@@ -121,7 +127,9 @@ impl House {
         let gated = Around::new(store.clone(), move |store, commit| {
             let mut gate = watched.subscribe();
             async move {
-                gate.wait_for(|is_open| *is_open).await.expect("the house stands");
+                gate.wait_for(|is_open| *is_open)
+                    .await
+                    .expect("the house stands");
                 store.commit(commit).await
             }
         });
@@ -173,7 +181,12 @@ impl House {
 
     /// Overwrites the stored state with what is no state.
     pub(super) async fn spoil(&self, key: &Key) {
-        let stored = self.store.load(key).await.expect("readable").expect("there");
+        let stored = self
+            .store
+            .load(key)
+            .await
+            .expect("readable")
+            .expect("there");
         let commit = Commit {
             id: [9; 16],
             product: key.product.clone(),

@@ -1,5 +1,10 @@
 //! Many at once.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a crowd that ends with its test owns its tasks"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -32,8 +32,6 @@ pub(crate) struct Setup {
     pub integration: Value,
     /// Time.
     pub clock: Clock,
-    /// Stands in front of the store, to let it fail.
-    pub wrap: Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>,
 }
 
 impl Default for Setup {
@@ -42,7 +40,6 @@ impl Default for Setup {
             env: Vec::new(),
             integration: json!({}),
             clock: Clock::system(),
-            wrap: Box::new(|store| store),
         }
     }
 }
@@ -113,9 +110,13 @@ impl Service {
         ];
         env.extend(setup.env);
         let path = directory.path().join("store.db");
-        let store = (setup.wrap)(open(&path).await);
+        let store = open(&path).await;
         let parts = parts(&env, &rows, store, setup.clock.clone());
-        let (metrics, store, products) = (parts.metrics.clone(), parts.store.clone(), parts.products.clone());
+        let (metrics, store, products) = (
+            parts.metrics.clone(),
+            parts.store.clone(),
+            parts.products.clone(),
+        );
         let (url, running) = run(parts).await;
         Self {
             url,
@@ -149,7 +150,11 @@ impl Service {
     pub(crate) async fn stop(&self) {
         self.running.stop.cancel();
         let clock = Clock::system();
-        let finished = self.running.tasks.finish(&clock, Duration::from_secs(20)).await;
+        let finished = self
+            .running
+            .tasks
+            .finish(&clock, Duration::from_secs(20))
+            .await;
         assert!(finished, "the service stops within its grace");
     }
 
@@ -166,22 +171,35 @@ impl Service {
 
     /// A click on a button, as PostHog's destination sends it; answered 200.
     pub(crate) async fn click(&self, session: &str, user: &str, label: &str) {
-        let answer = self.post("/webhook/acme", &click(session, user, label)).await;
+        let answer = self
+            .post("/webhook/acme", &click(session, user, label))
+            .await;
         assert_eq!(answer.status(), 200);
     }
 
     /// The platform says that the user has begun a conversation.
-    pub(crate) async fn chat(&self, conversation: &str, user: &str, email: &str) -> reqwest::Response {
+    pub(crate) async fn chat(
+        &self,
+        conversation: &str,
+        user: &str,
+        email: &str,
+    ) -> reqwest::Response {
         let topic = "conversation.user.created";
         let (body, signature) = self.intercom.webhook(topic, conversation, user, email);
-        let request = self.client.post(format!("{}/chatbot-webhook/acme", self.url));
+        let request = self
+            .client
+            .post(format!("{}/chatbot-webhook/acme", self.url));
         let request = request.header("x-hub-signature", signature).body(body);
         request.send().await.expect("an answer")
     }
 
     pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
         let request = self.client.get(format!("{}{path}", self.url));
-        request.header("x-admin-key", ADMIN_KEY).send().await.expect("an answer")
+        request
+            .header("x-admin-key", ADMIN_KEY)
+            .send()
+            .await
+            .expect("an answer")
     }
 
     /// What an operator is shown of a session.
@@ -200,7 +218,11 @@ impl Service {
     }
 
     /// The notes of a conversation once `holds` is true of them.
-    pub(crate) async fn notes(&self, conversation: &str, holds: impl Fn(&[String]) -> bool) -> Vec<String> {
+    pub(crate) async fn notes(
+        &self,
+        conversation: &str,
+        holds: impl Fn(&[String]) -> bool,
+    ) -> Vec<String> {
         eventually(&format!("the notes of {conversation}"), || async {
             let posts = self.intercom.posts(conversation);
             let notes: Vec<_> = posts.into_iter().map(|post| post.text).collect();
@@ -271,7 +293,9 @@ async fn run(parts: Parts) -> (String, Running) {
     let (tasks, stop) = (Tasks::new(), CancellationToken::new());
     let told = stop.clone();
     tasks.spawn("service", async move {
-        let served = app.serve(listener, async move { told.cancelled().await }).await;
+        let served = app
+            .serve(listener, async move { told.cancelled().await })
+            .await;
         served.expect("serving");
     });
     (url, Running { stop, tasks })

@@ -52,7 +52,8 @@ impl Stream {
                 return Some(parse(&frame));
             }
             let chunk = self.response.chunk().await.ok()??;
-            self.buffer.push_str(std::str::from_utf8(&chunk).expect("frames are UTF-8"));
+            self.buffer
+                .push_str(std::str::from_utf8(&chunk).expect("frames are UTF-8"));
         }
     }
 
@@ -69,7 +70,10 @@ impl Stream {
                 assert_eq!(event.data, "", "a heartbeat carries nothing");
             }
         };
-        clock.timeout(patience, next).await.expect("an event within 30 s")
+        clock
+            .timeout(patience, next)
+            .await
+            .expect("an event within 30 s")
     }
 
     /// The descriptions of the next `count` actions.

@@ -25,7 +25,10 @@ where
             Ok(found) => return found,
             Err(seen) => seen,
         };
-        assert!(clock.since(began) < PATIENCE, "never happened: {what}; last seen: {seen:?}");
+        assert!(
+            clock.since(began) < PATIENCE,
+            "never happened: {what}; last seen: {seen:?}"
+        );
         clock.sleep(GLANCE).await;
     }
 }

@@ -33,7 +33,10 @@ fn posts_accounting_and_final_state(case: &Case<'_>, answer: &Value) -> Result<(
         if part == "steps" && !is_instant {
             continue;
         }
-        compare::exactly(&json!({part: case.expected[part]}), &json!({part: answer[part]}))?;
+        compare::exactly(
+            &json!({part: case.expected[part]}),
+            &json!({part: answer[part]}),
+        )?;
     }
     Ok(())
 }

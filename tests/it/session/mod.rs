@@ -40,7 +40,11 @@ async fn inputs_that_wait_together_are_committed_together() {
     first.expect("taken");
     assert!(rest.iter().all(Result::is_ok));
     assert_eq!(house.stored(&key("a")).await, Some(51));
-    let commits = house.metrics.commits.with_label_values(&["committed"]).get();
+    let commits = house
+        .metrics
+        .commits
+        .with_label_values(&["committed"])
+        .get();
     assert!(commits < 51, "{commits} commits for 51 inputs");
 }
 
@@ -52,7 +56,10 @@ async fn a_conflict_is_decided_again_on_the_newer_state() {
     let other = house.sibling();
     other.add("a", 10).await.expect("taken");
     assert_eq!(house.add("a", 100).await.expect("taken"), 111);
-    assert_eq!(house.metrics.commits.with_label_values(&["conflict"]).get(), 1);
+    assert_eq!(
+        house.metrics.commits.with_label_values(&["conflict"]).get(),
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,7 +89,9 @@ async fn a_lost_reply_takes_effect_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_refuses_leaves_no_trace() {
     let house = House::new();
-    house.store.inject(Fault::NotWritten(event_connector::store::Error::Full));
+    house
+        .store
+        .inject(Fault::NotWritten(event_connector::store::Error::Full));
     let refused = house.add("a", 5).await;
     assert!(matches!(refused, Err(Error::NotWritten(_))));
     assert_eq!(house.add("a", 1).await.expect("taken"), 1);
@@ -94,7 +103,11 @@ async fn a_panic_ends_one_input_and_the_second_time_it_is_parked() {
     house.add("a", 1).await.expect("taken");
     let (first, neighbour) = tokio::join!(house.add("a", counter::BOMB), house.add("a", 1));
     assert!(matches!(first, Err(Error::Panicked)));
-    assert_eq!(neighbour.expect("taken"), 2, "a neighbour in the same batch is taken");
+    assert_eq!(
+        neighbour.expect("taken"),
+        2,
+        "a neighbour in the same batch is taken"
+    );
     let second = house.add("a", counter::BOMB).await;
     assert!(matches!(second, Err(Error::Parked)));
     assert_eq!(house.store.parked(), 1);
@@ -117,9 +130,7 @@ async fn an_unreadable_state_is_set_aside_and_stops_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_keys_go_to_sleep_and_no_mail_is_lost_on_the_way() {
     let house = House::with(Duration::ZERO, 100);
-    let asks = (0..500).map(|number| {
-        house.add(format!("k{}", number % 7), 1)
-    });
+    let asks = (0..500).map(|number| house.add(format!("k{}", number % 7), 1));
     for answer in futures_util::future::join_all(asks).await {
         answer.expect("taken");
     }
@@ -135,7 +146,14 @@ async fn idle_keys_go_to_sleep_and_no_mail_is_lost_on_the_way() {
         }
     })
     .await;
-    assert!(house.metrics.sessions_passivated.with_label_values(&["idle"]).get() >= 7);
+    assert!(
+        house
+            .metrics
+            .sessions_passivated
+            .with_label_values(&["idle"])
+            .get()
+            >= 7
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,7 +164,10 @@ async fn live_keys_are_bounded_and_the_least_recently_used_goes_first() {
         assert!(house.sessions.live() <= 10);
     }
     assert_eq!(house.metrics.sessions_live.get(), 10);
-    let pressed = house.metrics.sessions_passivated.with_label_values(&["pressure"]);
+    let pressed = house
+        .metrics
+        .sessions_passivated
+        .with_label_values(&["pressure"]);
     assert_eq!(pressed.get(), 40);
     assert_eq!(house.add("k0", 1).await.expect("taken"), 2);
 }
@@ -162,7 +183,10 @@ async fn a_full_mailbox_refuses_and_counts() {
         house.release();
     };
     let (answers, ()) = tokio::join!(all, release);
-    let refused = answers.iter().filter(|answer| matches!(answer, Err(Error::Overloaded))).count();
+    let refused = answers
+        .iter()
+        .filter(|answer| matches!(answer, Err(Error::Overloaded)))
+        .count();
     assert!(refused > 0);
     assert_eq!(house.metrics.mailbox_full.get(), refused as u64);
     assert_eq!(house.stored(&key("a")).await, Some(300 - refused as u64));
@@ -177,9 +201,17 @@ async fn a_deadline_fires_on_time_and_once_after_sleep_by_the_sweeper() {
     let rung = |house: &House| {
         let store = Arc::clone(&house.store);
         async move {
-            let stored = store.load(&key("a")).await.expect("readable").expect("there");
+            let stored = store
+                .load(&key("a"))
+                .await
+                .expect("readable")
+                .expect("there");
             let count = counter::decode(&stored.state);
-            if Some(count) == before { Err(count) } else { Ok(count) }
+            if Some(count) == before {
+                Err(count)
+            } else {
+                Ok(count)
+            }
         }
     };
     let count = eventually("the alarm rings", || rung(&house)).await;
@@ -189,9 +221,17 @@ async fn a_deadline_fires_on_time_and_once_after_sleep_by_the_sweeper() {
     let asleep: Key = key("b");
     house.add("b", counter::ALARM).await.expect("taken");
     let fresh = house.sibling();
-    fresh.tasks.spawn("sweeper", sweeper::run(fresh.sessions.clone(), Duration::from_millis(10)));
+    fresh.tasks.spawn(
+        "sweeper",
+        sweeper::run(fresh.sessions.clone(), Duration::from_millis(10)),
+    );
     // Nobody is live on the first instance any more.
-    assert!(house.tasks.finish(&Clock::system(), Duration::from_secs(10)).await);
+    assert!(
+        house
+            .tasks
+            .finish(&Clock::system(), Duration::from_secs(10))
+            .await
+    );
     fresh.hand.advance(Duration::from_secs(2));
     eventually("the sweeper rings it", || async {
         match fresh.stored(&asleep).await {

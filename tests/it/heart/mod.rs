@@ -1,8 +1,8 @@
 //! The session heart, as tables and properties: no runtime, no store, milliseconds.
 
-mod stage;
 mod laws;
 mod linking;
+mod stage;
 
 use event_connector::domain::log::{EntryType, OutboxChange};
 use event_connector::domain::machine::Machine;
@@ -24,7 +24,11 @@ fn actions_before_a_link_wait_and_leave_as_one_binned_note() {
     let notes = stage.notes();
     assert_eq!(notes.len(), 1);
     assert_eq!(notes[0].conversation, "c1");
-    assert!(notes[0].text.ends_with("[1] a\n[2] b\n\n[3] c"), "{}", notes[0].text);
+    assert!(
+        notes[0].text.ends_with("[1] a\n[2] b\n\n[3] c"),
+        "{}",
+        notes[0].text
+    );
 }
 
 #[test]
@@ -34,7 +38,10 @@ fn the_window_keeps_its_boundary_and_counts_what_it_trims() {
     stage.act(T0 + 120.0, &[action("new", T0 + 120.0)]);
     stage.link(T0 + 500.0, "c1");
     let text = &stage.notes()[0].text;
-    assert!(!text.contains("old") && text.contains("edge") && text.contains("new"), "{text}");
+    assert!(
+        !text.contains("old") && text.contains("edge") && text.contains("new"),
+        "{text}"
+    );
     assert_eq!(stage.session.trimmed, 1);
     assert_eq!(stage.trimmed_actions, 1);
     assert_eq!(stage.count(EntryType::WindowTrimmed), 1);
@@ -81,7 +88,10 @@ fn a_flood_after_a_link_is_noted_before_memory_fills() {
         ..Policy::default()
     });
     stage.link(T0, "c1");
-    stage.act(T0 + 1.0, &[action("a", T0), action("b", T0), action("c", T0)]);
+    stage.act(
+        T0 + 1.0,
+        &[action("a", T0), action("b", T0), action("c", T0)],
+    );
     assert_eq!(stage.notes().len(), 1);
     assert_eq!(stage.session.deadline(), None);
 }
@@ -92,17 +102,26 @@ fn a_redelivery_is_counted_and_has_no_effect() {
     let batch = [action("a", T0), action("b", T0 + 1.0)];
     assert_eq!(
         stage.act(T0, &batch),
-        Reply::Accepted { actions: 2, duplicates: 0 }
+        Reply::Accepted {
+            actions: 2,
+            duplicates: 0
+        }
     );
     assert_eq!(
         stage.act(T0 + 3600.0, &batch),
-        Reply::Accepted { actions: 0, duplicates: 2 }
+        Reply::Accepted {
+            actions: 0,
+            duplicates: 2
+        }
     );
     assert_eq!(stage.published().len(), 2);
     // The memory ends after six hours.
     assert_eq!(
         stage.act(T0 + 6.0 * 3600.0 + 2.0, &batch),
-        Reply::Accepted { actions: 2, duplicates: 0 }
+        Reply::Accepted {
+            actions: 2,
+            duplicates: 0
+        }
     );
 }
 
@@ -113,7 +132,10 @@ fn a_body_larger_than_the_memory_is_still_recognised() {
     stage.act(T0, &batch);
     assert_eq!(
         stage.act(T0 + 1.0, &batch),
-        Reply::Accepted { actions: 0, duplicates: 3000 }
+        Reply::Accepted {
+            actions: 0,
+            duplicates: 3000
+        }
     );
 }
 
@@ -148,7 +170,9 @@ fn numbering_starts_over_after_a_day_or_in_every_batch_on_request() {
 
 #[test]
 fn the_wire_form_escapes_what_old_clients_take_for_line_ends() {
-    let text = event_connector::domain::session::wire_json(&json!({"t": "a\u{2028}b\u{2029}c\u{85}d\u{7f}"}));
+    let text = event_connector::domain::session::wire_json(
+        &json!({"t": "a\u{2028}b\u{2029}c\u{85}d\u{7f}"}),
+    );
     assert_eq!(text, r#"{"t":"a\u2028b\u2029c\u0085d\u007f"}"#);
 }
 
@@ -168,7 +192,11 @@ fn a_repeated_notification_changes_nothing() {
     assert_eq!(stage.message(T0, "c1", 7), Reply::Linked);
     let before = stage.session.deadline();
     assert_eq!(stage.message(T0 + 5.0, "c1", 7), Reply::Unchanged);
-    assert_eq!(stage.session.deadline(), before, "the conversation is not prolonged");
+    assert_eq!(
+        stage.session.deadline(),
+        before,
+        "the conversation is not prolonged"
+    );
     assert_eq!(stage.message(T0 + 5.0, "c1", 8), Reply::Unchanged);
     assert_ne!(stage.session.deadline(), before);
 }
@@ -180,14 +208,19 @@ fn a_long_note_leaves_as_several_deliveries_in_order() {
         ..Policy::default()
     });
     let long = "x".repeat(300);
-    let batch: Vec<_> = (0..9).map(|n| action(&format!("{n}{long}"), T0 + f64::from(n))).collect();
+    let batch: Vec<_> = (0..9)
+        .map(|n| action(&format!("{n}{long}"), T0 + f64::from(n)))
+        .collect();
     stage.act(T0 + 9.0, &batch);
     stage.link(T0 + 10.0, "c1");
     let notes = stage.notes();
     assert!(notes.len() > 1);
     assert!(notes.iter().all(|note| note.text.len() <= 1000));
     let all: String = notes.iter().map(|note| note.text.as_str()).collect();
-    let at = |n: usize| all.find(&format!("] {n}{long}")).expect("every line is told");
+    let at = |n: usize| {
+        all.find(&format!("] {n}{long}"))
+            .expect("every line is told")
+    };
     assert!((1..9).all(|n| at(n - 1) < at(n)));
 }
 
