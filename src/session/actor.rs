@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::act::act;
 use super::asker::{Asker, answer, refuse};
 use super::decision::{Decision, Scene, Work, decide};
 use super::registry::{Error, Inner, Message, Registry};
@@ -264,8 +265,8 @@ impl<M: Machine> Actor<M> {
                     return Ok(None);
                 }
                 count("committed");
+                act(around, &self.key, &decision.effects);
                 self.adopt(newer).await?;
-                self.act(&decision);
                 return Ok(Some(decision.replies));
             }
             Outcome::NotWritten(error) => {
@@ -278,7 +279,7 @@ impl<M: Machine> Actor<M> {
                 return Err(error);
             }
         }
-        self.act(&decision);
+        act(around, &self.key, &decision.effects);
         self.cached = Some(Cached {
             state: Some(decision.state),
             version: base + 1,
@@ -297,21 +298,6 @@ impl<M: Machine> Actor<M> {
             outcome = self.store().commit(Arc::clone(commit)).await;
         }
         outcome
-    }
-
-    /// What is written down may now be told.
-    fn act(&self, decision: &Decision<M>) {
-        let around = &self.registry.0.around;
-        let effects = &decision.effects;
-        for entry in &effects.entries {
-            let counter = &around.metrics.log_entries;
-            counter.with_label_values(&[entry.r#type.as_str()]).inc();
-        }
-        around
-            .metrics
-            .window_trimmed
-            .inc_by(effects.trimmed_actions);
-        (around.committed)(&self.key, effects);
     }
 
     async fn gather(&self, work: &Work<M>, now_ms: u64) -> Result<Facts, store::Error> {

@@ -17,6 +17,7 @@
 //! Deliberately absent: any policy of sessions (that is [`crate::domain::session`]), HTTP, vendors,
 //! and any agreement between instances besides the store's.
 
+mod act;
 mod actor;
 mod asker;
 mod decision;

@@ -213,6 +213,13 @@ async fn serve_reloads_products_keeps_the_last_good_ones_and_stops_when_told() {
     );
     eventually("the third product is served", || serves("three")).await;
     assert_eq!(status(&service, "one").await, 200);
+    let metrics = reqwest::get(format!("{}/metrics", service.url)).await;
+    let metrics = metrics.expect("an answer").text().await.expect("text");
+    assert!(
+        metrics.contains("connector_product_problems 1\n"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("connector_products 3\n"));
     fs::write(home.path().join("products.json"), "{").expect("written");
     service.signal("-HUP");
     assert_eq!(status(&service, "three").await, 200);

@@ -1,9 +1,13 @@
 //! Every metric is moved by something a test does, and read the way an operator reads it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::support::{Service, eventually, json_of};
+use crate::support::{Service, Setup, eventually, json_of};
+use event_connector::domain::id::{Key, ProductId, SessionId};
+use event_connector::domain::log::Effects;
 use event_connector::metrics::Metrics;
+use event_connector::store::{Commit, Outcome, StateWrite};
 use serde_json::json;
 
 /// The value of one line of `/metrics`.
@@ -132,6 +136,63 @@ async fn an_operator_sees_a_session_and_nobody_else_does() {
             .await;
         assert_eq!(answer.expect("an answer").status(), 401);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_that_bite_are_counted() {
+    let setup = Setup::with("CONNECTOR__SESSION__WINDOW_ACTIONS_MAX", "1")
+        .and("CONNECTOR__SESSION__PENDING_LINK_S", "0.05")
+        .and("CONNECTOR__RETENTION__LOG_S", "1")
+        .and("CONNECTOR__RETENTION__INTERVAL_MS", "20");
+    let service = Service::with(setup).await;
+    service.click("s1", "u1", "First").await;
+    service.click("s1", "u1", "Second").await;
+    assert_eq!(service.metrics.window_trimmed.get(), 1);
+    service.chat("c1", "nobody yet", "").await;
+    let counters = [
+        service.metrics.aged.with_label_values(&["entry"]),
+        service.metrics.links.with_label_values(&["expired"]),
+    ];
+    for counter in counters {
+        eventually("what is past its time is removed and counted", || async {
+            match counter.get() {
+                0 => Err(0),
+                _ => Ok(()),
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_session_is_set_aside_counted_and_begins_anew() {
+    let service = Service::start().await;
+    service.click("s1", "u1", "Save").await;
+    let key = Key::session(&ProductId::from("acme"), &SessionId::from("s1"));
+    let stored = service
+        .store
+        .load(&key)
+        .await
+        .expect("readable")
+        .expect("there");
+    let spoilt = Commit {
+        id: [9; 16],
+        product: key.product.clone(),
+        now_ms: 0,
+        state: Some(StateWrite {
+            key,
+            base: stored.version,
+            state: Arc::from(*b"spoilt"),
+            due_ms: None,
+        }),
+        effects: Effects::default(),
+        guards: Vec::new(),
+    };
+    let outcome = service.store.commit(Arc::new(spoilt)).await;
+    assert!(matches!(outcome, Outcome::Committed));
+    service.click("s1", "u1", "Save again").await;
+    assert!((read(&service, "connector_quarantined_rows").await - 1.0).abs() < f64::EPSILON);
+    assert_eq!(service.show("s1").await["user_id"], "u1");
 }
 
 #[test]

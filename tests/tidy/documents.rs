@@ -108,3 +108,24 @@ fn every_metric_is_in_the_readme() {
         .collect();
     expect_none("metrics", &findings);
 }
+
+#[test]
+fn every_metric_is_moved_by_a_test() {
+    let tests: String = sources(&["tests/it"])
+        .iter()
+        .map(|source| read(&source.path.display().to_string()))
+        .collect();
+    let source = read("src/metrics.rs");
+    let fields = source.lines().filter_map(|line| {
+        let (field, rest) = line.trim().split_once(": ")?;
+        let name = rest.split_once("= \"connector_")?.1.split('"').next()?;
+        Some((field, format!("connector_{name}")))
+    });
+    let findings: Vec<String> = fields
+        .filter(|(field, name)| {
+            !tests.contains(&format!(".{field}")) && !tests.contains(name.as_str())
+        })
+        .map(|(_, name)| format!("src/metrics.rs: {name} is moved by no test in tests/it"))
+        .collect();
+    expect_none("untested metrics", &findings);
+}
