@@ -6,8 +6,8 @@ WORKDIR /build
 # Dependencies first, against empty sources: they are built again only when the manifest changes.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src \
-    && touch src/lib.rs \
-    && echo 'fn main() {}' > src/main.rs \
+    && echo '//! Nothing yet.' > src/lib.rs \
+    && printf '//! Nothing yet.\nfn main() {}\n' > src/main.rs \
     && cargo build --release --locked --bin event-connector \
     && rm -r src
 # The defaults and the migrations are compiled in.

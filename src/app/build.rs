@@ -113,6 +113,7 @@ fn feed_limits(config: &Config) -> feed::Limits {
         page_entries: config.feed.page_entries,
         coalesce_entries: config.feed.coalesce_entries,
         subscribers_max: config.feed.subscribers_max,
+        product_label: config.metrics.product_label,
         poll: FEED_POLL,
     }
 }
@@ -166,7 +167,10 @@ fn outbox(
     let around = delivery::Surroundings {
         store: Arc::clone(&parts.store),
         destinations: vec![Arc::new(intercom)],
-        report: Arc::new(ToSession(sessions.clone())),
+        report: Arc::new(ToSession {
+            sessions: sessions.clone(),
+            clock: parts.clock.clone(),
+        }),
         clock: parts.clock.clone(),
         chance: parts.chance.clone(),
         tasks: tasks.clone(),

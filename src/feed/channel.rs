@@ -29,6 +29,8 @@ pub struct Limits {
     pub coalesce_entries: usize,
     /// The most subscribers of one product.
     pub subscribers_max: usize,
+    /// Whether metrics name the product.
+    pub product_label: bool,
     /// How often the reader looks at the store without having been nudged.
     pub poll: Duration,
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use prometheus::IntGauge;
 use tokio::sync::watch;
 
 use super::channel::{Channel, Feed, Frame};
@@ -30,8 +31,7 @@ enum Look {
 impl Subscriber {
     pub(super) fn new(feed: Feed, channel: Arc<Channel>, cursor: Offset, filter: Filter) -> Self {
         let news = channel.head.subscribe();
-        let gauge = &feed.0.metrics.stream_subscribers;
-        gauge.with_label_values(&[channel.product.as_str()]).inc();
+        gauge(&feed, &channel).inc();
         Self {
             feed,
             channel,
@@ -160,9 +160,19 @@ impl Subscriber {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        let gauge = &self.feed.0.metrics.stream_subscribers;
-        gauge
-            .with_label_values(&[self.channel.product.as_str()])
-            .dec();
+        gauge(&self.feed, &self.channel).dec();
     }
+}
+
+fn gauge(feed: &Feed, channel: &Channel) -> IntGauge {
+    let is_named = feed.0.limits.product_label;
+    let label = if is_named {
+        channel.product.as_str()
+    } else {
+        ""
+    };
+    feed.0
+        .metrics
+        .stream_subscribers
+        .with_label_values(&[label])
 }

@@ -1,13 +1,12 @@
 //! `POST /chatbot-webhook/{product_id}`: a conversation began or went on (contract 1.8, 4.1).
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::{Extension, Json};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
 use super::request::{RequestId, read_body, text_header};
@@ -38,7 +37,7 @@ pub(super) async fn webhook(
 ) -> Result<Json<Value>, Problem> {
     let product = state.product(&product_id)?;
     let raw = read_body(body, state.config.http.small_body_bytes_max).await?;
-    admit(&state, &product, &headers, &raw)?;
+    let trust = admit(&state, &product, &headers, &raw)?;
     let notification =
         parse(&raw).map_err(|_| Problem::bad_request("invalid_json", "invalid json"))?;
     let topic = notification.topic.as_str();
@@ -46,7 +45,7 @@ pub(super) async fn webhook(
         let counter = &state.metrics.chatbot_webhooks;
         counter.with_label_values(&[topic, outcome]).inc();
     };
-    let Some(request) = link_request(&notification) else {
+    let Some(request) = link_request(&notification, trust) else {
         count("ignored");
         return Ok(Json(json!({"status": "ignored"})));
     };
@@ -68,24 +67,27 @@ pub(super) async fn webhook(
     })))
 }
 
-/// The signature over the raw body, under either header; without a client secret everything passes,
-/// which `check` and the start of the service point out.
+/// How far the sender is believed. The signature over the raw body counts under either header. A
+/// workspace without a client secret is heard as well, but like a page: its word does not take a
+/// conversation away from another user's session.
 fn admit(
     state: &AppState,
     product: &Product,
     headers: &HeaderMap,
     raw: &[u8],
-) -> Result<(), Problem> {
-    let secret = product
-        .intercom
-        .as_ref()
-        .and_then(|own| own.client_secret.as_ref());
-    let Some(secret) = secret else { return Ok(()) };
+) -> Result<Trust, Problem> {
+    let Some(own) = &product.intercom else {
+        let detail = "no live worker: the product is not registered with a chatbot";
+        return Err(Problem::unavailable("no_live_worker", detail));
+    };
+    let Some(secret) = &own.client_secret else {
+        return Ok(Trust::Page);
+    };
     let secret = secret.expose_secret();
     let sha1 = text_header(headers, "x-hub-signature");
     let sha256 = text_header(headers, "x-hub-signature-256");
     if signature::hub(secret, raw, sha1, sha256) {
-        return Ok(());
+        return Ok(Trust::Platform);
     }
     let id = product.id.as_str();
     let counter = &state.metrics.signature_failures;
@@ -98,19 +100,26 @@ fn admit(
 }
 
 /// What the notification asks for; `None` for topics that link nothing.
-fn link_request(notification: &Notification) -> Option<LinkRequest> {
+fn link_request(notification: &Notification, trust: Trust) -> Option<LinkRequest> {
     if !matches!(notification.topic, Topic::UserCreated | Topic::UserReplied) {
         return None;
     }
     let conversation = notification.conversation.clone()?;
     Some(LinkRequest {
         conversation,
-        trust: Trust::Platform,
+        trust,
         message: true,
-        notification_key: notification.id.as_deref().map(|id| {
-            let mut hasher = DefaultHasher::new();
-            ("notification", id).hash(&mut hasher);
-            hasher.finish()
-        }),
+        notification_key: notification.id.as_deref().map(notification_key),
     })
+}
+
+/// Eight bytes that recognise a notification when it is delivered again, the same in every release
+/// and on every instance.
+fn notification_key(id: &str) -> u64 {
+    let digest = Sha256::new()
+        .chain_update("notification\0")
+        .chain_update(id)
+        .finalize();
+    let (first, _) = digest.split_first_chunk().expect("a digest has 32 bytes");
+    u64::from_be_bytes(*first)
 }

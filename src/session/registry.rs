@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::actor::Actor;
@@ -160,34 +161,69 @@ impl<M: Machine> Registry<M> {
         self.0.lock().slots.len()
     }
 
-    fn dispatch(&self, key: &Key, message: Message<M>) -> Result<(), Error> {
+    /// Puts `message` into the key's mailbox, starting an actor if none is live. Everything happens
+    /// under one lock, so that no mail slips in between an actor's last look and its end.
+    fn dispatch(&self, key: &Key, mut message: Message<M>) -> Result<(), Error> {
         let inner = &self.0;
         let mut live = inner.lock();
-        live.uses += 1;
-        let now = live.uses;
-        if let Some(slot) = live.slots.get_mut(key) {
-            let before = std::mem::replace(&mut slot.used, now);
-            let sent = slot.mailbox.try_send(message);
-            live.by_use.remove(&before);
-            live.by_use.insert(now, key.clone());
-            return inner.sent(sent);
+        if let Some(slot) = live.slots.get(key) {
+            match slot.mailbox.try_send(message) {
+                Ok(()) => {
+                    live.touch(key);
+                    return Ok(());
+                }
+                Err(TrySendError::Full(_)) => return Err(inner.overloaded()),
+                // The actor ended without a word, by a stop or by a fault of its own: a new one
+                // takes over, because the truth is in the store.
+                Err(TrySendError::Closed(returned)) => {
+                    live.remove(key);
+                    inner.around.metrics.sessions_live.dec();
+                    message = returned;
+                }
+            }
         }
         if live.slots.len() >= inner.limits.live_max {
             inner.evict(&mut live);
         }
         let (mailbox, mail) = mpsc::channel(inner.limits.mailbox_max);
         let sent = mailbox.try_send(message);
+        let started = live.insert(key, mailbox);
+        inner.around.metrics.sessions_live.inc();
+        let actor = Actor::new(self.clone(), key.clone(), mail, started);
+        inner.around.tasks.spawn("session", actor.run());
+        sent.map_err(|_| inner.overloaded())
+    }
+}
+
+impl<M: Machine> Live<M> {
+    /// Adds a slot; returns the number of its actor.
+    fn insert(&mut self, key: &Key, mailbox: mpsc::Sender<Message<M>>) -> u64 {
+        self.uses += 1;
+        let (used, started) = (self.uses, self.uses);
         let slot = Slot {
             mailbox,
-            used: now,
-            started: now,
+            used,
+            started,
         };
-        live.slots.insert(key.clone(), slot);
-        live.by_use.insert(now, key.clone());
-        inner.around.metrics.sessions_live.inc();
-        let actor = Actor::new(self.clone(), key.clone(), mail, now);
-        inner.around.tasks.spawn("session", actor.run());
-        inner.sent(sent)
+        self.slots.insert(key.clone(), slot);
+        self.by_use.insert(used, key.clone());
+        started
+    }
+
+    /// Makes the key the most recently used.
+    fn touch(&mut self, key: &Key) {
+        self.uses += 1;
+        if let Some(slot) = self.slots.get_mut(key) {
+            let before = std::mem::replace(&mut slot.used, self.uses);
+            self.by_use.remove(&before);
+            self.by_use.insert(self.uses, key.clone());
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Some(slot) = self.slots.remove(key) {
+            self.by_use.remove(&slot.used);
+        }
     }
 }
 
@@ -196,14 +232,9 @@ impl<M: Machine> Inner<M> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sent(&self, sent: Result<(), mpsc::error::TrySendError<Message<M>>>) -> Result<(), Error> {
-        sent.map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => {
-                self.around.metrics.mailbox_full.inc();
-                Error::Overloaded
-            }
-            mpsc::error::TrySendError::Closed(_) => Error::Stopping,
-        })
+    fn overloaded(&self) -> Error {
+        self.around.metrics.mailbox_full.inc();
+        Error::Overloaded
     }
 
     /// Forgets the least recently used key. Its actor finishes the mail it has and ends; should the
@@ -227,10 +258,9 @@ impl<M: Machine> Inner<M> {
         if !mail.is_empty() {
             return false;
         }
-        if let Some(slot) = live.slots.get(key).filter(|slot| slot.started == started) {
-            let used = slot.used;
-            live.slots.remove(key);
-            live.by_use.remove(&used);
+        let is_own = |slot: &Slot<M>| slot.started == started;
+        if live.slots.get(key).is_some_and(is_own) {
+            live.remove(key);
             self.passivated("idle");
         }
         true

@@ -12,16 +12,19 @@ const CLAIM_MAX: usize = 500;
 /// For how long a claimed key is left to whoever claimed it.
 const CLAIM: Duration = Duration::from_secs(30);
 
-/// Runs until the service stops. Every `interval` it claims what is overdue; a full round is
-/// followed by the next at once, as long as there is room for live keys.
+/// Runs until the service stops. Every `interval` it claims what is overdue by as much, because live
+/// actors serve their own deadlines; only the first round takes everything that waited for a restart.
+/// A full round is followed by the next at once, as long as there is room for live keys.
 pub async fn run<M: Machine>(registry: Registry<M>, interval: Duration) {
     let around = &registry.0.around;
+    let mut grace_ms = 0;
     loop {
-        let claimed = sweep(&registry).await;
+        let claimed = sweep(&registry, grace_ms).await;
         let room = registry.0.limits.live_max.saturating_sub(registry.live());
         if claimed == CLAIM_MAX && room > 0 {
             continue;
         }
+        grace_ms = u64::try_from(interval.as_millis()).unwrap_or(0);
         tokio::select! {
             biased;
             () = around.tasks.stopping() => return,
@@ -30,13 +33,18 @@ pub async fn run<M: Machine>(registry: Registry<M>, interval: Duration) {
     }
 }
 
-async fn sweep<M: Machine>(registry: &Registry<M>) -> usize {
+async fn sweep<M: Machine>(registry: &Registry<M>, grace_ms: u64) -> usize {
     let around = &registry.0.around;
     let room = registry.0.limits.live_max.saturating_sub(registry.live());
     let now_ms = around.clock.now_ms();
     let until_ms = now_ms + u64::try_from(CLAIM.as_millis()).unwrap_or(0);
+    let overdue_ms = now_ms.saturating_sub(grace_ms);
     let limit = CLAIM_MAX.min(room.max(1));
-    match around.store.claim_overdue(now_ms, until_ms, limit).await {
+    match around
+        .store
+        .claim_overdue(overdue_ms, until_ms, limit)
+        .await
+    {
         Ok(keys) => {
             around.metrics.sessions_swept.inc_by(keys.len() as u64);
             for key in &keys {

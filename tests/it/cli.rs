@@ -213,7 +213,8 @@ async fn serve_reloads_products_keeps_the_last_good_ones_and_stops_when_told() {
     );
     eventually("the third product is served", || serves("three")).await;
     assert_eq!(status(&service, "one").await, 200);
-    let metrics = reqwest::get(format!("{}/metrics", service.url)).await;
+    let client = reqwest::Client::builder().build().expect("a client");
+    let metrics = client.get(format!("{}/metrics", service.url)).send().await;
     let metrics = metrics.expect("an answer").text().await.expect("text");
     assert!(
         metrics.contains("connector_product_problems 1\n"),

@@ -1,6 +1,6 @@
 //! Linking over real HTTP: signed notifications, pages, and sessions that appear later.
 
-use crate::support::{Service, json_of};
+use crate::support::{Service, Setup, json_of};
 use serde_json::{Value, json};
 
 async fn page_links(service: &Service, session: &str, conversation: &str) -> (u16, Value) {
@@ -150,7 +150,7 @@ async fn probes_are_answered_and_wrong_signatures_are_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_from_elsewhere_may_ask_and_a_listed_product_hears_only_its_own() {
-    let setup = crate::support::Setup {
+    let setup = Setup {
         integration: json!({"cors_origins": ["https://app.northwind.example"]}),
         ..Default::default()
     };
@@ -178,4 +178,39 @@ async fn pages_from_elsewhere_may_ask_and_a_listed_product_hears_only_its_own() 
             .expect("an answer");
         assert_eq!(answer.status(), status, "{origin}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_client_secret_a_notification_is_heard_like_a_page() {
+    let setup = Setup {
+        integration: json!({"client_secret": null}),
+        ..Setup::default()
+    };
+    let service = Service::with(setup).await;
+    service.click("s1", "u1", "Save").await;
+    service.chat("c1", "u1", "").await;
+    service.notes("c1", |notes| notes.len() == 1).await;
+    // It may not take the conversation to another user.
+    service.click("s2", "u2", "Save").await;
+    let (body, _) = service
+        .intercom
+        .webhook("conversation.user.replied", "c1", "u1", "");
+    let forged = String::from_utf8(body).expect("text").replace("u1", "u2");
+    let request = service
+        .client
+        .post(format!("{}/chatbot-webhook/acme", service.url));
+    let answer = request.body(forged).send().await.expect("an answer");
+    assert_eq!(json_of(answer).await["session_linked"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_product_without_a_chatbot_takes_no_notifications() {
+    let setup = Setup {
+        integration_type: "event_stream",
+        ..Setup::default()
+    };
+    let service = Service::with(setup).await;
+    let answer = service.chat("c1", "u1", "").await;
+    assert_eq!(answer.status(), 503);
+    assert_eq!(json_of(answer).await["code"], "no_live_worker");
 }

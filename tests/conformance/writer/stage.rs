@@ -14,7 +14,7 @@ use event_connector::domain::machine::Machine;
 use event_connector::domain::retry::Schedule;
 use event_connector::domain::session::index::{LinkRequest, Trust};
 use event_connector::domain::session::{Held, Input, Link, Policy, Session, Settlement};
-use event_connector::domain::time::to_ms;
+use event_connector::domain::time::later;
 use event_connector::metrics::Metrics;
 use event_connector::session::{Limits, Registry, Surroundings};
 use event_connector::store::Store;
@@ -159,7 +159,7 @@ impl Stage {
             if left_s <= 0.0 {
                 return;
             }
-            let left = Duration::from_millis(to_ms(left_s));
+            let left = Duration::from_secs_f64(later(0.0, left_s));
             let next = self.hand.next_wake().map_or(left, |wake| wake.min(left));
             self.hand.advance(next);
             self.settle().await;

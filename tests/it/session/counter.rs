@@ -20,6 +20,9 @@ use crate::around::Around;
 /// An input that panics.
 pub(super) const BOMB: u64 = u64::MAX;
 
+/// A count at which the actor itself breaks, outside of any decision.
+pub(super) const CURSE: u64 = 666;
+
 /// An input that is added, and 1,000 more half a second later.
 pub(super) const ALARM: u64 = 1_000_000;
 
@@ -65,6 +68,7 @@ impl Machine for Counter {
     }
 
     fn deadline(&self) -> Option<f64> {
+        assert!(self.count != CURSE, "told to");
         self.alarm_at
     }
 

@@ -117,6 +117,17 @@ async fn a_panic_ends_one_input_and_the_second_time_it_is_parked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_actor_that_breaks_is_replaced_by_the_next_message() {
+    let house = House::new();
+    assert_eq!(house.add("a", 600).await.expect("taken"), 600);
+    let broken = house.add("a", counter::CURSE - 600).await;
+    assert!(matches!(broken, Err(Error::Stopping)));
+    assert_eq!(house.add("a", 1).await.expect("taken"), 601);
+    assert_eq!(house.tasks.panics(), 1);
+    assert_eq!(house.metrics.sessions_live.get(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_state_is_set_aside_and_stops_nobody() {
     let house = House::new();
     house.add("a", 1).await.expect("taken");

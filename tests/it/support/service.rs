@@ -28,6 +28,8 @@ const ADMIN_KEY: &str = "admin-5c1f0a77";
 pub(crate) struct Setup {
     /// Pairs of `CONNECTOR__…` variables.
     pub env: Vec<(String, String)>,
+    /// What the product is registered with.
+    pub(crate) integration_type: &'static str,
     /// Laid over the product's `integration_config`.
     pub integration: Value,
     /// Time.
@@ -38,6 +40,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             env: Vec::new(),
+            integration_type: "intercom",
             integration: json!({}),
             clock: Clock::system(),
         }
@@ -98,7 +101,7 @@ impl Service {
         let rows = json!([{
             "product_id": "acme",
             "webhook_secret": SECRET,
-            "integration_type": "intercom",
+            "integration_type": setup.integration_type,
             "integration_config": integration,
         }]);
         let rows = rows.to_string();
