@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, post};
 use axum::{Extension, Json};
 use futures_util::future::join_all;
 use serde_json::json;
@@ -25,48 +26,9 @@ use crate::ingest::{self, Batch};
 use crate::product::Product;
 use crate::session;
 
-/// The adapter is chosen by the body's shape.
-pub(super) async fn any(
-    state: State<AppState>,
-    path: Path<String>,
-    id: Extension<RequestId>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    take(state, path, id, headers, body, None).await
-}
-
-/// The body is PostHog's, whatever it looks like.
-pub(super) async fn posthog(
-    state: State<AppState>,
-    path: Path<String>,
-    id: Extension<RequestId>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    take(state, path, id, headers, body, Some(Provider::Posthog)).await
-}
-
-/// The body is Amplitude's.
-pub(super) async fn amplitude(
-    state: State<AppState>,
-    path: Path<String>,
-    id: Extension<RequestId>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    take(state, path, id, headers, body, Some(Provider::Amplitude)).await
-}
-
-/// The body is FullStory's.
-pub(super) async fn fullstory(
-    state: State<AppState>,
-    path: Path<String>,
-    id: Extension<RequestId>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    take(state, path, id, headers, body, Some(Provider::Fullstory)).await
+/// Takes activity by `POST`. The adapter is `forced`, or else chosen by the body's shape.
+pub(super) fn from(forced: Option<Provider>) -> MethodRouter<AppState> {
+    post(move |state, path, id, headers, body| take(state, path, id, headers, body, forced))
 }
 
 /// What a request came to, for its answer and its counters.

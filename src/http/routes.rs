@@ -14,15 +14,25 @@ use tower_http::cors::{Any as AnyOrigin, CorsLayer};
 use super::problem::Problem;
 use super::state::AppState;
 use super::{chatbot, health, ingest, link, request, sessions, stream};
+use crate::domain::action::Provider;
 
 /// The service as one router.
 pub fn routes(state: AppState) -> Router {
     Router::new()
-        .route("/webhook/{product_id}", post(ingest::any))
-        .route("/ingest/{product_id}", post(ingest::any))
-        .route("/ingest/posthog/{product_id}", post(ingest::posthog))
-        .route("/ingest/amplitude/{product_id}", post(ingest::amplitude))
-        .route("/ingest/fullstory/{product_id}", post(ingest::fullstory))
+        .route("/webhook/{product_id}", ingest::from(None))
+        .route("/ingest/{product_id}", ingest::from(None))
+        .route(
+            "/ingest/posthog/{product_id}",
+            ingest::from(Some(Provider::Posthog)),
+        )
+        .route(
+            "/ingest/amplitude/{product_id}",
+            ingest::from(Some(Provider::Amplitude)),
+        )
+        .route(
+            "/ingest/fullstory/{product_id}",
+            ingest::from(Some(Provider::Fullstory)),
+        )
         .route(
             "/chatbot-webhook/{product_id}",
             post(chatbot::webhook).get(chatbot::probe),
