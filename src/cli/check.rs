@@ -62,7 +62,10 @@ fn check_products(config: &Config) -> Result<String, Vec<String>> {
         let lines = catalogue.problems.iter().map(ToString::to_string);
         return Err(lines.collect());
     }
-    let mut lines = vec![format!("# {} products", catalogue.products().count())];
+    let mut lines = vec![format!(
+        "# products in force: {}",
+        catalogue.products().count()
+    )];
     for product in catalogue.products() {
         lines.push(format!("#   {}", product.id));
     }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::future::Future;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -89,12 +90,12 @@ fn run(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     })
 }
 
-#[expect(clippy::print_stderr, reason = "a person at a terminal asked")]
+/// A line for the person who typed. A reader that has gone away is no reason to fail.
 pub(super) fn complain(text: &str) {
-    eprintln!("event-connector: {text}");
+    let _ = writeln!(std::io::stderr(), "event-connector: {text}");
 }
 
-#[expect(clippy::print_stdout, reason = "what was asked for")]
+/// A line of what was asked for. A reader that has seen enough, such as `head`, closes the pipe.
 pub(super) fn print(text: &str) {
-    println!("{text}");
+    let _ = writeln!(std::io::stdout(), "{text}");
 }

@@ -72,7 +72,7 @@ impl Walk {
         let (actions, dropped) = (number("actions"), number("dropped"));
         self.screen.stop(
             "received",
-            &format!("POST {path}  200, durable ({actions} actions, {dropped} dropped)"),
+            &format!("POST {path}  200, durable (actions: {actions}, dropped: {dropped})"),
         );
         ensure!(
             actions == step.actions as u64,

@@ -72,6 +72,19 @@ fn check_reports_every_mistake_at_once_and_prints_no_secret() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut child = binary()
+        .arg("check")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().expect("it ends");
+    assert!(ended.status.success(), "{}", text(&ended.stderr));
+}
+
+#[test]
 fn check_names_bad_product_rows_and_keeps_their_secrets() {
     let rows = json!([
         {"product_id": "good", "webhook_secret": "canary-one"},
