@@ -9,6 +9,7 @@ use anyhow::Context;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::intercom::{Intercom, Settings};
@@ -198,6 +199,10 @@ async fn stay_open(screen: Screen, address: SocketAddr) -> anyhow::Result<()> {
     }
     screen.line("");
     screen.line("Ctrl-C ends it; the temporary store goes with it.");
-    tokio::signal::ctrl_c().await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
     Ok(())
 }

@@ -63,6 +63,29 @@ async fn a_notification_before_the_first_activity_waits_for_user_or_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_races_with_the_first_activity_always_finds_its_session() {
+    let service = Service::start().await;
+    let races = (0..100).map(|number| {
+        let service = &service;
+        async move {
+            let (session, user) = (format!("s{number}"), format!("u{number}"));
+            let conversation = format!("c{number}");
+            let (_, answer) = tokio::join!(
+                service.click(&session, &user, "Save"),
+                service.chat(&conversation, &user, "")
+            );
+            assert_eq!(answer.status(), 200);
+            service.notes(&conversation, |notes| notes.len() == 1).await;
+        }
+    });
+    futures_util::future::join_all(races).await;
+    // Each request either found its session or waited for it; none fell between the two.
+    let linked = service.metrics.links.with_label_values(&["linked"]).get();
+    let pending = service.metrics.links.with_label_values(&["pending"]).get();
+    assert_eq!(linked + pending, 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_link_follows_the_user_into_the_next_session() {
     let service = Service::start().await;
     service.click("s1", "u1", "Before").await;
