@@ -5,6 +5,8 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::{SECRET, Service, Setup, click, json_of};
 
@@ -186,4 +188,25 @@ async fn a_handler_is_never_taken_down_by_ids_of_any_kind() {
     let shown = service.get("/sessions/acme/a%2Fb").await;
     assert_eq!(json_of(shown).await["session_id"], "a/b");
     assert_eq!(service.get("/sessions/acme/unknown").await.status(), 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_trickles_in_for_too_long_is_ended_with_a_reason() {
+    let setup = Setup::with("CONNECTOR__HTTP__REQUEST_TIMEOUT_MS", "200");
+    let service = Service::with(setup).await;
+    let address = service
+        .url
+        .strip_prefix("http://")
+        .expect("a plain address");
+    let mut slow = TcpStream::connect(address).await.expect("connected");
+    let head = format!(
+        "POST /webhook/acme HTTP/1.1\r\nHost: {address}\r\nX-PostHog-Secret: {SECRET}\r\n\
+         Content-Length: 1000\r\n\r\n{{\"event\""
+    );
+    slow.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = vec![0; 4096];
+    let length = slow.read(&mut answer).await.expect("an answer");
+    let answer = String::from_utf8_lossy(&answer[..length]).to_lowercase();
+    assert!(answer.starts_with("http/1.1 503"), "{answer}");
+    assert!(answer.contains("retry-after:") && answer.contains("\"code\":\"timeout\""));
 }

@@ -22,3 +22,4 @@ mod session;
 mod store;
 mod support;
 mod walk;
+mod wire;
