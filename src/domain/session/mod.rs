@@ -5,7 +5,7 @@
 //! in a **window** (contract 4.0) and leave it as one binned note when a conversation appears;
 //! afterwards they are **pending** until the user pauses.
 //!
-//! Guaranteed, and held by the properties in `tests/it/heart.rs`:
+//! Guaranteed, and held by the properties in `tests/it/heart`:
 //!
 //! * An accepted action is on the feed exactly once and, once linked, in exactly one note, unless
 //!   the window rule removed it, which is counted.

@@ -1,6 +1,7 @@
 //! Actors: decide, commit, act; with a state that does as it is told, and with faults in between.
 
 mod counter;
+mod faults;
 
 use std::sync::Arc;
 use std::time::Duration;
