@@ -180,45 +180,36 @@ async fn show(client: &reqwest::Client, url: &str, product: &str) -> Result<Valu
     serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))
 }
 
-/// Every label on the feed, from the very beginning, until `expected` have come and a little longer,
-/// so that a surplus would be seen.
-pub(crate) async fn read_feed(
+/// Every label on the feed from the very beginning to `last`, which was posted after all others: what
+/// does not stand before it is not there.
+pub(super) async fn read_feed(
     client: &reqwest::Client,
     url: &str,
-    expected: usize,
+    last: &str,
 ) -> Result<Vec<(String, String)>, String> {
-    let clock = Clock::system();
     let mut response = client
         .get(format!("{url}/stream/acme?since=0-0"))
         .bearer_auth(SECRET)
         .send()
         .await
         .map_err(|error| error.to_string())?;
-    let mut text = String::new();
-    let mut labels = Vec::new();
-    let began = clock.monotonic();
-    while clock.since(began) < PATIENCE {
-        let enough = labels.len() >= expected;
-        let patience = Duration::from_millis(if enough { 50 } else { 1000 });
-        let Some(chunk) = clock.timeout(patience, response.chunk()).await else {
-            if enough {
-                return Ok(labels);
+    let (mut text, mut labels) = (String::new(), Vec::new());
+    let reading = async {
+        loop {
+            let chunk = response.chunk().await.map_err(|error| error.to_string())?;
+            text.push_str(&String::from_utf8_lossy(&chunk.ok_or("the feed ended")?));
+            while let Some(end) = text.find("\n\n") {
+                let frame: String = text.drain(..end + 2).collect();
+                collect(&frame, &mut labels);
             }
-            continue;
-        };
-        let chunk = chunk
-            .map_err(|error| error.to_string())?
-            .ok_or("the feed ended")?;
-        text.push_str(&String::from_utf8_lossy(&chunk));
-        while let Some(end) = text.find("\n\n") {
-            let frame: String = text.drain(..end + 2).collect();
-            collect(&frame, &mut labels);
+            if labels.iter().any(|(_, label)| label == last) {
+                return Ok(());
+            }
         }
-    }
-    Err(format!(
-        "the feed shows {} of {expected} acknowledged actions",
-        labels.len()
-    ))
+    };
+    let read: Option<Result<(), String>> = Clock::system().timeout(PATIENCE, reading).await;
+    read.ok_or_else(|| format!("{last} never came"))??;
+    Ok(labels)
 }
 
 fn collect(frame: &str, labels: &mut Vec<(String, String)>) {

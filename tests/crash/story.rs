@@ -118,7 +118,11 @@ async fn verify(
     sent: &[Sent],
 ) -> Result<Figures, String> {
     let expected: usize = sent.iter().map(|one| one.acknowledged.len()).sum();
-    let feed = check::read_feed(client, &server.url, expected).await?;
+    let last = load::label("last", 0);
+    if !load::post(client, &server.url, "last", &last).await {
+        return Err(format!("{last} was refused after the restart"));
+    }
+    let feed = check::read_feed(client, &server.url, &last).await?;
     check::feed_is_exact(&feed, sent)?;
     check::memory_survived(client, &server.url, intercom, memory).await?;
     let linked = sent.iter().step_by(2);
