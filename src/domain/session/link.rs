@@ -31,9 +31,11 @@ impl Session {
             return Reply::Refused;
         };
         let conversation = &request.conversation;
-        let repeated = request
-            .notification_key
-            .is_some_and(|key| !self.seen.insert(key, moment.now));
+        let notification = request.notification_key;
+        if notification.is_some_and(|key| self.seen.contains(key, moment.now)) {
+            // A late repetition must not pull the notes back to a conversation long left.
+            return Reply::Unchanged;
+        }
         let key = conversation_key(conversation);
         let owner: Option<SessionRow> = moment.facts.parse(&key);
         if self.is_foreign(owner.as_ref(), request.trust) {
@@ -45,6 +47,9 @@ impl Session {
                 &body,
             );
             return Reply::Refused;
+        }
+        if let Some(key) = notification {
+            self.seen.insert(key, moment.now);
         }
         let owned = owner
             .as_ref()
@@ -59,8 +64,7 @@ impl Session {
         }
         self.with_fsm(request.trust.as_str(), moment, |fsm, now| {
             fsm.on_conversation_linked(conversation.as_str(), event);
-            let is_news = request.message && !repeated;
-            if is_news && fsm.transition_to_reactive(now).is_err() {
+            if request.message && fsm.transition_to_reactive(now).is_err() {
                 fsm.record_message(now);
             }
         });

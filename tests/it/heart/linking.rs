@@ -29,6 +29,17 @@ fn a_new_conversation_takes_later_notes_and_leaves_earlier_ones_where_they_belon
 }
 
 #[test]
+fn a_late_repetition_does_not_pull_the_notes_back() {
+    let mut stage = Stage::new();
+    assert_eq!(stage.message(T0, "c1", 1), Reply::Linked);
+    assert_eq!(stage.message(T0 + 1.0, "c2", 2), Reply::Linked);
+    assert_eq!(stage.message(T0 + 60.0, "c1", 1), Reply::Unchanged);
+    assert_eq!(stage.session.conversation().map(|c| c.as_str()), Some("c2"));
+    // A new message there is another matter: the user talks in c1 again.
+    assert_eq!(stage.message(T0 + 61.0, "c1", 3), Reply::Linked);
+}
+
+#[test]
 fn the_same_link_again_retries_at_once_and_does_not_restart_the_pause() {
     let mut stage = Stage::new();
     stage.act(T0, &[action("a", T0)]);
