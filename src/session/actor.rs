@@ -37,8 +37,9 @@ pub(super) struct Actor<M: Machine> {
     not_before_ms: u64,
 }
 
+/// What the store is believed to hold; version 0 means nothing yet.
 struct Cached<M> {
-    state: Option<M>,
+    state: M,
     version: u64,
     encoded: Option<Arc<[u8]>>,
 }
@@ -116,8 +117,7 @@ impl<M: Machine> Actor<M> {
     }
 
     fn due_ms(&self) -> Option<u64> {
-        let state = self.cached.as_ref()?.state.as_ref()?;
-        let due_ms = to_ms(state.deadline()?);
+        let due_ms = to_ms(self.cached.as_ref()?.state.deadline()?);
         Some(due_ms.max(self.not_before_ms))
     }
 
@@ -209,12 +209,10 @@ impl<M: Machine> Actor<M> {
             self.load().await.map_err(Failure::Store)?;
             let now_ms = around.clock.now_ms();
             let facts = self.gather(work, now_ms).await.map_err(Failure::Store)?;
+            let cached = self.cached.as_ref();
+            let cached = cached.expect("loading fills the cache or fails");
             let scene = Scene {
-                key: &self.key,
-                before: self
-                    .cached
-                    .as_ref()
-                    .and_then(|cached| cached.state.as_ref()),
+                before: &cached.state,
                 policy: &*policy,
                 facts,
                 now_ms,
@@ -281,7 +279,7 @@ impl<M: Machine> Actor<M> {
         }
         act(around, &self.key, &decision.effects);
         self.cached = Some(Cached {
-            state: Some(decision.state),
+            state: decision.state,
             version: base + 1,
             encoded: Some(decision.encoded),
         });
@@ -302,27 +300,13 @@ impl<M: Machine> Actor<M> {
 
     async fn gather(&self, work: &Work<M>, now_ms: u64) -> Result<Facts, store::Error> {
         let mut facts = Facts::default();
-        let Work::Inputs(inputs) = work else {
+        let (Work::Inputs(inputs), Some(cached)) = (work, &self.cached) else {
             return Ok(facts);
-        };
-        let around = &self.registry.0.around;
-        let policy = (around.policy)(&self.key.product);
-        let fresh;
-        let state = match self
-            .cached
-            .as_ref()
-            .and_then(|cached| cached.state.as_ref())
-        {
-            Some(state) => state,
-            None => {
-                fresh = M::open(&self.key, &policy, around.clock.now_s());
-                &fresh
-            }
         };
         for _ in 0..FACT_ROUNDS_MAX {
             let mut keys: Vec<_> = inputs
                 .iter()
-                .flat_map(|(input, _)| state.wants(input, &facts))
+                .flat_map(|(input, _)| cached.state.wants(input, &facts))
                 .collect();
             keys.sort();
             keys.dedup();
@@ -352,25 +336,32 @@ impl<M: Machine> Actor<M> {
     /// Takes over what the store holds. A state that cannot be decoded is set aside: the session
     /// starts afresh and stops nobody else.
     async fn adopt(&mut self, stored: Option<Stored>) -> Result<(), store::Error> {
-        let mut cached = Cached {
-            state: None,
-            version: 0,
-            encoded: None,
-        };
+        let around = &self.registry.0.around;
+        let mut cached = None;
         if let Some(stored) = stored {
             match M::decode(&stored.state) {
                 Ok(state) => {
-                    cached.state = Some(state);
-                    cached.version = stored.version;
-                    cached.encoded = Some(stored.state);
+                    cached = Some(Cached {
+                        state,
+                        version: stored.version,
+                        encoded: Some(stored.state),
+                    });
                 }
                 Err(reason) => {
                     tracing::error!(key = %self.key, reason, "a state is unreadable and was set aside");
-                    self.store().quarantine(&self.key, &reason).await?;
+                    around.store.quarantine(&self.key, &reason).await?;
                 }
             }
         }
-        self.cached = Some(cached);
+        let fresh = || {
+            let policy = (around.policy)(&self.key.product);
+            Cached {
+                state: M::open(&self.key, &policy, around.clock.now_s()),
+                version: 0,
+                encoded: None,
+            }
+        };
+        self.cached = Some(cached.unwrap_or_else(fresh));
         Ok(())
     }
 }

@@ -30,8 +30,7 @@ pub(super) struct Decision<M: Machine> {
 
 /// What a decision may look at.
 pub(super) struct Scene<'a, M: Machine> {
-    pub(super) key: &'a Key,
-    pub(super) before: Option<&'a M>,
+    pub(super) before: &'a M,
     pub(super) policy: &'a M::Policy,
     pub(super) facts: Facts,
     pub(super) now_ms: u64,
@@ -55,7 +54,6 @@ pub(super) fn decide<M: Machine>(
 )]
 fn run<M: Machine>(scene: Scene<'_, M>, work: &Work<M>) -> Decision<M> {
     let Scene {
-        key,
         before,
         policy,
         mut facts,
@@ -63,7 +61,7 @@ fn run<M: Machine>(scene: Scene<'_, M>, work: &Work<M>) -> Decision<M> {
         new_id,
     } = scene;
     let now = now_ms as f64 / 1000.0;
-    let mut state = before.cloned().unwrap_or_else(|| M::open(key, policy, now));
+    let mut state = before.clone();
     let mut effects = Effects::default();
     let mut new_delivery = || DeliveryId::from(new_id().to_string());
     let mut replies = Vec::new();
