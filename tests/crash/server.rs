@@ -146,6 +146,18 @@ impl Server {
         let _ = self.child.wait();
     }
 
+    /// Waits until the process has ended by itself.
+    pub(crate) fn wait(&mut self) -> Result<(), String> {
+        for _ in 0..1000 {
+            let ended = self.child.try_wait().map_err(|error| error.to_string())?;
+            if ended.is_some() {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Err("the service did not end within ten seconds of being told to".to_owned())
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

@@ -41,18 +41,20 @@ pub(crate) async fn syncs(build: Build) -> Result<String, String> {
             return Err(format!("{label} was refused"));
         }
     }
-    end(server);
+    end(server)?;
     let text = fs::read_to_string(&trace).map_err(|error| error.to_string())?;
     judge(&text)
 }
 
-/// The traced process ends with its tracer only if it is asked to; SIGTERM reaches both.
-fn end(server: Server) {
+/// Asks the traced process to end and waits until its tracer has seen it end: a tracer that is killed
+/// first would take the request with it and leave the process behind.
+fn end(mut server: Server) -> Result<(), String> {
     let tracer = server.id().to_string();
-    let _ = Command::new("pkill")
+    let asked = Command::new("pkill")
         .args(["-TERM", "-P", &tracer])
         .status();
-    drop(server);
+    asked.map_err(|error| error.to_string())?;
+    server.wait()
 }
 
 /// Reads the trace line by line. A sync that another thread's line interrupts ends on a line of its
