@@ -28,7 +28,7 @@ enum Source {
 #[derive(Debug)]
 struct Manual {
     elapsed: watch::Sender<Duration>,
-    wall_at_start_ms: Mutex<u64>,
+    wall_at_start_ms: u64,
     sleepers: Mutex<BTreeMap<Duration, usize>>,
 }
 
@@ -56,7 +56,7 @@ impl Clock {
     pub fn manual(start_s: f64) -> (Self, Hand) {
         let manual = Arc::new(Manual {
             elapsed: watch::Sender::new(Duration::ZERO),
-            wall_at_start_ms: Mutex::new(to_ms(start_s)),
+            wall_at_start_ms: to_ms(start_s),
             sleepers: Mutex::default(),
         });
         (Self(Source::Manual(Arc::clone(&manual))), Hand(manual))
@@ -72,10 +72,7 @@ impl Clock {
             Source::System => std::time::SystemTime::now()
                 .duration_since(std::time::UNIX_EPOCH)
                 .map_or(0, whole_ms),
-            Source::Manual(manual) => {
-                let start = *lock(&manual.wall_at_start_ms);
-                start + whole_ms(*manual.elapsed.borrow())
-            }
+            Source::Manual(manual) => manual.wall_at_start_ms + whole_ms(*manual.elapsed.borrow()),
         }
     }
 
@@ -162,13 +159,6 @@ impl Hand {
     /// Moves time forward and wakes every sleeper whose time has come.
     pub fn advance(&self, by: Duration) {
         self.0.elapsed.send_modify(|elapsed| *elapsed += by);
-    }
-
-    /// Sets the wall clock without any time passing, as an operator or NTP may.
-    pub fn set_wall_s(&self, wall_s: f64) {
-        let elapsed = whole_ms(*self.0.elapsed.borrow());
-        *lock(&self.0.wall_at_start_ms) = to_ms(wall_s).saturating_sub(elapsed);
-        self.0.elapsed.send_modify(|_| {});
     }
 }
 

@@ -71,11 +71,6 @@ impl Tasks {
         self.soft.cancelled().await;
     }
 
-    /// Whether a soft stop was asked for.
-    pub fn is_stopping(&self) -> bool {
-        self.soft.is_cancelled()
-    }
-
     /// Asks every task to finish.
     pub fn stop(&self) {
         self.soft.cancel();

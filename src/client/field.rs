@@ -24,11 +24,6 @@ impl Field {
         self.0.as_f64()
     }
 
-    /// The value as it is.
-    pub fn as_value(&self) -> &Value {
-        &self.0
-    }
-
     /// Whether the value counts as present: not `null`, `false`, zero, or empty. Text of blanks
     /// does count.
     pub fn is_truthy(&self) -> bool {

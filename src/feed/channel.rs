@@ -142,13 +142,6 @@ impl Feed {
     pub fn close(&self) {
         self.0.closing.cancel();
     }
-
-    /// How many listen to the product.
-    pub fn subscribers(&self, product: &ProductId) -> usize {
-        self.0
-            .existing(product)
-            .map_or(0, |channel| channel.head.receiver_count())
-    }
 }
 
 impl Inner {

@@ -19,6 +19,8 @@ pub(crate) struct Figures {
     pub acknowledged: usize,
     pub resent: usize,
     pub notes: usize,
+    /// Actions that a note told once more; the promise is at least once.
+    pub told_again: usize,
 }
 
 impl Figures {
@@ -26,6 +28,7 @@ impl Figures {
         self.acknowledged += other.acknowledged;
         self.resent += other.resent;
         self.notes += other.notes;
+        self.told_again += other.told_again;
     }
 }
 
@@ -35,10 +38,11 @@ impl std::fmt::Display for Figures {
             acknowledged,
             resent,
             notes,
+            told_again,
         } = self;
         write!(
             f,
-            "{acknowledged} actions acknowledged, {resent} sent again, {notes} notes, 0 lost, 0 doubled"
+            "{acknowledged} actions on the feed once each, {resent} of them sent again, {notes} notes telling {told_again} of them twice"
         )
     }
 }
@@ -249,11 +253,13 @@ pub(crate) fn feed_is_exact(feed: &[(String, String)], sent: &[Sent]) -> Result<
     Ok(())
 }
 
-/// Every acknowledged action of a linked session is in a note of its conversation.
+/// Every acknowledged action of a linked session is in a note of its conversation; returns how many
+/// are in more than one.
 pub(crate) async fn notes_are_complete<'a>(
     intercom: &Intercom,
     linked: impl Iterator<Item = &'a Sent>,
-) -> Result<(), String> {
+) -> Result<usize, String> {
+    let mut told_again = 0;
     for one in linked {
         let conversation = format!("c-{}", one.session);
         until(
@@ -268,8 +274,14 @@ pub(crate) async fn notes_are_complete<'a>(
             },
         )
         .await?;
+        let told = told(intercom, &conversation);
+        let times = one
+            .acknowledged
+            .iter()
+            .map(|label| told.matches(label).count());
+        told_again += times.filter(|times| *times > 1).count();
     }
-    Ok(())
+    Ok(told_again)
 }
 
 /// All notes of a conversation.

@@ -126,10 +126,11 @@ async fn verify(
     check::feed_is_exact(&feed, sent)?;
     check::memory_survived(client, &server.url, intercom, memory).await?;
     let linked = sent.iter().step_by(2);
-    check::notes_are_complete(intercom, linked).await?;
+    let told_again = check::notes_are_complete(intercom, linked).await?;
     Ok(Figures {
         acknowledged: expected,
         resent: 0,
         notes: check::notes_total(intercom, sent),
+        told_again,
     })
 }
