@@ -140,7 +140,8 @@ impl House {
         let around = Surroundings {
             store: Arc::new(gated),
             clock: clock.clone(),
-            chance: Chance::seeded(7),
+            // Instances must draw different commit ids, or each takes the other's commit for its own.
+            chance: Chance::system(),
             tasks: tasks.clone(),
             metrics: metrics.clone(),
             policy: Box::new(|_| Arc::new(())),
