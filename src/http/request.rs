@@ -10,6 +10,8 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bytes::BytesMut;
+use futures_util::StreamExt;
 use tracing::Instrument;
 
 use super::listener::Peer;
@@ -88,15 +90,29 @@ fn given_id(headers: &HeaderMap) -> Option<Arc<str>> {
         .then(|| text.into())
 }
 
-/// Reads a body of at most `max_bytes`.
+/// How much of a body that is too large is read and thrown away, as a multiple of its limit: whoever
+/// still sends when the connection closes sees a reset instead of the answer.
+const DRAINED: usize = 4;
+
+/// Reads a body of at most `max_bytes`. The rest of a larger one is read away within a bound.
 pub(super) async fn read_body(body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
-    axum::body::to_bytes(body, max_bytes)
-        .await
-        .map_err(|error| {
-            // The only other cause is a connection that broke, whose answer nobody reads.
-            let _ = error;
-            Problem::too_large(format!("the body is larger than {max_bytes} bytes"))
-        })
+    let mut chunks = body.into_data_stream();
+    let (mut read, mut length) = (BytesMut::new(), 0_usize);
+    while let Some(chunk) = chunks.next().await {
+        let cut = |_| Problem::bad_request("incomplete_body", "the body ended early");
+        let chunk = chunk.map_err(cut)?;
+        length = length.saturating_add(chunk.len());
+        if length <= max_bytes {
+            read.extend_from_slice(&chunk);
+        } else if length > max_bytes.saturating_mul(DRAINED) {
+            break;
+        }
+    }
+    if length > max_bytes {
+        let detail = format!("the body is larger than {max_bytes} bytes");
+        return Err(Problem::too_large(detail));
+    }
+    Ok(read.freeze())
 }
 
 /// A header's value, if it is there once and is text.
