@@ -29,6 +29,10 @@ use clap::Parser;
 use arguments::Arguments;
 use figure::{Figure, print};
 
+/// The service's own, so that references and variants run on the same ground.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.role {

@@ -16,7 +16,7 @@ use crate::vendor::{Manner, Vendor};
 const SESSIONS: u64 = 2_000;
 
 /// How many of them are tied to a conversation, so that their actions become notes in the outbox.
-const LINKED: u64 = 500;
+const LINKED: u64 = 100;
 
 /// The contenders, in the order of their turns.
 const NAMES: [&str; 5] = ["no-op", "append log", "no store", "durable", "FastAPI"];
