@@ -13,7 +13,7 @@ use crate::sample::{Turn, median};
 use crate::vendor::{Manner, Vendor};
 
 /// Sessions that the load goes round.
-const SESSIONS: u64 = 2_000;
+const SESSIONS: u64 = 10_000;
 
 /// How many of them are tied to a conversation, so that their actions become notes in the outbox.
 const LINKED: u64 = 100;

@@ -30,7 +30,7 @@ pub(crate) struct Row {
 pub(crate) const ALL: &[Row] = &[
     Row {
         name: "ingest",
-        about: "closed loop of 64 connections, signed bodies of 1.5 KB, 2,000 sessions",
+        about: "closed loop of 64 connections, signed bodies of 1.5 KB, 10,000 sessions",
         run: |arguments| Box::pin(ingest::run(arguments)),
     },
     Row {
