@@ -26,6 +26,8 @@ mod age;
 mod backend;
 mod checkpoint;
 mod commit;
+mod examine;
+mod health;
 mod index;
 mod keys;
 mod ledger;

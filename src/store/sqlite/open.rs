@@ -6,8 +6,9 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
+use super::examine::examine;
 use super::options::Options;
 use crate::store::Error;
 
@@ -40,8 +41,9 @@ pub(super) fn open(options: &Options) -> Result<Opened, Error> {
         Error::Unavailable(format!("{}: {error}", path.display()).into())
     };
     let lock = lock(path).map_err(|error| unavailable(&error))?;
+    examine(path).map_err(|error| unavailable(&error))?;
     create(path).map_err(|error| unavailable(&error))?;
-    let mut writer = connect_writer(options).map_err(|error| unavailable(&error))?;
+    let mut writer = connect_writer(options).map_err(|error| unavailable(&with_advice(&error)))?;
     refuse_newer_schema(&writer, path)?;
     embedded::migrations::runner()
         .run(&mut writer)
@@ -69,6 +71,19 @@ pub(super) fn open(options: &Options) -> Result<Opened, Error> {
         readers,
         lock,
     })
+}
+
+/// What a person can do about a file that the database does not open.
+fn with_advice(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            format!("{error}; restore it from a backup")
+        }
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            format!("{error}; its directory and files must be writable by this user")
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// Takes the lock beside the database. The system releases it whenever its holder ends.
