@@ -12,7 +12,7 @@ const REQUESTS: usize = 50;
 
 /// Runs the service under strace and checks that between two answers the write-ahead log was synced.
 pub(crate) async fn syncs(build: Build) -> Result<String, String> {
-    let home = Home::new("http://127.0.0.1:9");
+    let home = Home::new("http://127.0.0.1:9", &[]);
     let trace = home.path().join("trace");
     let plain = home.command(build);
     let mut traced = Command::new("strace");

@@ -50,6 +50,17 @@ pub(crate) async fn post_until(
 
 /// Posts one click; whether it was answered 200.
 pub(crate) async fn post(client: &reqwest::Client, url: &str, session: &str, label: &str) -> bool {
+    let answer = send(client, url, session, label).await;
+    answer.is_ok_and(|answer| answer.status() == 200)
+}
+
+/// Posts one click.
+pub(crate) async fn send(
+    client: &reqwest::Client,
+    url: &str,
+    session: &str,
+    label: &str,
+) -> reqwest::Result<reqwest::Response> {
     let body = json!({
         "event": "$autocapture",
         "event_type": "click",
@@ -59,12 +70,11 @@ pub(crate) async fn post(client: &reqwest::Client, url: &str, session: &str, lab
         "current_url": "https://app.northwind.example/work",
         "button_or_link_text": label,
     });
-    let answer = client
+    client
         .post(format!("{url}/webhook/acme"))
         .header("x-posthog-secret", SECRET)
         .header("content-type", "application/json")
         .body(body.to_string())
         .send()
-        .await;
-    answer.is_ok_and(|answer| answer.status() == 200)
+        .await
 }
