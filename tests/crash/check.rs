@@ -3,8 +3,8 @@
 use event_connector::demo::intercom::Intercom;
 use serde_json::Value;
 
-use super::load::Sent;
 use super::look::{send_webhook, told, until};
+use super::sent::Sent;
 use super::server::{ADMIN_KEY, SECRET};
 
 /// What rounds add up to.

@@ -19,12 +19,13 @@
 #[path = "../support/around.rs"]
 mod around;
 mod check;
-#[path = "../support/load.rs"]
 mod load;
 #[path = "../support/look.rs"]
 mod look;
 #[path = "../support/mutant.rs"]
 mod mutant;
+#[path = "../support/sent.rs"]
+mod sent;
 #[path = "../support/server.rs"]
 mod server;
 mod story;

@@ -13,8 +13,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::check::{self, Figures, Memory};
-use super::load::{self, Sent};
+use super::load;
 use super::look;
+use super::sent::{self, Sent};
 use super::server::{ACCESS_TOKEN, ADMIN_ID, Build, CLIENT_SECRET, Home, Server};
 
 /// How many sessions are posted to at the same time; every other one is linked.
@@ -119,7 +120,7 @@ async fn verify(
     sent: &[Sent],
 ) -> Result<Figures, String> {
     let expected: usize = sent.iter().map(|one| one.acknowledged.len()).sum();
-    let last = load::label("last", 0);
+    let last = sent::label("last", 0);
     if !load::post(client, &server.url, "last", &last).await {
         return Err(format!("{last} was refused after the restart"));
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use super::load;
+use super::sent;
 use super::server::{Build, Home, Server};
 
 /// How many requests are made, one after the other.
@@ -36,7 +37,7 @@ pub(crate) async fn syncs(build: Build) -> Result<String, String> {
         .build()
         .map_err(|error| error.to_string())?;
     for number in 0..REQUESTS {
-        let label = load::label("traced", number);
+        let label = sent::label("traced", number);
         if !load::post(&client, &server.url, "traced", &label).await {
             return Err(format!("{label} was refused"));
         }

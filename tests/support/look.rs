@@ -7,7 +7,7 @@ use event_connector::clock::Clock;
 use event_connector::demo::intercom::Intercom;
 use serde_json::Value;
 
-use super::load::Sent;
+use super::sent::Sent;
 use super::server::SECRET;
 
 /// How long anything may take before a round has failed.
