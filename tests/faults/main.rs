@@ -16,6 +16,7 @@
 mod around;
 #[path = "../support/chaos.rs"]
 mod chaos;
+mod damage;
 mod disk;
 mod inject;
 #[path = "../support/look.rs"]
@@ -26,6 +27,7 @@ mod mutant;
 mod sent;
 #[path = "../support/server.rs"]
 mod server;
+mod space;
 mod stage;
 
 use std::process::ExitCode;
@@ -89,6 +91,18 @@ fn cases() -> Vec<Case> {
         "disk: a log that goes on is caught": async { disk::a_log_that_goes_on_is_caught() };
         "disk: a build that acknowledges early is caught": caught(disk::no_sync(Build::AcknowledgesEarly));
         "disk: a build that never syncs is caught": caught(disk::no_sync(Build::NeverSyncs));
+        "space: a file system is full, and room is made": space::file_system();
+        "space: the store's own limit, and ageing makes room": space::limit();
+        "space: an acknowledged action that is missing is caught": space::a_missing_action_is_caught();
+        "files: a log damaged after the fact": damage::log_damaged_after_the_fact();
+        "files: what the refusal advises works": damage::the_advice_works();
+        "files: a log torn at its end": damage::log_torn_at_its_end();
+        "files: an index of garbage": damage::index_of_garbage();
+        "files: a database without its header": damage::header_of_the_database();
+        "files: a database emptied beside its log": damage::database_emptied();
+        "files: a directory instead of a database": damage::directory_instead();
+        "files: not writable": damage::not_writable();
+        "files: a start that should be refused is caught": damage::a_start_is_caught();
     }
 }
 

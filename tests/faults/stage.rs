@@ -1,6 +1,7 @@
 //! The service under test, what is done to it, and what must hold of any fault.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use event_connector::clock::Clock;
 use event_connector::demo::intercom::{Intercom, Settings};
@@ -168,8 +169,22 @@ impl Stage {
     /// SIGKILL, and a new process on the same files.
     pub(crate) fn restart(&mut self) -> Result<(), String> {
         self.stop()?;
+        self.restart_as_found()
+    }
+
+    /// A new process on the files as they are.
+    pub(crate) fn restart_as_found(&mut self) -> Result<(), String> {
         self.server = Some(self.home.start(self.build)?);
         Ok(())
+    }
+
+    /// SIGTERM, and wait until it has put everything away.
+    pub(crate) fn stop_gently(&mut self) -> Result<(), String> {
+        let mut server = self.server.take().expect("it runs");
+        let id = server.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status();
+        asked.map_err(|error| error.to_string())?;
+        server.wait()
     }
 
     /// SIGKILL; an error if anything panicked before.
@@ -192,6 +207,25 @@ impl Stage {
         let feed = look::read_feed(&self.client, self.url(), &last).await?;
         look::feed_is_exact(&feed, &self.sent)?;
         Ok(self.sent.iter().map(|one| one.acknowledged.len()).sum())
+    }
+
+    /// Takes back what was acknowledged and is not on the feed, which must be the last actions over all
+    /// sessions; returns how many.
+    pub(crate) async fn forget_what_is_missing(&mut self) -> Result<usize, String> {
+        if self.post(LAST).await? != Answer::Accepted {
+            return Err("the last action was refused".to_owned());
+        }
+        let last = sent::label(LAST, self.acknowledged(LAST) - 1);
+        let feed = look::read_feed(&self.client, self.url(), &last).await?;
+        let mut missing = 0;
+        for one in &mut self.sent {
+            let of_session = feed.iter().filter(|(session, _)| *session == one.session);
+            let kept = of_session.count();
+            missing += one.acknowledged.len().saturating_sub(kept);
+            one.acknowledged.truncate(kept);
+        }
+        look::feed_is_exact(&feed, &self.sent)?;
+        Ok(missing)
     }
 
     fn acknowledged(&self, session: &str) -> usize {

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Waits until `look` finds something.
 pub(crate) async fn until<T>(
     what: &str,
-    look: impl AsyncFn() -> Result<Option<T>, String>,
+    mut look: impl AsyncFnMut() -> Result<Option<T>, String>,
 ) -> Result<T, String> {
     let clock = Clock::system();
     let began = clock.monotonic();
