@@ -64,11 +64,11 @@ fn contents(stage: &Stage) -> [Option<Vec<u8>>; 2] {
 }
 
 /// Without the commits of the log's end, which nobody can tell from one that was never finished.
-async fn recovers_all_but_the_end(mut stage: Stage) -> Result<String, String> {
+async fn recovers_all_but_the_end(mut stage: Stage) -> Result<(usize, usize), String> {
     stage.restart_as_found()?;
     let lost = stage.forget_what_is_missing().await?;
-    let count = survives(&mut stage).await?;
-    Ok(format!("{lost} actions of the end are gone, {count} kept"))
+    let kept = survives(&mut stage).await?;
+    Ok((lost, kept))
 }
 
 /// The log's header, and a frame that others follow.
@@ -95,18 +95,29 @@ pub(crate) async fn log_damaged_after_the_fact() -> Result<String, String> {
 /// What the refusal advises works: everything before the damage is there.
 pub(crate) async fn the_advice_works() -> Result<String, String> {
     let stage = killed().await?;
-    change(&stage, "-wal", |bytes| bytes[HEADER + FRAME * 9 + 100] ^= 1)?;
+    change(&stage, "-wal", |bytes| {
+        let middle = bytes.len() / FRAME / 2;
+        bytes[HEADER + FRAME * middle + 100] ^= 1;
+    })?;
     let said = refused(&stage, &["truncate -s "])?;
     let bytes = said.split("truncate -s ").nth(1);
     let bytes = bytes.and_then(|rest| rest.split(' ').next()?.parse().ok());
     let bytes: usize = bytes.ok_or("the sentence names no size")?;
     change(&stage, "-wal", |log| log.truncate(bytes))?;
-    recovers_all_but_the_end(stage).await
+    let (lost, kept) = recovers_all_but_the_end(stage).await?;
+    if lost == 0 || kept < 10 {
+        return Err(format!(
+            "{lost} lost and {kept} kept by giving up the later half"
+        ));
+    }
+    Ok(format!(
+        "{lost} actions after the damage given up, {kept} kept"
+    ))
 }
 
 /// The last frame, the last bytes, and everything after some point.
 pub(crate) async fn log_torn_at_its_end() -> Result<String, String> {
-    let mut seen = String::new();
+    let mut seen = Vec::new();
     type Tear = fn(&mut Vec<u8>);
     let tears: [Tear; 4] = [
         |bytes| {
@@ -120,9 +131,10 @@ pub(crate) async fn log_torn_at_its_end() -> Result<String, String> {
     for tear in tears {
         let stage = killed().await?;
         change(&stage, "-wal", tear)?;
-        seen = recovers_all_but_the_end(stage).await?;
+        let (lost, kept) = recovers_all_but_the_end(stage).await?;
+        seen.push(format!("{lost} lost, {kept} kept"));
     }
-    Ok(seen)
+    Ok(seen.join("; "))
 }
 
 /// The shared memory is only an index of the log and is made anew.

@@ -16,6 +16,7 @@
 mod around;
 #[path = "../support/chaos.rs"]
 mod chaos;
+mod clients;
 mod damage;
 mod disk;
 mod inject;
@@ -29,6 +30,7 @@ mod sent;
 mod server;
 mod space;
 mod stage;
+mod vendor;
 
 use std::process::ExitCode;
 
@@ -103,6 +105,24 @@ fn cases() -> Vec<Case> {
         "files: a directory instead of a database": damage::directory_instead();
         "files: not writable": damage::not_writable();
         "files: a start that should be refused is caught": damage::a_start_is_caught();
+        "vendor: down": vendor::down();
+        "vendor: accepts and takes nothing": vendor::black_hole();
+        "vendor: processes and never answers": vendor::no_answer();
+        "vendor: processes and resets": vendor::reset_after_processing();
+        "vendor: an answer cut in the middle": vendor::answer_cut();
+        "vendor: an answer that ends early": vendor::answer_half_closed();
+        "vendor: an answer byte by byte": vendor::trickle();
+        "vendor: too slow": vendor::too_slow();
+        "vendor: slow": vendor::slow();
+        "vendor: garbage": vendor::garbage();
+        "vendor: huge headers": vendor::huge_headers();
+        "vendor: an endless answer": vendor::endless();
+        "vendor: an action told twice is caught": vendor::a_second_telling_is_caught();
+        "clients: a request cut in the middle": clients::request_cut();
+        "clients: a request that ends early": clients::request_half_closed();
+        "clients: an answer lost after the commit": clients::answer_lost_after_commit();
+        "clients: a wrong count is caught": clients::a_wrong_count_is_caught();
+        "clients: a subscriber that takes nothing": clients::subscriber_black_holed();
     }
 }
 

@@ -11,7 +11,7 @@ use super::sent::Sent;
 use super::server::SECRET;
 
 /// How long anything may take before a round has failed.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Waits until `look` finds something.
 pub(crate) async fn until<T>(
@@ -61,21 +61,13 @@ pub(crate) async fn read_feed(
     url: &str,
     last: &str,
 ) -> Result<Vec<(String, String)>, String> {
-    let mut response = client
-        .get(format!("{url}/stream/acme?since=0-0"))
-        .bearer_auth(SECRET)
-        .send()
-        .await
-        .map_err(|error| error.to_string())?;
-    let (mut text, mut labels) = (String::new(), Vec::new());
+    let request = client.get(format!("{url}/stream/acme?since=0-0"));
+    let mut frames = Frames::open(request).await?;
+    let mut labels = Vec::new();
     let reading = async {
         loop {
-            let chunk = response.chunk().await.map_err(|error| error.to_string())?;
-            text.push_str(&String::from_utf8_lossy(&chunk.ok_or("the feed ended")?));
-            while let Some(end) = text.find("\n\n") {
-                let frame: String = text.drain(..end + 2).collect();
-                collect(&frame, &mut labels);
-            }
+            let frame = frames.next().await?.ok_or("the feed ended")?;
+            collect(&frame, &mut labels);
             if labels.iter().any(|(_, label)| label == last) {
                 return Ok(());
             }
@@ -84,6 +76,36 @@ pub(crate) async fn read_feed(
     let read: Option<Result<(), String>> = Clock::system().timeout(PATIENCE, reading).await;
     read.ok_or_else(|| format!("{last} never came"))??;
     Ok(labels)
+}
+
+/// The frames of an open feed, as text.
+pub(crate) struct Frames {
+    response: reqwest::Response,
+    text: String,
+}
+
+impl Frames {
+    /// Opens the feed that `request` asks for, with the product's secret.
+    pub(crate) async fn open(request: reqwest::RequestBuilder) -> Result<Self, String> {
+        let sent = request.bearer_auth(SECRET).send().await;
+        let response = sent.map_err(|error| error.to_string())?;
+        let text = String::new();
+        Ok(Self { response, text })
+    }
+
+    /// The next frame; `None` once the feed has ended.
+    pub(crate) async fn next(&mut self) -> Result<Option<String>, String> {
+        loop {
+            if let Some(end) = self.text.find("\n\n") {
+                return Ok(Some(self.text.drain(..end + 2).collect()));
+            }
+            let chunk = self.response.chunk().await;
+            match chunk.map_err(|error| error.to_string())? {
+                Some(chunk) => self.text.push_str(&String::from_utf8_lossy(&chunk)),
+                None => return Ok(None),
+            }
+        }
+    }
 }
 
 fn collect(frame: &str, labels: &mut Vec<(String, String)>) {
