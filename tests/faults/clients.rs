@@ -27,8 +27,8 @@ async fn behind(settings: &[(&str, &str)], tasks: &Tasks) -> Result<(Stage, Chao
     Ok((stage, chaos.map_err(|error| error.to_string())?))
 }
 
-/// One action through bad weather, which must not be answered; then again, as providers do. Returns how
-/// many actions and how many repetitions the second answer tells of.
+/// One action through bad weather, which must not be accepted as far as its sender can tell; then
+/// again, as providers do. Returns how many actions and how many repetitions the second answer tells of.
 async fn twice(weather: Weather) -> Result<(Stage, Value, Value), String> {
     let tasks = Tasks::new();
     let (mut stage, chaos) = behind(&[], &tasks).await?;
@@ -38,8 +38,8 @@ async fn twice(weather: Weather) -> Result<(Stage, Value, Value), String> {
     let client = reqwest::Client::builder().build();
     let client = client.map_err(|error| error.to_string())?;
     let first = sent::send(&client, &chaos.url(), "s0", &label).await;
-    if first.is_ok() {
-        return Err("the first request was answered".to_owned());
+    if first.is_ok_and(|answer| answer.status().is_success()) {
+        return Err("the first request was accepted".to_owned());
     }
     chaos.set(Weather::default());
     let second = sent::send(&client, &chaos.url(), "s0", &label).await;

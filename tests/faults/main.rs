@@ -8,6 +8,7 @@
 
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::disallowed_methods,
     reason = "a program of its own: it prints its results and reads its environment"
 )]

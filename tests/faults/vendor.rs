@@ -71,15 +71,15 @@ async fn scene() -> Result<Scene, String> {
 }
 
 impl Scene {
-    /// Lets a user act while the vendor misbehaves, until an attempt has failed of it; then the weather
-    /// clears.
-    async fn endure(&mut self) -> Result<String, String> {
+    /// Lets a user act while the vendor misbehaves, until that many attempts have failed of it; then
+    /// the weather clears.
+    async fn endure(&mut self, failures: f64) -> Result<String, String> {
         for _ in 0..ACTIONS {
             accepted(&mut self.stage, SESSION).await?;
         }
         let stage = &self.stage;
-        until("an attempt fails, and a metric tells", async || {
-            Ok((retried(stage).await? >= 1.0).then_some(()))
+        until("attempts fail, and a metric tells", async || {
+            Ok((retried(stage).await? >= failures).then_some(()))
         })
         .await?;
         accepted(&mut self.stage, SESSION).await?;
@@ -136,7 +136,7 @@ fn told_once(labels: &[String], told: &str) -> Result<(), String> {
 async fn weather(weather: Weather) -> Result<String, String> {
     let mut scene = scene().await?;
     scene.chaos.set(weather);
-    scene.endure().await
+    scene.endure(3.0).await
 }
 
 fn answers(answer: Way) -> Weather {
@@ -199,7 +199,7 @@ pub(crate) async fn answer_half_closed() -> Result<String, String> {
 
 pub(crate) async fn trickle() -> Result<String, String> {
     weather(answers(Way {
-        trickle: Some(Duration::from_millis(5)),
+        bytes_per_s: Some(100),
         ..Way::default()
     }))
     .await
@@ -261,12 +261,12 @@ fn answer(headers: Vec<(&'static str, String)>, body: &str) -> Twist {
 
 pub(crate) async fn garbage() -> Result<String, String> {
     let twist = answer(Vec::new(), "<html>\u{0}\u{1}{{{[[[not json");
-    nonsense(twist).await?.endure().await
+    nonsense(twist).await?.endure(1.0).await
 }
 
 pub(crate) async fn huge_headers() -> Result<String, String> {
     let twist = answer(vec![("x-large", "h".repeat(2 << 20))], "{}");
-    nonsense(twist).await?.endure().await
+    nonsense(twist).await?.endure(1.0).await
 }
 
 /// No more of an endless answer is read than the bound and what sockets hold.

@@ -42,8 +42,8 @@ pub(crate) struct Way {
     pub latency: Duration,
     /// And up to this much longer.
     pub jitter: Duration,
-    /// Bytes pass one by one, this far apart.
-    pub trickle: Option<Duration>,
+    /// How many bytes pass in a second, in small portions; at 100 and below one by one.
+    pub bytes_per_s: Option<u32>,
     /// Bytes are taken from nobody and given to nobody; the connection stays open.
     pub is_black_hole: bool,
     /// What happens once a connection has passed so many bytes under this weather.
@@ -211,6 +211,12 @@ async fn connect(mut client: TcpStream, shared: Shared, seed: u64) -> std::io::R
     Ok(())
 }
 
+/// What passes at once at a given rate: a hundredth of a second's worth.
+fn portion_bytes(bytes_per_s: u32) -> usize {
+    let portion = usize::try_from(bytes_per_s / 100).unwrap_or(CHUNK_BYTES);
+    portion.clamp(1, CHUNK_BYTES)
+}
+
 /// One direction of one connection.
 struct Flow<'a> {
     /// Picks the direction out of the weather.
@@ -231,7 +237,7 @@ impl Flow<'_> {
                 .wait_for(|weather| !way(weather).is_black_hole)
                 .await;
             let now = way(&*now.map_err(|_| Reset)?);
-            let most = now.trickle.map_or(CHUNK_BYTES, |_| 1);
+            let most = now.bytes_per_s.map_or(CHUNK_BYTES, portion_bytes);
             let count = tokio::select! {
                 read = from.read(&mut buffer[..most]) => read.map_err(|_| Reset)?,
                 changed = weather.changed() => {
@@ -243,7 +249,7 @@ impl Flow<'_> {
             if count == 0 {
                 return to.shutdown().await.map_err(|_| Reset);
             }
-            self.pause(now).await;
+            self.pause(now, count).await;
             let room = now.end.map_or(u64::MAX, |(after, _)| after - passed);
             let whole = count as u64;
             let taken = usize::try_from(whole.min(room)).unwrap_or(count);
@@ -260,9 +266,13 @@ impl Flow<'_> {
         }
     }
 
-    async fn pause(&mut self, way: Way) {
+    async fn pause(&mut self, way: Way, count: usize) {
         let jitter = way.jitter.mul_f64(self.chance.random());
-        let wait = way.latency + jitter + way.trickle.unwrap_or_default();
+        let bytes = u32::try_from(count).unwrap_or(u32::MAX);
+        let passage = way
+            .bytes_per_s
+            .map(|rate| Duration::from_secs(1) * bytes / rate.max(1));
+        let wait = way.latency + jitter + passage.unwrap_or_default();
         if !wait.is_zero() {
             self.shared.clock.sleep(wait).await;
         }
