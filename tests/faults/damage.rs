@@ -137,6 +137,25 @@ pub(crate) async fn log_torn_at_its_end() -> Result<String, String> {
     Ok(seen.join("; "))
 }
 
+/// Nobody knows what of a log that is found has reached the disk, so nothing is appended to it: what it
+/// holds goes into the database first, and it starts over.
+pub(crate) async fn a_log_that_is_found_starts_over() -> Result<String, String> {
+    let mut stage = killed().await?;
+    let found = contents(&stage)[1].as_ref().map_or(0, Vec::len);
+    stage.restart_as_found()?;
+    accepted(&mut stage, "s0").await?;
+    let now = contents(&stage)[1].as_ref().map_or(0, Vec::len);
+    let count = survives(&mut stage).await?;
+    if now >= found {
+        return Err(format!(
+            "a log of {found} bytes was found and grew to {now}"
+        ));
+    }
+    Ok(format!(
+        "{found} bytes of log became {now}, {count} actions kept"
+    ))
+}
+
 /// The shared memory is only an index of the log and is made anew.
 pub(crate) async fn index_of_garbage() -> Result<String, String> {
     let mut stage = killed().await?;

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use super::inject::Inject;
+use super::sent::{self, Sent};
 use super::server::Build;
-use super::stage::{Answer, Stage};
+use super::stage::{Answer, Stage, read};
 
 /// How many sessions post while the disk fails.
 const SESSIONS: usize = 20;
@@ -158,6 +159,39 @@ pub(crate) async fn slow_syncs(delay_us: u32) -> Result<String, String> {
     inject.end();
     let count = survives(&mut stage).await?;
     Ok(format!("{count} actions, none refused"))
+}
+
+/// A sync hangs: the request waits, readiness tells, and once the disk moves both end well.
+pub(crate) async fn hanging_sync() -> Result<String, String> {
+    let mut stage = Stage::alone(Build::Release, &[])?;
+    accepted(&mut stage, "before").await?;
+    let rule = "fsync,fdatasync:delay_enter=8000000:when=1";
+    let inject = begin(&stage, &Fault { rule, file: None })?;
+    let (client, url) = (stage.client.clone(), stage.url().to_owned());
+    let label = sent::label("s0", 0);
+    let waiting = sent::send(&client, &url, "s0", &label);
+    let watching = async {
+        let reason = stage.until_red().await?;
+        stage.is_alive().await?;
+        inject.end();
+        Ok::<_, String>(reason)
+    };
+    let (waiting, reason) = tokio::join!(waiting, watching);
+    let (answer, reason) = (
+        read(waiting.map_err(|error| error.to_string())?).await?,
+        reason?,
+    );
+    stage.until_green().await?;
+    stage.sent.push(Sent {
+        session: "s0".to_owned(),
+        acknowledged: vec![label],
+        open: None,
+    });
+    let count = survives(&mut stage).await?;
+    if answer != Answer::Accepted {
+        return Err(format!("the request that waited was answered {answer:?}"));
+    }
+    Ok(format!("ready: {reason}; {count} actions kept"))
 }
 
 /// After a failed sync nothing is appended to the log before it has started over: the pages that the

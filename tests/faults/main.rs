@@ -90,6 +90,7 @@ fn cases() -> Vec<Case> {
         "disk: every write finds no space": disk::no_space();
         "disk: a sync takes 5 ms": disk::slow_syncs(5_000);
         "disk: a sync takes 100 ms": disk::slow_syncs(100_000);
+        "disk: a sync hangs": disk::hanging_sync();
         "disk: the log starts over after a failed sync": disk::the_log_starts_over();
         "disk: a log that goes on is caught": async { disk::a_log_that_goes_on_is_caught() };
         "disk: a build that acknowledges early is caught": caught(disk::no_sync(Build::AcknowledgesEarly));
@@ -100,6 +101,7 @@ fn cases() -> Vec<Case> {
         "files: a log damaged after the fact": damage::log_damaged_after_the_fact();
         "files: what the refusal advises works": damage::the_advice_works();
         "files: a log torn at its end": damage::log_torn_at_its_end();
+        "files: a log that is found starts over": damage::a_log_that_is_found_starts_over();
         "files: an index of garbage": damage::index_of_garbage();
         "files: a database without its header": damage::header_of_the_database();
         "files: a database emptied beside its log": damage::database_emptied();
