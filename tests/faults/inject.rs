@@ -14,9 +14,9 @@ pub(crate) struct Inject {
 }
 
 impl Inject {
-    /// Attaches to the process `id` and returns once every thread of it is under the `rule`, which is
-    /// strace's: `fsync:error=EIO`. With a `file`, only calls on that file are touched. What the calls
-    /// did is written to `trace`.
+    /// Attaches to the process `id`, which some systems leave to root, and returns once every thread of
+    /// it is under the `rule`, which is strace's: `fsync:error=EIO`. With a `file`, only calls on that
+    /// file are touched. What the calls did is written to `trace`.
     pub(crate) fn begin(
         id: u32,
         rule: &str,
@@ -55,7 +55,10 @@ impl Inject {
             }
             lines.push(line);
         }
-        Err(format!("strace did not attach:\n{}", lines.join("\n")))
+        Err(format!(
+            "strace did not attach (run as root, or with kernel.yama.ptrace_scope = 0):\n{}",
+            lines.join("\n")
+        ))
     }
 
     /// Lets go: from now on calls do what they should.

@@ -2,8 +2,8 @@
 //!
 //! `cargo test --release --test faults` runs every case on the `serve` process over real HTTP; words
 //! after `--` choose the cases whose names contain one of them. Disk faults are injected into the
-//! running process by strace, a small file system is mounted where that is permitted, and bytes
-//! between processes pass a proxy that loses, delays and cuts them. Each family has a case that shows
+//! running process by strace, which many systems leave to root; a small file system is mounted where
+//! that is permitted; and bytes between processes pass a proxy that loses, delays and cuts them. Each family has a case that shows
 //! that its checks can fail.
 
 #![expect(

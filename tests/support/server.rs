@@ -142,7 +142,7 @@ impl Server {
                     let address = address_in(&line);
                     lock(&written).push(line);
                     if let Some(url) = address {
-                        // Read after the start only to keep it; the child never blocks.
+                        // Whoever started it may have stopped waiting.
                         let _ = said.send(url);
                     }
                 }

@@ -45,7 +45,7 @@ pub(super) fn examine(path: &Path) -> io::Result<()> {
     Err(refusal(format!(
         "{damage}; restore the store and its log from a backup, or run `truncate -s {} {}` to give up \
          the commits from there on",
-        damage.intact_bytes,
+        damage.intact_bytes(),
         log_path.display()
     )))
 }
@@ -73,21 +73,31 @@ fn refusal(reason: String) -> io::Error {
 }
 
 /// Damage that followed the writing.
-struct Damage {
-    /// The bad frame, from 1; 0 for the header.
-    frame: u64,
+enum Damage {
+    /// Of the header, without which no frame can be checked.
+    Header,
+    /// Of the frame with this number, from 1, so many bytes into the file.
+    Frame { number: u64, at: u64 },
+}
+
+impl Damage {
     /// How much of the file comes before it.
-    intact_bytes: u64,
+    fn intact_bytes(&self) -> u64 {
+        match self {
+            Self::Header => 0,
+            Self::Frame { at, .. } => *at,
+        }
+    }
 }
 
 impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.frame {
-            0 => write!(f, "the header of its write-ahead log is damaged"),
-            frame => write!(
+        match self {
+            Self::Header => write!(f, "the header of its write-ahead log is damaged"),
+            Self::Frame { number, .. } => write!(
                 f,
-                "frame {frame} of its write-ahead log is damaged, and commits that were acknowledged \
-                 follow it"
+                "frame {number} of its write-ahead log is damaged, and commits that were \
+                 acknowledged follow it"
             ),
         }
     }
@@ -130,10 +140,7 @@ impl Log {
         let sums = Sums(0, 0).over(&header[..24], is_big_endian);
         let is_page = page_bytes.is_power_of_two() && (512..=PAGE_BYTES_MAX).contains(&page_bytes);
         if word(&header, 0) & !1 != MAGIC || !is_page || sums != claimed(&header, 24) {
-            return Ok(Some(Damage {
-                frame: 0,
-                intact_bytes: 0,
-            }));
+            return Ok(Some(Damage::Header));
         }
         let mut log = Self {
             file,
@@ -146,7 +153,7 @@ impl Log {
 
     fn read_frames(&mut self, mut sums: Sums) -> io::Result<Option<Damage>> {
         let mut number = 0;
-        let first_bad = loop {
+        let mut before = loop {
             let Some(frame) = self.next()? else {
                 return Ok(None);
             };
@@ -156,15 +163,14 @@ impl Log {
             }
             number += 1;
         };
-        let mut before = first_bad;
         while let Some(frame) = self.next()? {
             let follows = self.follow(before.claimed, &frame) == frame.claimed;
             if before.commits && follows && before.salts == self.salts && frame.salts == self.salts
             {
                 let frame_bytes = (FRAME_HEADER_BYTES + self.page_bytes) as u64;
-                return Ok(Some(Damage {
-                    frame: number + 1,
-                    intact_bytes: LOG_HEADER_BYTES as u64 + number * frame_bytes,
+                return Ok(Some(Damage::Frame {
+                    number: number + 1,
+                    at: LOG_HEADER_BYTES as u64 + number * frame_bytes,
                 }));
             }
             before = frame;

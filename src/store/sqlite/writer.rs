@@ -100,6 +100,8 @@ impl Writer {
 
 /// Writes until the queue is closed and empty.
 pub(super) fn run(ledger: &mut Ledger, jobs: &Jobs, group_max: usize, mut gauge: Gauge) {
+    // A log that was found must start over before anything is appended to it.
+    recover(ledger, &mut gauge);
     while let Ok(first) = jobs.recv() {
         let mut group = vec![first];
         group.extend(jobs.try_iter().take(group_max.saturating_sub(1)));
