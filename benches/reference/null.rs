@@ -115,5 +115,9 @@ impl Store for Null {
         Ok(Depth::default())
     }
 
+    async fn ready(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     async fn close(&self) {}
 }

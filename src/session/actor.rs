@@ -201,7 +201,7 @@ impl<M: Machine> Actor<M> {
             let clock = &self.inner().around.clock;
             self.not_before_ms = clock.now_ms() + u64::try_from(RETRY.as_millis()).unwrap_or(0);
             if let Failure::Store(error) = failure {
-                tracing::warn!(key = %self.key, %error, "a deadline waits for the store");
+                tracing::debug!(key = %self.key, %error, "a deadline waits for the store");
             }
         }
     }
@@ -319,7 +319,11 @@ impl<M: Machine> Actor<M> {
             if !matches!(outcome, Outcome::Unknown(_)) {
                 break;
             }
-            outcome = self.store().commit(Arc::clone(commit)).await;
+            outcome = match self.store().commit(Arc::clone(commit)).await {
+                // That a repetition is refused says nothing about the attempt before it.
+                Outcome::NotWritten(error) => return Outcome::Unknown(error),
+                told => told,
+            };
         }
         outcome
     }
