@@ -23,9 +23,13 @@ pub(super) async fn alive() -> Json<Value> {
     }))
 }
 
-/// Requests can be served: the configuration is loaded (else nothing would listen) and the store
-/// answers.
+/// Requests can be served: the configuration is loaded (else nothing would listen), the store
+/// answers, and nobody told the service to stop.
 pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
+    if state.stopping.is_cancelled() {
+        let detail = "the service is stopping";
+        return Err(Problem::unavailable("stopping", detail));
+    }
     let depth = state
         .clock
         .timeout(STORE_PATIENCE, state.store.depth())

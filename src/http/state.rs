@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -14,6 +16,7 @@ use crate::session::Registry;
 use crate::session::linker::Linker;
 use crate::store::Store;
 
+use super::admission::Admission;
 use super::problem::Problem;
 
 /// Shared by all handlers.
@@ -37,6 +40,10 @@ pub struct AppState {
     pub store: Arc<dyn Store>,
     /// Counters.
     pub metrics: Metrics,
+    /// What all requests share.
+    pub admission: Admission,
+    /// Cancelled once the service is told to stop.
+    pub stopping: CancellationToken,
 }
 
 impl AppState {

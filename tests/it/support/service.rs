@@ -296,10 +296,7 @@ async fn run(parts: Parts) -> (String, Running) {
     let (tasks, stop) = (Tasks::new(), CancellationToken::new());
     let told = stop.clone();
     tasks.spawn("service", async move {
-        let served = app
-            .serve(listener, async move { told.cancelled().await })
-            .await;
-        served.expect("serving");
+        app.serve(listener, told.cancelled()).await;
     });
     (url, Running { stop, tasks })
 }

@@ -1,0 +1,186 @@
+//! One connection from its first byte to its last.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::{Request, Response};
+use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::presence::Phase;
+use super::socket::Socket;
+use super::table::Seat;
+use super::{Endless, Peer, Shared, refusal};
+use crate::http::problem::Problem;
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Why a connection is closed.
+enum End {
+    /// By the peer, after an answer, or by a fault of either.
+    Done,
+    /// It waited, and its place or the whole service is needed otherwise.
+    NotNeeded,
+    /// The peer took too long for what it does in this phase.
+    TooSlow(Phase),
+    /// What it sent is no request; hyper has answered 400 or 431.
+    Malformed(hyper::Error),
+}
+
+/// Serves requests until the peer leaves, takes too long, must make room, or the service stops.
+pub(super) async fn serve(stream: TcpStream, peer: Peer, seat: Seat, shared: Arc<Shared>) {
+    let seat = Arc::new(seat);
+    let socket = Socket::new(stream, Arc::clone(&seat), Arc::clone(&shared));
+    let requests = Requests {
+        peer,
+        seat: Arc::clone(&seat),
+        shared: Arc::clone(&shared),
+    };
+    let mut connection = shared
+        .protocol
+        .serve_connection(TokioIo::new(socket), requests);
+    match drive(&mut connection, &seat, &shared).await {
+        End::Done | End::NotNeeded => {}
+        End::TooSlow(Phase::Head) => {
+            seat.closed("head_timeout");
+            let detail = "the head of the request did not arrive in time";
+            let problem = Problem::timeout("head_timeout", detail);
+            refusal::count(&problem, &shared.metrics);
+            let stream = connection.into_parts().io.into_inner().into_stream();
+            refusal::tell(stream, &problem, &shared.clock, &shared.chance).await;
+        }
+        End::TooSlow(Phase::Silent) => seat.closed("silent"),
+        End::TooSlow(_) => seat.closed("keep_alive"),
+        End::Malformed(error) if error.is_parse_too_large() => seat.closed("head_too_large"),
+        End::Malformed(_) => seat.closed("malformed"),
+    }
+}
+
+/// Runs the connection and keeps its times. An alarm is set when the peer's time is first seen to run,
+/// and is not moved when the peer goes on: it then finds that there is time left. So a busy connection
+/// sets no timers at all.
+async fn drive(
+    connection: &mut http1::Connection<TokioIo<Socket>, Requests>,
+    seat: &Seat,
+    shared: &Shared,
+) -> End {
+    let presence = &seat.presence;
+    let mut stopping = pin!(shared.tasks.stopping());
+    let mut is_stopping = false;
+    let mut alarm: Option<(u64, Boxed<()>)> = None;
+    poll_fn(|cx| {
+        presence.listen(cx.waker());
+        if !is_stopping && stopping.as_mut().poll(cx).is_ready() {
+            is_stopping = true;
+            Pin::new(&mut *connection).graceful_shutdown();
+        }
+        match Pin::new(&mut *connection).poll(cx) {
+            Poll::Ready(Err(error)) if error.is_parse() => {
+                return Poll::Ready(End::Malformed(error));
+            }
+            Poll::Ready(_) => return Poll::Ready(End::Done),
+            Poll::Pending => {}
+        }
+        let phase = presence.phase();
+        let waits = matches!(phase, Phase::Silent | Phase::KeptAlive);
+        let is_open = matches!(phase, Phase::Busy | Phase::Stream);
+        if (is_stopping && waits) || (presence.is_evicted() && !is_open) {
+            return Poll::Ready(End::NotNeeded);
+        }
+        let Some(due_ms) = presence.deadline_ms(&shared.limits) else {
+            return Poll::Pending;
+        };
+        loop {
+            let now_ms = shared.table.now_ms();
+            if now_ms >= due_ms {
+                return Poll::Ready(End::TooSlow(phase));
+            }
+            let (_, running) = match &mut alarm {
+                Some(set) if set.0 <= due_ms => set,
+                other => {
+                    let (clock, wait) = (shared.clock.clone(), due_ms - now_ms);
+                    let sleep = async move { clock.sleep(Duration::from_millis(wait)).await };
+                    other.insert((due_ms, Box::pin(sleep)))
+                }
+            };
+            ready!(running.as_mut().poll(cx));
+            alarm = None;
+        }
+    })
+    .await
+}
+
+/// The service as one connection sees it.
+struct Requests {
+    peer: Peer,
+    seat: Arc<Seat>,
+    shared: Arc<Shared>,
+}
+
+impl Service<Request<Incoming>> for Requests {
+    type Response = Response<Answer>;
+    type Error = Infallible;
+    type Future = Boxed<Result<Self::Response, Infallible>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let seat = Arc::clone(&self.seat);
+        if !seat.enter() {
+            let detail = "the connection made room for another just before the request came";
+            let problem = Problem::unavailable("too_many_connections", detail);
+            refusal::count(&problem, &self.shared.metrics);
+            let response = problem.closing().into_answer(&self.shared.chance);
+            let response = response.map(|body| Answer { body, seat });
+            return Box::pin(std::future::ready(Ok(response)));
+        }
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(self.peer);
+        let answer = self.shared.router.call(request);
+        Box::pin(async move {
+            let Ok(response) = answer.await;
+            if response.extensions().get::<Endless>().is_some() {
+                seat.presence.set(Phase::Stream);
+            }
+            Ok(response.map(|body| Answer { body, seat }))
+        })
+    }
+}
+
+/// The body of an answer. When it is complete the connection waits for its next request.
+struct Answer {
+    body: Body,
+    seat: Arc<Seat>,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.seat.leave();
+    }
+}
