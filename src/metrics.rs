@@ -110,7 +110,7 @@ metrics! {
     bodies_bytes: IntGauge = "connector_bodies_bytes";
     /// Bytes held for reading and parsing all other bodies.
     small_bodies_bytes: IntGauge = "connector_small_bodies_bytes";
-    /// Requests refused because a product held its share, by product and share: requests, bodies.
+    /// Requests refused because a product held its share, by product and share: requests, bodies, small_bodies.
     share_exhausted: IntCounterVec = "connector_share_exhausted_total" ["product", "share"];
     /// Products in force.
     products: IntGauge = "connector_products";
