@@ -287,6 +287,51 @@ async fn a_first_signal_waits_for_requests_and_a_second_ends_at_once() {
 }
 
 #[test]
+fn the_limit_of_open_files_is_raised_and_what_does_not_fit_is_said() {
+    let home = tempfile::tempdir().expect("a directory");
+    let script = "ulimit -Sn 200; ulimit -Hn 300; exec \"$0\" serve";
+    let mut command = Command::new("sh");
+    let mut child = command
+        .args(["-c", script, env!("CARGO_BIN_EXE_event-connector")])
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .envs([
+            ("CONNECTOR__HTTP__BIND", "127.0.0.1:0"),
+            ("PRODUCTS_CONFIG", "[]"),
+            ("CONNECTOR__LOG__FORMAT", "json"),
+        ])
+        .env("CONNECTOR__STORE__PATH", home.path().join("store.db"))
+        .spawn()
+        .expect("the service starts");
+    let log = BufReader::new(child.stderr.take().expect("stderr is piped"));
+    let mut said = String::new();
+    for line in log.lines().map_while(Result::ok) {
+        said.push_str(&line);
+        if line.contains("listening on ") {
+            break;
+        }
+    }
+    let limits = fs::read_to_string(format!("/proc/{}/limits", child.id()));
+    child.kill().expect("killed");
+    child.wait().expect("it ends");
+    assert!(
+        said.contains("http.connections_max needs 16512 open files"),
+        "{said}"
+    );
+    assert!(said.contains("allows 300"), "{said}");
+    // Only Linux shows the limits of others.
+    if let Ok(limits) = limits {
+        let files = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        let numbers: Vec<_> = files.expect("a line").split_whitespace().skip(3).collect();
+        assert_eq!(numbers, ["300", "300", "files"]);
+    }
+}
+
+#[test]
 fn a_second_process_on_the_same_store_is_refused_with_a_reason() {
     let home = tempfile::tempdir().expect("a directory");
     write_products(home.path(), &json!([]));

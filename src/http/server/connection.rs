@@ -3,22 +3,23 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::{Request, Response};
+use axum::http::{Method, Request, Response, Version};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
 use super::presence::Phase;
 use super::socket::Socket;
 use super::table::Seat;
-use super::{Endless, Peer, Shared, refusal};
+use super::{Endless, Peer, Shared, refusal, stream};
 use crate::http::problem::Problem;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -33,29 +34,43 @@ enum End {
     TooSlow(Phase),
     /// What it sent is no request; hyper has answered 400 or 431.
     Malformed(hyper::Error),
+    /// An endless answer begins, and needs nothing that is here.
+    Endless(Response<Body>),
 }
 
 /// Serves requests until the peer leaves, takes too long, must make room, or the service stops.
-pub(super) async fn serve(stream: TcpStream, peer: Peer, seat: Seat, shared: Arc<Shared>) {
+pub(super) async fn serve(tcp: TcpStream, peer: Peer, seat: Seat, shared: Arc<Shared>) {
     let seat = Arc::new(seat);
-    let socket = Socket::new(stream, Arc::clone(&seat), Arc::clone(&shared));
+    let socket = Socket::new(tcp, Arc::clone(&seat), Arc::clone(&shared));
+    let (endless, mut to_stream) = oneshot::channel();
     let requests = Requests {
         peer,
         seat: Arc::clone(&seat),
         shared: Arc::clone(&shared),
+        endless: Mutex::new(Some(endless)),
     };
     let mut connection = shared
         .protocol
         .serve_connection(TokioIo::new(socket), requests);
-    match drive(&mut connection, &seat, &shared).await {
+    match drive(&mut connection, &mut to_stream, &seat, &shared).await {
         End::Done | End::NotNeeded => {}
+        End::Endless(answer) => {
+            let socket = connection.into_parts().io.into_inner();
+            let clock = shared.clock.clone();
+            // In a task of its own, because the memory of this one is as large as hyper needs it.
+            shared.tasks.spawn("stream", async move {
+                if let Err(error) = stream::write(socket, answer, &clock).await {
+                    tracing::debug!(%error, "a subscriber is gone");
+                }
+            });
+        }
         End::TooSlow(Phase::Head) => {
             seat.closed("head_timeout");
             let detail = "the head of the request did not arrive in time";
             let problem = Problem::timeout("head_timeout", detail);
             refusal::count(&problem, &shared.metrics);
-            let stream = connection.into_parts().io.into_inner().into_stream();
-            refusal::tell(stream, &problem, &shared.clock, &shared.chance).await;
+            let tcp = connection.into_parts().io.into_inner().into_stream();
+            refusal::tell(tcp, &problem, &shared.clock, &shared.chance).await;
         }
         End::TooSlow(Phase::Silent) => seat.closed("silent"),
         End::TooSlow(_) => seat.closed("keep_alive"),
@@ -69,6 +84,7 @@ pub(super) async fn serve(stream: TcpStream, peer: Peer, seat: Seat, shared: Arc
 /// sets no timers at all.
 async fn drive(
     connection: &mut http1::Connection<TokioIo<Socket>, Requests>,
+    to_stream: &mut oneshot::Receiver<Response<Body>>,
     seat: &Seat,
     shared: &Shared,
 ) -> End {
@@ -88,6 +104,9 @@ async fn drive(
             }
             Poll::Ready(_) => return Poll::Ready(End::Done),
             Poll::Pending => {}
+        }
+        if let Ok(answer) = to_stream.try_recv() {
+            return Poll::Ready(End::Endless(answer));
         }
         let phase = presence.phase();
         let waits = matches!(phase, Phase::Silent | Phase::KeptAlive);
@@ -123,6 +142,9 @@ struct Requests {
     peer: Peer,
     seat: Arc<Seat>,
     shared: Arc<Shared>,
+    /// Takes the first answer, if it is endless, away from hyper. Behind another one it stays, because
+    /// hyper may not have written that yet.
+    endless: Mutex<Option<oneshot::Sender<Response<Body>>>>,
 }
 
 impl Service<Request<Incoming>> for Requests {
@@ -140,6 +162,11 @@ impl Service<Request<Incoming>> for Requests {
             let response = response.map(|body| Answer { body, seat });
             return Box::pin(std::future::ready(Ok(response)));
         }
+        let first = self.endless.lock();
+        let first = first.unwrap_or_else(PoisonError::into_inner).take();
+        // Older protocols have no chunks, and a `HEAD` has no body.
+        let is_plain = request.version() == Version::HTTP_11 && request.method() == Method::GET;
+        let endless = first.filter(|_| is_plain);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(self.peer);
         let answer = self.shared.router.call(request);
@@ -147,6 +174,11 @@ impl Service<Request<Incoming>> for Requests {
             let Ok(response) = answer.await;
             if response.extensions().get::<Endless>().is_some() {
                 seat.presence.set(Phase::Stream);
+                if let Some(endless) = endless {
+                    // Sent within the poll of the connection, whose task looks right after it.
+                    let _ = endless.send(response);
+                    return std::future::pending().await;
+                }
             }
             Ok(response.map(|body| Answer { body, seat }))
         })

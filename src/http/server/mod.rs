@@ -3,8 +3,8 @@
 //! The cast: a [`Server`] accepts and gives every connection a task; the [`table::Table`] knows how many
 //! are open and which of them wait for a request; a [`presence::Presence`] says what one connection is
 //! doing and since when; [`socket::Socket`] is its TCP stream, which notices a peer that takes
-//! nothing or has left; [`connection`] drives it with hyper and keeps its times; [`refusal`]
-//! answers where no request was read.
+//! nothing or has left; [`connection`] drives it with hyper and keeps its times; [`stream`] writes
+//! an endless answer; [`refusal`] answers where no request was read.
 //!
 //! Guaranteed:
 //!
@@ -22,6 +22,7 @@ mod connection;
 mod presence;
 mod refusal;
 mod socket;
+mod stream;
 mod table;
 
 use std::io;

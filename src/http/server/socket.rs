@@ -75,7 +75,7 @@ impl Socket {
 
     /// Fails once the peer has closed its side. Bytes that it sends ahead hide that, and are left
     /// where they are.
-    fn look_for_the_end(&self, cx: &mut Context<'_>) -> io::Result<()> {
+    pub(super) fn look_for_the_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let mut byte = [0];
         match self.stream.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
             Poll::Ready(Ok(0)) => Err(io::ErrorKind::ConnectionAborted.into()),

@@ -7,3 +7,4 @@ mod raw;
 mod shares;
 mod slow;
 mod stop;
+mod streams;

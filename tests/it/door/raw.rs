@@ -89,6 +89,20 @@ impl Raw {
         answer.expect("an answer or the end within 30 s")
     }
 
+    /// Everything up to and with the next `end`, as it came.
+    pub(super) async fn until(&mut self, end: &str) -> String {
+        let mut text = String::new();
+        let reading = async {
+            while !text.ends_with(end) {
+                let byte = self.stream.read_u8().await.expect("it goes on");
+                text.push(char::from(byte));
+            }
+        };
+        let done = Clock::system().timeout(PATIENCE, reading).await;
+        assert!(done.is_some(), "never came: {end}; but: {text}");
+        text
+    }
+
     async fn read(&mut self) -> Option<Answer> {
         let mut bytes = Vec::new();
         loop {
