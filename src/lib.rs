@@ -6,7 +6,7 @@
 //! # The walk: from a browser event to a note
 //!
 //! 1. [`http`] reads a bounded body, checks who sent it and finds the product. *Refused here: 401,
-//!    404, 413.*
+//!    404, 408, 413, and 503 where there is no room.*
 //! 2. [`ingest`] turns the bytes into actions, grouped by session: noise dropped, elements named,
 //!    secrets removed.
 //! 3. [`session`] hands each session its share through a **mailbox**. The actor runs it through the

@@ -90,12 +90,13 @@ async fn drive(
 ) -> End {
     let presence = &seat.presence;
     let mut stopping = pin!(shared.tasks.stopping());
-    let mut is_stopping = false;
+    let mut is_leaving = false;
     let mut alarm: Option<(u64, Boxed<()>)> = None;
     poll_fn(|cx| {
         presence.listen(cx.waker());
-        if !is_stopping && stopping.as_mut().poll(cx).is_ready() {
-            is_stopping = true;
+        // hyper ends what is under way, and closes once everything is written.
+        if !is_leaving && (presence.is_evicted() || stopping.as_mut().poll(cx).is_ready()) {
+            is_leaving = true;
             Pin::new(&mut *connection).graceful_shutdown();
         }
         match Pin::new(&mut *connection).poll(cx) {
@@ -109,9 +110,9 @@ async fn drive(
             return Poll::Ready(End::Endless(answer));
         }
         let phase = presence.phase();
-        let waits = matches!(phase, Phase::Silent | Phase::KeptAlive);
-        let is_open = matches!(phase, Phase::Busy | Phase::Stream);
-        if (is_stopping && waits) || (presence.is_evicted() && !is_open) {
+        // It would wait for a head that may never come. Half of one is no request yet.
+        let is_unused = matches!(phase, Phase::Silent | Phase::Head) && !presence.is_writing();
+        if is_leaving && is_unused {
             return Poll::Ready(End::NotNeeded);
         }
         let Some(due_ms) = presence.deadline_ms(&shared.limits) else {

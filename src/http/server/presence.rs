@@ -31,6 +31,7 @@ pub(super) struct Presence {
     /// Its place in the order of those that wait; only meaningful while it waits.
     pub(super) turn: AtomicU64,
     is_evicted: AtomicBool,
+    is_writing: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -41,6 +42,7 @@ impl Presence {
             since_ms: AtomicU64::new(now_ms),
             turn: AtomicU64::new(turn),
             is_evicted: AtomicBool::new(false),
+            is_writing: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         }
     }
@@ -66,11 +68,13 @@ impl Presence {
         self.set(phase);
     }
 
-    /// Until when the peer may take for what it has begun; `None` while it is our turn. A first head
-    /// counts from the start of the connection, so that a byte now and then gains no time.
+    /// Until when the peer may take for what it has begun; `None` while it is our turn, or while an
+    /// answer is still being written. A first head counts from the start of the connection, so that a
+    /// byte now and then gains no time.
     pub(super) fn deadline_ms(&self, limits: &Limits) -> Option<u64> {
         let limit_ms = match self.phase() {
             Phase::Silent | Phase::Head => limits.head_ms,
+            Phase::KeptAlive if self.is_writing() => return None,
             Phase::KeptAlive => limits.keep_alive_ms,
             Phase::Busy | Phase::Stream => return None,
         };
@@ -79,6 +83,15 @@ impl Presence {
                 .load(Ordering::Relaxed)
                 .saturating_add(limit_ms),
         )
+    }
+
+    /// Whether bytes of an answer wait for the peer to take them. The body is complete before.
+    pub(super) fn is_writing(&self) -> bool {
+        self.is_writing.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_writing(&self, is_writing: bool) {
+        self.is_writing.store(is_writing, Ordering::Relaxed);
     }
 
     /// Asks the connection to make room for another.

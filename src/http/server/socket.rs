@@ -56,6 +56,7 @@ impl Socket {
         cx: &mut Context<'_>,
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        self.seat.presence.set_writing(written.is_pending());
         if written.is_ready() {
             self.stall = None;
             return written;

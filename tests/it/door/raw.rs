@@ -5,7 +5,7 @@ use std::time::Duration;
 use event_connector::clock::Clock;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::{SECRET, Service};
 
@@ -57,6 +57,16 @@ impl Raw {
         }
     }
 
+    /// A connection that takes little at a time.
+    pub(super) async fn connect_narrow(service: &Service) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("set");
+        let address = service.address().parse().expect("an address");
+        Self {
+            stream: socket.connect(address).await.expect("connected"),
+        }
+    }
+
     /// Sends; an error means that the server has closed already, which the answer tells as well.
     pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref()).await;
@@ -101,6 +111,15 @@ impl Raw {
         let done = Clock::system().timeout(PATIENCE, reading).await;
         assert!(done.is_some(), "never came: {end}; but: {text}");
         text
+    }
+
+    /// Everything until the server closes.
+    pub(super) async fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let reading = self.stream.read_to_end(&mut bytes);
+        let done = Clock::system().timeout(PATIENCE, reading).await;
+        done.expect("the end within 30 s").expect("no reset");
+        bytes
     }
 
     async fn read(&mut self) -> Option<Answer> {

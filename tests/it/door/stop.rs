@@ -9,12 +9,13 @@ use event_connector::store::Store;
 use event_connector::store::sqlite::{Options, Sqlite};
 use event_connector::tasks::Tasks;
 use futures_util::future::join_all;
+use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::raw::Raw;
 use crate::around::Around;
-use crate::support::{Service, Setup, click, eventually, json_of, open};
+use crate::support::{ADMIN_KEY, Service, Setup, click, eventually, json_of, open};
 
 /// A service whose commits wait until the semaphore is closed.
 async fn gated() -> (Service, Arc<Semaphore>) {
@@ -81,6 +82,47 @@ async fn a_request_under_way_is_answered_and_its_connection_closed() {
     let mut feed = service.listen("?since=0-0", &[]).await;
     let told = feed.next_actions(1).await;
     assert_eq!(told, ["User clicked Save on the team page"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_being_written_is_written_to_its_end() {
+    let setup = Setup::with("CONNECTOR__HTTP__CONNECTIONS_MAX", "2");
+    let service = Service::with(setup).await;
+    let page = "x".repeat(500);
+    for batch in 0..4 {
+        let events: Vec<_> = (0..500)
+            .map(|number| {
+                json!({"event": "$pageview", "distinct_id": "u", "uuid": format!("{batch}-{number}"),
+                    "properties": {"$session_id": "s1",
+                        "$current_url": format!("https://app.example/{batch}/{number}/{page}")}})
+            })
+            .collect();
+        let answer = service
+            .post("/webhook/acme", &json!({"batch": events}))
+            .await;
+        assert_eq!(answer.status(), 200);
+    }
+    let mut slow = Raw::connect_narrow(&service).await;
+    slow.send(format!(
+        "GET /sessions/acme/s1 HTTP/1.1\r\nHost: test\r\nX-Admin-Key: {ADMIN_KEY}\r\n\r\n"
+    ))
+    .await;
+    slow.until("HTTP/1.1 200 OK\r\n").await;
+    // First another takes its place, then all must go.
+    let mut others = [Raw::connect(&service).await, Raw::connect(&service).await];
+    for other in &mut others {
+        assert_eq!(other.get("/healthz").await.status, 200);
+    }
+    service.tell_to_stop();
+    port_closes(&service).await;
+    let head = slow.until("\r\n\r\n").await;
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let length: usize = length.expect("a length").parse().expect("a number");
+    assert!(length > 1_000_000, "{length} fits no buffer on the way");
+    assert_eq!(slow.rest().await.len(), length);
+    service.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,7 +23,7 @@ use super::stream::Stream;
 use super::wait::eventually;
 
 pub(crate) const SECRET: &str = "whsec_acme_5c1f0a77";
-const ADMIN_KEY: &str = "admin-5c1f0a77";
+pub(crate) const ADMIN_KEY: &str = "admin-5c1f0a77";
 
 /// What differs from the documented defaults.
 pub(crate) struct Setup {
