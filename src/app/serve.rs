@@ -40,6 +40,9 @@ impl App {
     }
 }
 
+/// The part of the grace that requests may use up, so that what comes after them has time as well.
+const REQUESTS_PART: f64 = 0.8;
+
 /// The end, all of it within one grace period: whoever asks is told that we are not ready, the port
 /// is closed and requests are answered, what is due is committed, work under way comes to its end.
 /// What is left over is in the store and goes on at the next start.
@@ -61,7 +64,8 @@ impl Stopping {
         self.state.stopping.cancel();
         // Streams never end by themselves; requests do.
         self.state.feed.close();
-        let answered = connections.finish(clock, self.left()).await;
+        let for_requests = self.left().mul_f64(REQUESTS_PART);
+        let answered = connections.finish(clock, for_requests).await;
         let flushing = clock.timeout(self.left(), sweeper::flush(&self.state.sessions));
         let flushed = flushing.await;
         let ended = tasks.finish(clock, self.left()).await;

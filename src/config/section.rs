@@ -80,8 +80,8 @@ section! {
         keep_alive_timeout_ms: u64 = whole(WAIT_MS),
         /// How long a body may pause.
         body_idle_ms: u64 = whole(WAIT_MS),
-        /// The largest head of a request.
-        head_bytes_max: usize = whole(1024..=1 << 20),
+        /// The largest head of a request. The protocol layer takes at least 8 KiB.
+        head_bytes_max: usize = whole(8192..=1 << 20),
         /// The most headers of a request.
         headers_max: usize = whole(10..=10_000),
         /// The most open connections.

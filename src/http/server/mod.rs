@@ -182,18 +182,15 @@ fn concerns_one(error: &io::Error) -> bool {
 
 fn protocol(limits: &Http) -> http1::Builder {
     let mut protocol = http1::Builder::new();
+    // The same bound for head and buffer, so that thousands of heads without an end fill no memory.
     protocol
         .half_close(true)
         // The connection keeps the time of a head itself: what it waits for decides how long.
         .header_read_timeout(None)
         .max_header_size(limits.head_bytes_max)
-        .max_buf_size(limits.head_bytes_max.max(BUFFER_BYTES));
+        .max_buf_size(limits.head_bytes_max);
     if limits.headers_max != HEADERS_FREE {
         protocol.max_headers(limits.headers_max);
     }
     protocol
 }
-
-/// The largest buffer of a connection for reading and for writing: enough to read a large body in few
-/// steps, and little enough for thousands of connections that do.
-const BUFFER_BYTES: usize = 64 * 1024;
