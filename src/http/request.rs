@@ -120,6 +120,12 @@ impl Reading {
         self.bytes.extend_from_slice(&chunk);
     }
 
+    /// Goes on counting, and keeps nothing any more.
+    fn forget(&mut self) {
+        self.first = None;
+        self.bytes = BytesMut::new();
+    }
+
     fn finish(self) -> Bytes {
         self.first.unwrap_or_else(|| self.bytes.freeze())
     }
@@ -151,24 +157,23 @@ pub(super) async fn read_body(
         let cut = |_| Problem::bad_request("incomplete_body", "the body ended early");
         let chunk = chunk.map_err(cut)?;
         reading.length = reading.length.saturating_add(chunk.len());
+        if refused.is_none() {
+            refused = if reading.length > max_bytes {
+                let detail = format!("the body is larger than {max_bytes} bytes");
+                Some(Problem::too_large(detail))
+            } else {
+                hold.grow(chunk.len()).map_err(too_many_bodies).err()
+            };
+            if refused.is_none() {
+                reading.push(chunk);
+                continue;
+            }
+            hold.release();
+            reading.forget();
+        }
         if reading.length > max_bytes.saturating_mul(DRAINED) {
             break;
         }
-        if refused.is_some() {
-            continue;
-        }
-        if reading.length > max_bytes {
-            let detail = format!("the body is larger than {max_bytes} bytes");
-            refused = Some(Problem::too_large(detail));
-        } else if let Err(exhausted) = hold.grow(chunk.len()) {
-            refused = Some(too_many_bodies(exhausted));
-        } else {
-            reading.push(chunk);
-            continue;
-        }
-        hold.release();
-        reading.first = None;
-        reading.bytes = BytesMut::new();
     }
     refused.map_or_else(|| Ok(reading.finish()), Err)
 }

@@ -8,13 +8,13 @@
 //!
 //! Guaranteed:
 //!
-//! * No peer holds a connection by silence: a head has `http.head_timeout_ms`, the time between two
-//!   requests `http.keep_alive_timeout_ms`, a body [`super::request::read_body`], and an answer that is
-//!   not taken `feed.write_timeout_ms`.
+//! * No peer holds a connection by silence: a head has `http.head_timeout_ms`, the rest between two
+//!   requests `http.keep_alive_timeout_ms`, a pause within a body `http.body_idle_ms`, and an answer that
+//!   is not taken `feed.write_timeout_ms`.
 //! * At most `http.connections_max` are open. One more takes the place of the one that has waited
 //!   longest for its next request; if none waits, it is answered 503 and closed.
 //! * A stop closes the port first, then the connections that wait; a request under way is answered
-//!   with `Connection: close`.
+//!   with `Connection: close`, and no answer is cut short.
 //! * A client that closes its sending side after a request still gets its answer. Only a stream takes
 //!   it for the end, because nothing else would tell that its reader is gone.
 

@@ -72,9 +72,11 @@ impl Presence {
     /// answer is still being written. A first head counts from the start of the connection, so that a
     /// byte now and then gains no time.
     pub(super) fn deadline_ms(&self, limits: &Limits) -> Option<u64> {
+        if self.is_writing() {
+            return None;
+        }
         let limit_ms = match self.phase() {
             Phase::Silent | Phase::Head => limits.head_ms,
-            Phase::KeptAlive if self.is_writing() => return None,
             Phase::KeptAlive => limits.keep_alive_ms,
             Phase::Busy | Phase::Stream => return None,
         };
