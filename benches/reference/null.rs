@@ -41,7 +41,7 @@ pub(super) async fn serve(bind: SocketAddr, directory: PathBuf) -> anyhow::Resul
         source: None,
     })?;
     super::announce(listener.local_addr()?);
-    app.serve(listener, std::future::pending()).await?;
+    app.serve(listener, std::future::pending()).await;
     Ok(())
 }
 

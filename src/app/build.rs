@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::background::{Reloader, count};
 use super::outcome::ToSession;
@@ -20,7 +21,7 @@ use crate::domain::retry::Schedule;
 use crate::domain::session::Session;
 use crate::domain::time::to_ms;
 use crate::feed::{self, Feed};
-use crate::http::{AppState, Handles};
+use crate::http::{Admission, AppState, Handles};
 use crate::metrics::Metrics;
 use crate::product::{Fingerprint, Products, Source};
 use crate::session::linker::Linker;
@@ -82,6 +83,7 @@ impl App {
             .metrics
             .products
             .set(count(parts.products.all().len()));
+        let admission = Admission::new(&parts.config, &parts.metrics);
         let state = AppState::from(Handles {
             linker: Linker::new(sessions.clone(), pending_ms),
             sessions,
@@ -91,6 +93,8 @@ impl App {
             chance: parts.chance,
             products: parts.products,
             store: parts.store,
+            admission,
+            stopping: CancellationToken::new(),
             metrics: parts.metrics,
         });
         Ok(Self {

@@ -66,12 +66,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     let told = stop.clone();
     tasks.spawn("service", async move {
-        if let Err(error) = app
-            .serve(listener, async move { told.cancelled().await })
-            .await
-        {
-            tracing::error!(%error, "the service failed");
-        }
+        app.serve(listener, told.cancelled()).await;
     });
     introduce(screen, address, &intercom);
     let walked = clock.timeout(WALK, walk(screen, &clock, address, intercom));

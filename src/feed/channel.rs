@@ -142,6 +142,11 @@ impl Feed {
     pub fn close(&self) {
         self.0.closing.cancel();
     }
+
+    /// Whether [`Feed::close`] was called.
+    pub fn is_closing(&self) -> bool {
+        self.0.closing.is_cancelled()
+    }
 }
 
 impl Inner {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
-use super::request::{RequestId, read_body, text_header};
+use super::request::{RequestId, hold_parsed, read_body, text_header};
 use super::state::AppState;
 use crate::delivery::intercom::webhook::{Notification, Topic, parse};
 use crate::domain::session::index::{LinkRequest, Trust};
@@ -36,10 +36,14 @@ pub(super) async fn webhook(
     body: Body,
 ) -> Result<Json<Value>, Problem> {
     let product = state.product(&product_id)?;
-    let raw = read_body(body, state.config.http.small_body_bytes_max).await?;
+    let mut memory = state.admission.small_bodies.open(&product.id);
+    let max_bytes = state.config.http.small_body_bytes_max;
+    let raw = read_body(&state, body, max_bytes, &mut memory).await?;
     let trust = admit(&state, &product, &headers, &raw)?;
+    hold_parsed(&mut memory, raw.len())?;
     let notification =
         parse(&raw).map_err(|_| Problem::bad_request("invalid_json", "invalid json"))?;
+    drop(memory);
     let topic = notification.topic.as_str();
     let count = |outcome: &str| {
         let counter = &state.metrics.chatbot_webhooks;

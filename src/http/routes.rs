@@ -17,7 +17,7 @@ use super::{chatbot, health, ingest, link, request, sessions, stream};
 use crate::domain::action::Provider;
 
 /// The service as one router.
-pub fn routes(state: AppState) -> Router {
+pub(super) fn routes(state: AppState) -> Router {
     Router::new()
         .route("/webhook/{product_id}", ingest::from(None))
         .route("/ingest/{product_id}", ingest::from(None))
