@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event_connector::domain::action::Activity;
-use event_connector::domain::id::{ConversationId, Key, ProductId};
+use event_connector::domain::id::{ConversationId, Key, ProductId, SessionId};
 use event_connector::domain::session::index::LinkRequest;
 use event_connector::session::linker::{Person, Resolution};
+
+use super::shape::Person as Owner;
 
 /// Shared by everybody outside. Cheap to clone.
 #[derive(Clone, Default)]
@@ -53,27 +55,23 @@ impl Book {
 }
 
 impl Pages {
-    /// Whether anybody ever said that this conversation belongs to that session, or to its user.
+    /// Whether anybody ever said that this conversation belongs to this person, or to a session of
+    /// theirs: a user's next session inherits what an earlier one was linked to.
     pub(crate) fn may_link(
         &self,
         product: &ProductId,
-        session: &str,
-        (user, email): (&str, &str),
+        owner: &Owner,
         conversation: &ConversationId,
     ) -> bool {
+        let is_own = |session: &SessionId| owner.sessions.contains(session);
         self.asks.iter().any(|ask| {
             let person = &ask.person;
+            let email = person.email.as_deref();
             ask.product == *product
                 && ask.request.conversation == *conversation
-                && (person
-                    .session
-                    .as_ref()
-                    .is_some_and(|s| s.as_str() == session)
-                    || person.user.as_ref().is_some_and(|u| u.as_str() == user)
-                    || person
-                        .email
-                        .as_deref()
-                        .is_some_and(|e| e.eq_ignore_ascii_case(email)))
+                && (person.session.as_ref().is_some_and(is_own)
+                    || person.user.as_ref() == Some(&owner.user)
+                    || email.is_some_and(|email| email.eq_ignore_ascii_case(&owner.email)))
         })
     }
 

@@ -178,11 +178,14 @@ impl Case<'_> {
                 self.broken("notes_are_written_first", format!("{id} was never written"));
                 continue;
             };
-            let (session, user) = (landing.session.as_str(), self.user(&sent.key));
-            let may_link = user.is_some_and(|user| {
-                self.pages
-                    .may_link(&landing.product, session, user, &landing.conversation)
-            });
+            let session = landing.session.as_str();
+            let tenant = self.shape.tenant(&landing.product);
+            let may_link = tenant
+                .and_then(|tenant| tenant.owner(session))
+                .is_some_and(|owner| {
+                    let conversation = &landing.conversation;
+                    self.pages.may_link(&landing.product, owner, conversation)
+                });
             if landing.conversation != sent.conversation || !may_link {
                 let text = format!("{id} of {session} is in {}", landing.conversation);
                 self.broken("notes_where_they_belong", text);

@@ -36,9 +36,12 @@ mod truth;
 mod vendor;
 mod world;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
 
 use mutant::Mutant;
 use trace::Broken;
@@ -69,11 +72,16 @@ fn main() -> ExitCode {
     tally("one seed is one run", repeats());
     for (seed, found) in REGRESSIONS {
         let name = format!("seed {seed}: {found}");
-        tally(&name, first_broken(seed..=seed));
+        tally(&name, hold(seed..=seed));
     }
-    tally("the laws hold", first_broken(1..=seeds));
-    for mutant in mutant::ALL {
-        tally(&format!("{mutant:?} is caught"), caught(mutant));
+    tally("the laws hold", hold(1..=seeds));
+    match each(mutant::ALL.to_vec(), catch) {
+        Ok(outcomes) => {
+            for (mutant, outcome) in mutant::ALL.iter().zip(outcomes) {
+                tally(&format!("{mutant:?} is caught"), outcome);
+            }
+        }
+        Err(stuck) => tally("mutants are caught", Err(stuck)),
     }
     println!("{passed} passed, {failed} failed");
     ExitCode::from(u8::from(failed > 0))
@@ -104,64 +112,90 @@ fn report(seed: u64, broken: &Broken) -> String {
 
 /// Two runs of a seed are the same run, and two seeds are not.
 fn repeats() -> Result<String, String> {
-    let hashes = |seed| [0; 2].map(|_| run::play(seed, None, false).hash);
-    let mut seen = std::collections::BTreeSet::new();
-    for seed in 1..=REPEATED_SEEDS {
-        let [first, second] = hashes(seed);
-        if first != second {
-            return Err(format!("seed {seed} gives {first:x} and {second:x}"));
+    let twice = (1..=REPEATED_SEEDS).flat_map(|seed| [seed; 2]);
+    let hashes = each(twice.collect(), |seed| run::play(seed, None, false).hash)?;
+    let mut seen = BTreeSet::new();
+    for (seed, pair) in (1..).zip(hashes.chunks(2)) {
+        if pair.first() != pair.last() {
+            return Err(format!("seed {seed} gives {pair:x?}"));
         }
-        if !seen.insert(first) {
+        if !seen.insert(pair.to_vec()) {
             return Err(format!("seed {seed} gives the run of another"));
         }
     }
     Ok(format!("{REPEATED_SEEDS} seeds, each twice"))
 }
 
-/// Plays all seeds on all cores; the broken ones are the error.
-fn first_broken(seeds: std::ops::RangeInclusive<u64>) -> Result<String, String> {
-    let (next, events) = (AtomicU64::new(*seeds.start()), AtomicU64::new(0));
-    let broken = Mutex::new(Vec::new());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed > *seeds.end() {
-                        return;
-                    }
-                    let ending = run::play(seed, None, false);
-                    events.fetch_add(ending.events, Ordering::Relaxed);
-                    if let Some(found) = ending.broken {
-                        let mut broken = broken.lock().expect("no thread panics with it");
-                        broken.push((seed, found));
-                    }
-                }
-            });
-        }
-    });
-    let mut broken = broken.into_inner().expect("no thread panics with it");
-    broken.sort_by_key(|(seed, _)| *seed);
+/// Plays all seeds; the broken ones are the error.
+fn hold(seeds: RangeInclusive<u64>) -> Result<String, String> {
+    let first = *seeds.start();
+    let endings = each(seeds.collect(), |seed| run::play(seed, None, false))?;
+    let events: u64 = endings.iter().map(|ending| ending.events).sum();
+    let broken: Vec<String> = (first..)
+        .zip(&endings)
+        .filter_map(|(seed, ending)| Some(report(seed, ending.broken.as_ref()?)))
+        .collect();
     if broken.is_empty() {
-        let count = seeds.count();
-        let events = events.into_inner();
-        return Ok(format!("{count} seeds, {events} events"));
+        return Ok(format!("{} seeds, {events} events", endings.len()));
     }
-    let shown = broken.iter().take(SHOWN_MAX);
-    let shown: Vec<_> = shown.map(|(seed, found)| report(*seed, found)).collect();
-    Err(format!("{} seeds:\n{}", broken.len(), shown.join("\n")))
+    let shown = broken.len().min(SHOWN_MAX);
+    Err(format!(
+        "{} seeds:\n{}",
+        broken.len(),
+        broken[..shown].join("\n")
+    ))
 }
 
-fn caught(mutant: Mutant) -> Result<String, String> {
+/// Plays a mutant until a law notices.
+fn catch(mutant: Mutant) -> Result<String, String> {
     for seed in 1..=MUTANT_SEEDS {
         if let Some(broken) = run::play(seed, Some(mutant), false).broken {
             return Ok(format!("seed {seed}: {}", broken.law));
         }
     }
-    Err(format!(
-        "it survives {MUTANT_SEEDS} seeds: the laws are too weak"
-    ))
+    let text = format!("it survives {MUTANT_SEEDS} seeds: the laws are too weak");
+    Err(text)
+}
+
+/// Does `work` for each of `items` on all cores, each on one thread; the results are in their order.
+/// Whatever takes longer than [`STUCK`] goes round in circles: no run waits for the machine.
+fn each<I: Copy + Debug + Send + 'static, T: Send + 'static>(
+    items: Vec<I>,
+    work: fn(I) -> T,
+) -> Result<Vec<T>, String> {
+    let count = items.len();
+    let queue = Arc::new(Mutex::new(items.into_iter().enumerate()));
+    let under_way = Arc::new(Mutex::new(BTreeMap::new()));
+    let (done, results) = mpsc::channel();
+    for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+        let (queue, under_way, done) = (Arc::clone(&queue), Arc::clone(&under_way), done.clone());
+        std::thread::spawn(move || {
+            loop {
+                let Some((place, item)) = locked(&queue).next() else {
+                    return;
+                };
+                locked(&under_way).insert(place, item);
+                let result = work(item);
+                locked(&under_way).remove(&place);
+                if done.send((place, result)).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    let mut sorted = BTreeMap::new();
+    while sorted.len() < count {
+        let Ok((place, result)) = results.recv_timeout(STUCK) else {
+            let stuck: Vec<_> = locked(&under_way).values().copied().collect();
+            return Err(format!("no end in sight: {stuck:?}"));
+        };
+        sorted.insert(place, result);
+    }
+    Ok(sorted.into_values().collect())
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How many seeds are played twice.
@@ -169,3 +203,6 @@ const REPEATED_SEEDS: u64 = 20;
 
 /// How many broken seeds are shown.
 const SHOWN_MAX: usize = 20;
+
+/// The longest that the machine may take over a run, or over all runs of a mutant.
+const STUCK: Duration = Duration::from_secs(120);

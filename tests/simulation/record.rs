@@ -76,11 +76,6 @@ impl Record {
         self.note_deliveries(world, commit, &new.key);
         self.note_ends(world, vendor, commit);
         self.note_owners(world, commit);
-        let conversation = state.conversation().cloned();
-        let links = self.links.entry(new.key.clone()).or_default();
-        if links.last().is_none_or(|(_, last)| *last != conversation) {
-            links.push((world.trace.now(), conversation));
-        }
         self.states.insert(new.key.clone(), state);
     }
 
@@ -171,7 +166,7 @@ impl Record {
 
     /// A link changes only by an entry that says so, and only for a reason.
     fn check_links(
-        &self,
+        &mut self,
         world: &World,
         vendor: &Vendor,
         key: &Key,
@@ -197,6 +192,8 @@ impl Record {
                 }
                 linked = linked.filter(|linked| *linked != conversation);
             }
+            let links = self.links.entry(key.clone()).or_default();
+            links.push((world.trace.now(), linked.clone()));
         }
         if after.conversation() != linked.as_ref() {
             let text = format!("{key}: {:?}, logged {linked:?}", after.conversation());
