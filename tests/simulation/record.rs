@@ -73,8 +73,8 @@ impl Record {
         for entry in entries {
             self.append(world, entry);
         }
-        self.note_deliveries(world, commit, &new.key);
         self.note_ends(world, vendor, commit);
+        self.note_deliveries(world, commit, &new.key);
         self.note_owners(world, commit);
         self.states.insert(new.key.clone(), state);
     }
