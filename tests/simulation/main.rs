@@ -47,7 +47,20 @@ use mutant::Mutant;
 use trace::Broken;
 
 /// Seeds that once broke a law, each with what it found.
-const REGRESSIONS: [(u64, &str); 0] = [];
+const REGRESSIONS: [(u64, &str); 3] = [
+    (
+        39,
+        "a deadline was rounded to the millisecond before it, and its actor spun until the next",
+    ),
+    (
+        147,
+        "the feed's live readers were not told what retention took before the feed had read it",
+    ),
+    (
+        280,
+        "a worker whose lease had ended put back a delivery that another held by then",
+    ),
+];
 
 /// How many seeds a mutant gets to show that it is broken.
 const MUTANT_SEEDS: u64 = 200;

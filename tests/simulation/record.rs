@@ -26,12 +26,15 @@ pub(crate) struct Record {
     /// What a session was linked to, from which event on.
     pub(crate) links: BTreeMap<Key, Vec<(u64, Option<ConversationId>)>>,
     /// Whom a conversation shows, from which event on.
-    pub(crate) owners: BTreeMap<(ProductId, ConversationId), Vec<(u64, Option<SessionRow>)>>,
+    pub(crate) owners: BTreeMap<(ProductId, ConversationId), Owners>,
     sequences: BTreeMap<Key, u64>,
     indexes: BTreeMap<Key, u64>,
     /// When a session's newest actions were taken in.
     acted_at: BTreeMap<Key, f64>,
 }
+
+/// Whom one conversation shows, from which event on.
+type Owners = Vec<(u64, Option<SessionRow>)>;
 
 /// A delivery that was asked for.
 #[derive(Clone)]
@@ -73,8 +76,9 @@ impl Record {
         for entry in entries {
             self.append(world, entry);
         }
-        self.note_ends(world, vendor, commit);
         self.note_deliveries(world, commit, &new.key);
+        self.note_ends(world, vendor, commit);
+        self.check_notes(world, commit);
         self.note_owners(world, commit);
         self.states.insert(new.key.clone(), state);
     }
@@ -228,24 +232,30 @@ impl Record {
                 world.trace.break_law("notes_are_readable", text);
                 continue;
             };
-            let actions = actions_in(&note.text);
-            for action in &actions {
-                let twice = self.deliveries.values().any(|other| {
-                    other.end != Some(End::Withdrawn) && other.actions.contains(action)
-                });
-                if twice {
-                    let text = format!("{action} is in {} and in an earlier one", new.id);
-                    world.trace.break_law("one_note_per_action", text);
-                }
-            }
             let sent = Sent {
                 key: key.clone(),
                 number: self.deliveries.len(),
                 conversation: note.conversation_id,
-                actions,
+                actions: actions_in(&note.text),
                 end: None,
             };
             self.deliveries.insert(new.id.clone(), sent);
+        }
+    }
+
+    /// An action is in one note, unless an earlier one was withdrawn.
+    fn check_notes(&self, world: &World, commit: &Commit) {
+        for new in &commit.effects.deliveries {
+            let own = self.deliveries.get(&new.id);
+            for action in own.iter().flat_map(|own| &own.actions) {
+                let held = self.deliveries.values().filter(|other| {
+                    other.end != Some(End::Withdrawn) && other.actions.contains(action)
+                });
+                if held.count() > 1 {
+                    let text = format!("{action} is in {} and in an earlier one", new.id);
+                    world.trace.break_law("one_note_per_action", text);
+                }
+            }
         }
     }
 

@@ -81,6 +81,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "milliseconds of this millennium fit a double exactly"
+    )]
     fn a_clock_that_reads_a_deadlines_milliseconds_has_reached_it(
         whole in 1_779_000_000_000_u64..1_780_000_000_000,
         steps in -3_i64..=3,
