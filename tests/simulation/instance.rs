@@ -17,12 +17,13 @@ use event_connector::session::{Registry, Surroundings, sweeper};
 use event_connector::store::Store;
 use event_connector::tasks::Tasks;
 
+use super::desk::{Desk, outbox};
 use super::mutant::Mutant;
 use super::port::Port;
 use super::shape::Shape;
 use super::trace::START_MS;
 use super::truth::Truth;
-use super::vendor::{Desk, Vendor, outbox};
+use super::vendor::Vendor;
 use super::world::{Gate, World};
 
 /// One instance over all its lives.

@@ -9,8 +9,8 @@
 //!
 //! The cast, in reading order: [`shape`] says what a seed decides beforehand, [`run`] what happens;
 //! an [`instance`] is the service put together on a [`port`] to the one true store ([`truth`]), and it
-//! can die, stall and be wrong about the time; [`vendor`] is the platform that takes notes; [`people`]
-//! send and ask, and [`reader`]s read. The laws are in [`record`] (every commit), [`reader`] (every
+//! can die, stall and be wrong about the time; [`vendor`] is the platform that takes notes, reached
+//! through a [`desk`]; [`people`] send and ask, and [`reader`]s read. The laws are in [`record`] (every commit), [`reader`] (every
 //! event) and [`check`] (the end). [`mutant`] is the service broken on purpose, to prove that the laws
 //! notice.
 
@@ -22,6 +22,7 @@
 
 mod book;
 mod check;
+mod desk;
 mod dice;
 mod instance;
 mod mutant;
@@ -104,9 +105,13 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Replays one seed.
+/// Replays one seed, of the service as it is or of the mutant named by `MUTANT`.
 fn one(seed: u64) -> ExitCode {
-    let ending = run::play(seed, None, number("TRACE").is_some_and(|on| on > 0));
+    let name = std::env::var("MUTANT").unwrap_or_default();
+    let mutant = mutant::ALL
+        .into_iter()
+        .find(|one| format!("{one:?}") == name);
+    let ending = run::play(seed, mutant, number("TRACE").is_some_and(|on| on > 0));
     let failed = u8::from(ending.broken.is_some());
     match ending.broken {
         Some(broken) => println!("{}", report(seed, &broken)),

@@ -12,7 +12,7 @@ use event_connector::store::{
 };
 use tokio::sync::oneshot;
 
-use super::vendor::Desk;
+use super::desk::Desk;
 use super::world::{Gate, World};
 
 /// The store as one instance sees it.
