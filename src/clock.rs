@@ -207,16 +207,19 @@ impl<'a> Sleeper<'a> {
         if standing.elapsed >= self.place.0 {
             return Poll::Ready(());
         }
-        standing
-            .sleepers
-            .insert(self.place, context.waker().clone());
+        let waker = context.waker().clone();
+        let before = standing.sleepers.insert(self.place, waker);
+        // A waker may hold the last of a task, which may hold sleepers: never dropped under the lock.
+        drop(standing);
+        drop(before);
         Poll::Pending
     }
 }
 
 impl Drop for Sleeper<'_> {
     fn drop(&mut self) {
-        self.manual.lock().sleepers.remove(&self.place);
+        let waker = self.manual.lock().sleepers.remove(&self.place);
+        drop(waker);
     }
 }
 

@@ -7,6 +7,8 @@
 //! SEED=123 TRACE=1 cargo test --release --test simulation # one of them, told line by line
 //! ```
 //!
+//! `MUTANT=` with a name beside `SEED` replays how a mutant is caught.
+//!
 //! The cast, in reading order: [`shape`] says what a seed decides beforehand, [`run`] what happens;
 //! an [`instance`] is the service put together on a [`port`] to the one true store ([`truth`]), and it
 //! can die, stall and be wrong about the time; [`vendor`] is the platform that takes notes, reached
