@@ -121,6 +121,7 @@ impl Attempt {
         if now_ms < ready_ms {
             return Some(Next::PutBack(Retry {
                 id: self.lease.id.clone(),
+                lease_until_ms: self.until_ms,
                 not_before_ms: ready_ms,
                 unsettled_since_ms: Some(since_ms),
                 error: Arc::from("waiting to see whether it arrived"),
@@ -142,6 +143,7 @@ impl Attempt {
             }
             Ok(None) => Next::PutBack(Retry {
                 id: self.lease.id.clone(),
+                lease_until_ms: self.until_ms,
                 not_before_ms: self.around.clock.now_ms(),
                 unsettled_since_ms: None,
                 error: Arc::from("it did not arrive"),
@@ -198,6 +200,7 @@ impl Attempt {
         let pause_ms = self.pause_ms(after_ms).unwrap_or(0);
         Next::PutBack(Retry {
             id: self.lease.id.clone(),
+            lease_until_ms: self.until_ms,
             not_before_ms: settled_ms.max(now_ms.saturating_add(pause_ms)),
             unsettled_since_ms: Some(started_ms),
             error: Arc::clone(reason),
@@ -223,6 +226,7 @@ impl Attempt {
         };
         let retry = Retry {
             id: self.lease.id.clone(),
+            lease_until_ms: self.until_ms,
             not_before_ms: self.around.clock.now_ms().saturating_add(pause_ms),
             unsettled_since_ms,
             error: reason,

@@ -8,11 +8,19 @@
     reason = "float casts saturate, which is the clamp that is wanted"
 )]
 pub fn to_ms(seconds: f64) -> u64 {
-    // A product such as 1.15 * 1000 may land a hair above the whole number that was meant.
+    // A product such as 1.15 * 1000 may land a hair above the whole number that was meant, and one of
+    // an instant a hair after a millisecond may land on that millisecond.
     let exact = seconds * 1000.0;
     let nearest = exact.round();
     let is_meant = (exact - nearest).abs() < 1e-3 && nearest / 1000.0 >= seconds;
-    let whole = if is_meant { nearest } else { exact.ceil() };
+    let up = exact.ceil();
+    let whole = if is_meant {
+        nearest
+    } else if up / 1000.0 < seconds {
+        up + 1.0
+    } else {
+        up
+    };
     whole.clamp(0.0, MS_MAX) as u64
 }
 

@@ -192,6 +192,9 @@ pub struct Lease {
 pub struct Retry {
     /// Which delivery.
     pub id: DeliveryId,
+    /// When the lease ends under which the attempt was made. A lease of any other end is somebody
+    /// else's, and stays.
+    pub lease_until_ms: u64,
     /// Not to be leased before, Unix milliseconds.
     pub not_before_ms: u64,
     /// As in [`Lease::unsettled_since_ms`]; `None` once a read has settled the matter.
@@ -281,7 +284,7 @@ pub trait Store: Send + Sync + 'static {
     /// [`Lease::unsettled_since_ms`].
     async fn lease(&self, now_ms: u64, until_ms: u64, limit: usize) -> Result<Vec<Lease>, Error>;
 
-    /// Puts a leased delivery back.
+    /// Puts a leased delivery back, unless it has passed to another lease meanwhile.
     async fn retry(&self, retry: Retry) -> Result<(), Error>;
 
     /// When the next waiting delivery may be leased, if any waits.

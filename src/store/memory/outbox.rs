@@ -72,12 +72,13 @@ impl Tables {
             .collect()
     }
 
-    /// Puts a leased delivery back. What is not leased stays as it is.
+    /// Puts a leased delivery back. What is not leased, or leased anew, stays as it is.
     pub(super) fn retry(&mut self, retry: &Retry) {
         let Some(delivery) = self.unfinished(&retry.id) else {
             return;
         };
-        if matches!(delivery.progress, Progress::Leased { .. }) {
+        let is_own = |until_ms| until_ms == retry.lease_until_ms;
+        if matches!(delivery.progress, Progress::Leased { until_ms, .. } if is_own(until_ms)) {
             delivery.progress = Progress::Waiting {
                 due_ms: retry.not_before_ms,
             };

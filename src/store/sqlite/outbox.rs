@@ -133,18 +133,19 @@ pub(super) fn lease(
     Ok(leases.into_iter().map(|(_, lease)| lease).collect())
 }
 
-/// Puts a leased delivery back. What is not leased stays as it is.
+/// Puts a leased delivery back. What is not leased, or leased anew, stays as it is.
 pub(super) fn retry(db: &Connection, retry: &Retry) -> rusqlite::Result<()> {
     db.prepare_cached(
         "UPDATE outbox SET status = 'waiting', due_ms = ?2, started_ms = NULL, unsettled_ms = ?3,
-         error = ?4, attempts = attempts + ?5 WHERE id = ?1 AND status = 'leased'",
+         error = ?4, attempts = attempts + ?5 WHERE id = ?1 AND status = 'leased' AND due_ms = ?6",
     )?
     .execute(params![
         retry.id.as_str(),
         signed(retry.not_before_ms),
         retry.unsettled_since_ms.map(signed),
         &*retry.error,
-        retry.counts
+        retry.counts,
+        signed(retry.lease_until_ms)
     ])?;
     Ok(())
 }

@@ -48,6 +48,7 @@ async fn everything_is_there_after_closing_and_opening() {
     house.wrote(first).await;
     house.lease(5_000).await;
     let unsettled = event_connector::store::Retry {
+        lease_until_ms: 5_100,
         unsettled_since_ms: Some(5_000),
         ..retry("d1", 5_500)
     };

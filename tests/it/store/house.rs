@@ -214,10 +214,11 @@ pub(super) fn withdrawn(id: &str) -> OutboxChange {
     OutboxChange::Withdrawn { id: id.into() }
 }
 
-/// A counting retry of `id`.
+/// A counting retry of `id`, which was leased at 1,000.
 pub(super) fn retry(id: &str, not_before_ms: u64) -> Retry {
     Retry {
         id: DeliveryId::from(id),
+        lease_until_ms: 1_100,
         not_before_ms,
         unsettled_since_ms: None,
         error: "timeout".into(),

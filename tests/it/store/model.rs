@@ -118,6 +118,8 @@ fn retries() -> impl Strategy<Value = Retry> {
     (0..40_u8, 900..2_000_u64, unsettled, any::<bool>()).prop_map(|(number, ms, since, counts)| {
         Retry {
             id: DeliveryId::from(id(number)),
+            // How far beside the newest lease's end, which is known when its turn comes.
+            lease_until_ms: u64::from(ms % 8 == 7),
             not_before_ms: ms,
             unsettled_since_ms: since,
             error: "timeout".into(),
@@ -201,7 +203,12 @@ impl Change {
 }
 
 /// Takes one step in one store and tells all there is to see afterwards.
-async fn take(step: &Step, store: &dyn Store, now_ms: u64, last: Option<&Draft>) -> String {
+async fn take(
+    step: &Step,
+    store: &dyn Store,
+    (now_ms, leased_until_ms): (u64, u64),
+    last: Option<&Draft>,
+) -> String {
     let told = match step {
         Step::Tick(_) => String::new(),
         Step::Commit(_) | Step::Repeat => match last {
@@ -212,7 +219,13 @@ async fn take(step: &Step, store: &dyn Store, now_ms: u64, last: Option<&Draft>)
             let leases = store.lease(now_ms, now_ms + for_ms, *limit).await;
             format!("{leases:?}")
         }
-        Step::Retry(retry) => format!("{:?}", store.retry(retry.clone()).await),
+        Step::Retry(retry) => {
+            let retry = Retry {
+                lease_until_ms: leased_until_ms.saturating_sub(retry.lease_until_ms),
+                ..retry.clone()
+            };
+            format!("{:?}", store.retry(retry).await)
+        }
         Step::Claim { for_ms, limit } => {
             let keys = store.claim_overdue(now_ms, now_ms + for_ms, *limit).await;
             format!("{keys:?}")
@@ -260,6 +273,7 @@ async fn everything(store: &dyn Store, now_ms: u64) -> Vec<String> {
 async fn compare(story: &[Step]) -> Result<(), TestCaseError> {
     let (model, real) = (house::memory().await, house::sqlite().await);
     let mut now_ms = 1_000_u64;
+    let mut leased_until_ms = 0;
     let mut last = None;
     for step in story {
         match step {
@@ -269,10 +283,12 @@ async fn compare(story: &[Step]) -> Result<(), TestCaseError> {
                 let version = held.map_or(0, |stored| stored.version);
                 last = Some(change.draft(version + u64::from(change.stale), now_ms));
             }
+            Step::Lease { for_ms, .. } => leased_until_ms = now_ms + for_ms,
             _ => {}
         }
-        let expected = take(step, &*model.store, now_ms, last.as_ref()).await;
-        let found = take(step, &*real.store, now_ms, last.as_ref()).await;
+        let times = (now_ms, leased_until_ms);
+        let expected = take(step, &*model.store, times, last.as_ref()).await;
+        let found = take(step, &*real.store, times, last.as_ref()).await;
         prop_assert_eq!(found, expected, "{:?} at {}", step, now_ms);
     }
     let expected = everything(&*model.store, now_ms).await;

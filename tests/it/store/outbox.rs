@@ -55,11 +55,15 @@ pub(super) async fn the_earliest_unsettled_attempt_is_remembered(house: &House) 
     let third = house.lease(1_400).await.remove(0);
     assert_eq!(third.unsettled_since_ms, Some(1_000));
     assert_eq!(third.attempt, 3);
-    let settled = retry("d", 1_500);
+    let settled = Retry {
+        lease_until_ms: 1_500,
+        ..retry("d", 1_500)
+    };
     put_back(house, settled).await;
     let fourth = house.lease(1_500).await.remove(0);
     assert_eq!(fourth.unsettled_since_ms, None);
     let unsettled = Retry {
+        lease_until_ms: 1_600,
         unsettled_since_ms: Some(1_500),
         ..retry("d", 1_600)
     };
@@ -101,6 +105,21 @@ pub(super) async fn a_retry_of_what_is_not_leased_changes_nothing(house: &House)
     house.wrote(draft().change(delivered("d", None))).await;
     put_back(house, retry("d", 1_000)).await;
     assert!(house.lease(9_000).await.is_empty());
+}
+
+pub(super) async fn a_retry_under_a_lease_that_has_ended_changes_nothing(house: &House) {
+    one(house).await;
+    house.lease(1_000).await;
+    let newer = house.lease(1_200).await.remove(0);
+    // Whoever held the first lease stood still, and does not know that somebody else attempts it.
+    put_back(house, retry("d", 1_250)).await;
+    assert!(house.lease(1_299).await.is_empty(), "it is leased still");
+    let own = Retry {
+        lease_until_ms: 1_300,
+        ..retry(newer.id.as_str(), 1_250)
+    };
+    put_back(house, own).await;
+    assert_eq!(house.lease(1_250).await.len(), 1);
 }
 
 pub(super) async fn finishing_twice_changes_nothing(house: &House) {

@@ -56,6 +56,7 @@ macro_rules! store_suite {
                 outbox: a_retry_waits_and_counts
                 outbox: a_retry_that_does_not_count_leaves_the_count
                 outbox: a_retry_of_what_is_not_leased_changes_nothing
+                outbox: a_retry_under_a_lease_that_has_ended_changes_nothing
                 outbox: finishing_twice_changes_nothing
                 outbox: a_known_delivery_is_not_put_in_again
                 outbox: recorded_parts_are_known_by_their_lane
