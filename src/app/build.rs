@@ -187,6 +187,15 @@ fn outbox(
             base_ms: own.retry_base_ms,
             cap_ms: own.retry_cap_ms,
         },
+        account: delivery::admission::Limits {
+            account_workers: own.account_workers,
+            breaker_failures: own.breaker_failures,
+            breaker_pause_ms: own.breaker_pause_ms,
+            breaker_pause_cap_ms: own.breaker_pause_cap_ms,
+            refused_probe_ms: own.refused_probe_ms,
+            rate_pause_ms: own.retry_base_ms,
+            rate_pause_cap_ms: own.rate_pause_cap_ms,
+        },
     };
     Ok(Outbox::new(around, options))
 }

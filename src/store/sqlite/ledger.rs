@@ -15,6 +15,8 @@ use crate::store::Error;
 pub(super) struct Ledger {
     /// The only connection that writes rows.
     pub(super) db: Connection,
+    /// The tenant that leased last; the next one has the next turn.
+    pub(super) served: i64,
     products: HashMap<ProductId, Product>,
     log_bytes: i64,
 }
@@ -51,6 +53,7 @@ impl Ledger {
     pub(super) fn new(db: Connection) -> Self {
         Self {
             db,
+            served: 0,
             products: HashMap::new(),
             log_bytes: 0,
         }

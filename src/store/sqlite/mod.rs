@@ -23,11 +23,14 @@
 //! shrinking it: freed pages are used again.
 
 mod age;
+mod attempts;
 mod backend;
 mod checkpoint;
 mod commit;
+mod deliveries;
 mod index;
 mod keys;
+mod lease;
 mod ledger;
 mod log;
 mod open;
