@@ -75,7 +75,7 @@ impl App {
         );
         let nudge = Nudge::new();
         let sessions = sessions(&parts, &tasks, feed.clone(), nudge.clone());
-        let outbox = outbox(&parts, &tasks, &sessions, nudge)?;
+        let outbox = outbox(&parts, &tasks, &sessions, nudge.clone())?;
         let pending_ms = to_ms(parts.config.session.pending_link_s);
         let reloader = reloader(&parts, &tasks);
         parts
@@ -92,6 +92,7 @@ impl App {
             products: parts.products,
             store: parts.store,
             metrics: parts.metrics,
+            replayed: Arc::new(move |product| nudge.invite(product)),
         };
         Ok(Self {
             state,

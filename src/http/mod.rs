@@ -10,6 +10,7 @@
 
 mod chatbot;
 mod credentials;
+mod deliveries;
 mod health;
 mod ingest;
 mod link;

@@ -37,6 +37,8 @@ pub struct AppState {
     pub store: Arc<dyn Store>,
     /// Counters.
     pub metrics: Metrics,
+    /// Whom to tell that an operator has a product's delivery sent again.
+    pub replayed: Arc<dyn Fn(&ProductId) + Send + Sync>,
 }
 
 impl AppState {

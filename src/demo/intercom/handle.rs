@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::fault::{Call, Fault};
-use super::model::{Conversation, Model, Part, Post, Request};
+use super::model::{Conversation, Model, Part, Post, Request, Window};
 use super::{server, wire};
 use crate::clock::Clock;
 use crate::tasks::Tasks;
@@ -70,6 +70,7 @@ impl Intercom {
             requests: Vec::new(),
             faults: Vec::new(),
             serial: 9000,
+            window: None,
         };
         let intercom = Self(Arc::new(Inner {
             clock,
@@ -125,6 +126,11 @@ impl Intercom {
     /// From now on only this token is accepted.
     pub fn set_access_token(&self, token: &str) {
         self.change(|model| token.clone_into(&mut model.access_token));
+    }
+
+    /// From now on only so many calls are taken in every ten seconds; answers say how many are left.
+    pub fn limit_rate(&self, calls: u32) {
+        self.change(|model| model.window = Some(Window::new(calls)));
     }
 
     /// Scripts the next call of this kind, to any conversation or to the given one. Several scripts
