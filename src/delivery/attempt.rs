@@ -103,8 +103,7 @@ impl Attempt {
         }
         let started_ms = self.start()?;
         let call = destination.deliver(job);
-        let Called { result, mut record } =
-            self.timed(destination, pass, Call::Post, call).await;
+        let Called { result, mut record } = self.timed(destination, pass, Call::Post, call).await;
         Some(match result {
             Ok(receipt) => {
                 record.outcome = AttemptOutcome::Delivered;
@@ -141,8 +140,7 @@ impl Attempt {
         }
         self.start()?;
         let call = destination.read_back(job, since_ms);
-        let Called { result, mut record } =
-            self.timed(destination, pass, Call::Read, call).await;
+        let Called { result, mut record } = self.timed(destination, pass, Call::Read, call).await;
         let found = match result {
             Ok(candidates) => self.first_unrecorded(candidates).await,
             Err(refusal) => Err(refusal),

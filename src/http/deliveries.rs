@@ -138,9 +138,7 @@ fn read_query(filters: Vec<(String, String)>) -> Result<DeliveryQuery, Problem> 
 
 fn time_ms(name: &str, text: &str) -> Result<u64, Problem> {
     let words = "is Unix seconds or an ISO 8601 time";
-    parse_s(text)
-        .map(to_ms)
-        .ok_or_else(|| wrong(name, words))
+    parse_s(text).map(to_ms).ok_or_else(|| wrong(name, words))
 }
 
 fn wrong(name: &str, words: &str) -> Problem {
@@ -172,10 +170,16 @@ fn describe(delivery: &DeliveryRecord) -> Value {
 fn with_history(delivery: &DeliveryRecord, attempts: &[(u32, AttemptRecord)]) -> Value {
     let mut shown = describe(delivery);
     let more = Map::from_iter([
-        ("text".to_owned(), json!(note(delivery).map(|note| note.text))),
+        (
+            "text".to_owned(),
+            json!(note(delivery).map(|note| note.text)),
+        ),
         (
             "history".to_owned(),
-            attempts.iter().map(|(number, one)| attempt(*number, one)).collect(),
+            attempts
+                .iter()
+                .map(|(number, one)| attempt(*number, one))
+                .collect(),
         ),
     ]);
     if let Some(shown) = shown.as_object_mut() {

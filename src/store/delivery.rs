@@ -186,10 +186,15 @@ impl DeliveryQuery {
             });
         let is = |wanted: Option<&str>, found: Option<&str>| wanted.is_none() || wanted == found;
         let session = record.key.session_id();
-        self.product.as_ref().is_none_or(|wanted| *wanted == record.key.product)
+        self.product
+            .as_ref()
+            .is_none_or(|wanted| *wanted == record.key.product)
             && self.status.is_none_or(|wanted| wanted == record.status)
             && is(self.platform.as_deref(), platform)
-            && is(self.conversation.as_ref().map(ConversationId::as_str), conversation)
+            && is(
+                self.conversation.as_ref().map(ConversationId::as_str),
+                conversation,
+            )
             && (self.session.is_none() || self.session == session)
             && self.since_ms.is_none_or(|since| record.created_ms >= since)
             && self.until_ms.is_none_or(|until| record.created_ms < until)

@@ -143,7 +143,13 @@ impl Gate {
     pub fn is_refused(&self) -> bool {
         matches!(
             self.door,
-            Door::Shut { why: Why::Refused, .. } | Door::Probing { why: Why::Refused, .. }
+            Door::Shut {
+                why: Why::Refused,
+                ..
+            } | Door::Probing {
+                why: Why::Refused,
+                ..
+            }
         )
     }
 
@@ -194,20 +200,33 @@ impl Gate {
                 None
             }
             (Door::Open { failures }, Sign::Silent) => {
-                self.door = Door::Open { failures: failures + 1 };
+                self.door = Door::Open {
+                    failures: failures + 1,
+                };
                 let is_enough = failures + 1 >= limits.breaker_failures;
                 is_enough.then(|| self.shut(Why::Silent, 1, now_ms, jitter, limits))
             }
-            (Door::Open { .. } | Door::Probing { why: Why::Silent, .. }, Sign::Refused) => {
-                Some(self.shut(Why::Refused, 1, now_ms, jitter, limits))
-            }
+            (
+                Door::Open { .. }
+                | Door::Probing {
+                    why: Why::Silent, ..
+                },
+                Sign::Refused,
+            ) => Some(self.shut(Why::Refused, 1, now_ms, jitter, limits)),
             (Door::Probing { why, .. }, Sign::Works) => Some(self.open(why)),
             // A limit is told to whoever is known; only the answer to a call proves more.
-            (Door::Probing { why: Why::Silent, .. }, Sign::Limited { .. }) => {
-                Some(self.open(Why::Silent))
-            }
+            (
+                Door::Probing {
+                    why: Why::Silent, ..
+                },
+                Sign::Limited { .. },
+            ) => Some(self.open(Why::Silent)),
             (Door::Probing { why, times }, Sign::NotCalled | Sign::Limited { .. }) => {
-                self.door = Door::Shut { why, until_ms: now_ms, times };
+                self.door = Door::Shut {
+                    why,
+                    until_ms: now_ms,
+                    times,
+                };
                 None
             }
             (Door::Probing { why, times }, Sign::Silent | Sign::Refused) => {

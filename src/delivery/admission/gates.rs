@@ -79,7 +79,10 @@ impl Gates {
             });
             quota.products.push(product.clone());
         }
-        let opens_ms = state.gates.values().filter_map(|gate| gate.opens_ms(now_ms));
+        let opens_ms = state
+            .gates
+            .values()
+            .filter_map(|gate| gate.opens_ms(now_ms));
         (quotas.into_values().collect(), opens_ms.min())
     }
 
@@ -112,7 +115,11 @@ impl Gates {
     }
 
     fn count_refused(&self, state: &State) {
-        let refused = state.gates.values().filter(|gate| gate.is_refused()).count();
+        let refused = state
+            .gates
+            .values()
+            .filter(|gate| gate.is_refused())
+            .count();
         let gauge = &self.metrics.accounts_refused;
         gauge.set(i64::try_from(refused).unwrap_or(i64::MAX));
     }

@@ -110,12 +110,7 @@ fn revive(db: &Connection, seq: i64, now_ms: u64) -> rusqlite::Result<()> {
     outbox::advance(db, seq, now_ms)
 }
 
-fn duplicate(
-    db: &Connection,
-    seq: i64,
-    copy: &DeliveryId,
-    now_ms: u64,
-) -> rusqlite::Result<()> {
+fn duplicate(db: &Connection, seq: i64, copy: &DeliveryId, now_ms: u64) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO outbox (id, product, kind, name, lane, status, created_ms, body, replay_of)
          SELECT ?2, product, kind, name, lane, 'waiting', ?3, body, id FROM outbox WHERE seq = ?1",

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use event_connector::chance::Chance;
 use event_connector::clock::{Clock, Hand};
+use event_connector::delivery::admission::Limits as AccountLimits;
 use event_connector::delivery::client::{Client, Limits};
 use event_connector::delivery::intercom::{Account, Accounts, Intercom as Destination};
 use event_connector::delivery::{Nudge, Options, Outbox, Report, Surroundings};
@@ -30,6 +31,16 @@ pub(super) const SCHEDULE: Schedule = Schedule {
     retries_max: 3,
     base_ms: 2_000,
     cap_ms: 300_000,
+};
+
+pub(super) const ACCOUNT: AccountLimits = AccountLimits {
+    account_workers: 4,
+    breaker_failures: 5,
+    breaker_pause_ms: 5_000,
+    breaker_pause_cap_ms: 300_000,
+    refused_probe_ms: 3_600_000,
+    rate_pause_ms: 2_000,
+    rate_pause_cap_ms: 900_000,
 };
 
 /// Everything a test touches.
@@ -69,13 +80,17 @@ impl Report for Book {
             }
         }
         let id = settlement.delivery.clone();
+        let attempted = settlement.attempt.map(|attempt| OutboxChange::Attempted {
+            id: id.clone(),
+            attempt,
+        });
         let change = match settlement.outcome.clone() {
             Outcome::Delivered(part) => OutboxChange::Delivered { id, part },
             Outcome::Failed(reason) => OutboxChange::Dead { id, reason },
             Outcome::Gone(_) => OutboxChange::Withdrawn { id },
         };
         let effects = Effects {
-            outbox: vec![change],
+            outbox: attempted.into_iter().chain([change]).collect(),
             ..Effects::default()
         };
         let now_ms = self.clock.now_ms();
@@ -106,6 +121,7 @@ impl Desk {
             request_timeout_ms: TIMEOUT_MS,
             poll_ms: 1_000,
             schedule: SCHEDULE,
+            account: ACCOUNT,
         };
         change(&mut options);
         let store = Arc::new(Memory::new());
@@ -232,7 +248,11 @@ impl Desk {
 
     /// How long until the store would lease again, milliseconds.
     pub(super) async fn pause_ms(&self) -> u64 {
-        let next = self.store.next_delivery_ms().await.expect("memory answers");
+        let next = self
+            .store
+            .next_delivery_ms(&[])
+            .await
+            .expect("memory answers");
         next.expect("something waits") - self.clock.now_ms()
     }
 

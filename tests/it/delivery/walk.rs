@@ -10,7 +10,7 @@ use event_connector::domain::session::Outcome;
 use event_connector::product::Region;
 use event_connector::store::Store;
 
-use super::desk::{Desk, LEASE_MS, START_S, delivered, within};
+use super::desk::{Desk, START_S, delivered, within};
 
 #[tokio::test]
 async fn a_note_arrives_and_its_part_is_reported() {
@@ -156,8 +156,8 @@ async fn a_stop_leases_nothing_more_and_lets_attempts_finish() {
         assert_eq!(desk.settled(1).await.len(), 1);
         assert!(desk.texts("b").is_empty());
         let now_ms = desk.clock.now_ms();
-        let left = desk.store.lease(now_ms, now_ms + LEASE_MS, 9).await;
-        assert_eq!(left.expect("memory answers").len(), 1);
+        let next = desk.store.next_delivery_ms(&[]).await;
+        assert_eq!(next.expect("memory answers"), Some(now_ms - 5_000));
     })
     .await;
 }

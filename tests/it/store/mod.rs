@@ -11,6 +11,7 @@ mod faults;
 mod feed;
 mod files;
 mod guards;
+mod history;
 mod house;
 mod lanes;
 mod limits;
@@ -19,6 +20,7 @@ mod model;
 mod outbox;
 mod states;
 mod suite;
+mod turns;
 
 use suite::store_suite;
 
