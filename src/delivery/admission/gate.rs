@@ -28,6 +28,29 @@ impl Limits {
         let wish = after_ms.unwrap_or(0).max(self.rate_pause_ms);
         wish.min(self.rate_pause_cap_ms)
     }
+
+    /// When an account is probed that got no answers so many times in a row.
+    fn silent_until_ms(&self, times: u32, now_ms: u64, jitter: f64) -> u64 {
+        let (base_ms, cap_ms) = (self.breaker_pause_ms, self.breaker_pause_cap_ms);
+        later_ms(base_ms, cap_ms, times, now_ms, jitter)
+    }
+
+    /// When refused credentials are probed.
+    fn refused_until_ms(&self, now_ms: u64, jitter: f64) -> u64 {
+        let pause_ms = self.refused_probe_ms;
+        later_ms(pause_ms, pause_ms, 1, now_ms, jitter)
+    }
+}
+
+/// The end of the pause that a schedule without an end has after so many failures.
+fn later_ms(base_ms: u64, cap_ms: u64, times: u32, now_ms: u64, jitter: f64) -> u64 {
+    let schedule = Schedule {
+        retries_max: u32::MAX,
+        base_ms,
+        cap_ms,
+    };
+    let pause_ms = schedule.after(times, jitter, None).unwrap_or(cap_ms);
+    now_ms.saturating_add(pause_ms)
 }
 
 /// What a call says about its account.
@@ -191,72 +214,83 @@ impl Gate {
             let until_ms = now_ms.saturating_add(limits.rate_pause(after_ms));
             self.limited_until_ms = self.limited_until_ms.max(until_ms);
         }
+        // Stragglers say nothing about the door as it is now.
         if ticket.epoch != self.epoch {
             return None;
         }
-        match (self.door, sign) {
-            (Door::Open { .. }, Sign::Works | Sign::Limited { .. }) => {
-                self.door = Door::default();
-                None
+        match self.door {
+            Door::Open { failures } => self.settle_open(failures, sign, now_ms, jitter, limits),
+            Door::Probing { why, times } => {
+                self.settle_probe((why, times), sign, now_ms, jitter, limits)
             }
-            (Door::Open { failures }, Sign::Silent) => {
-                self.door = Door::Open {
-                    failures: failures + 1,
-                };
-                let is_enough = failures + 1 >= limits.breaker_failures;
-                is_enough.then(|| self.shut(Why::Silent, 1, now_ms, jitter, limits))
-            }
-            (
-                Door::Open { .. }
-                | Door::Probing {
-                    why: Why::Silent, ..
-                },
-                Sign::Refused,
-            ) => Some(self.shut(Why::Refused, 1, now_ms, jitter, limits)),
-            (Door::Probing { why, .. }, Sign::Works) => Some(self.open(why)),
-            // A limit is told to whoever is known; only the answer to a call proves more.
-            (
-                Door::Probing {
-                    why: Why::Silent, ..
-                },
-                Sign::Limited { .. },
-            ) => Some(self.open(Why::Silent)),
-            (Door::Probing { why, times }, Sign::NotCalled | Sign::Limited { .. }) => {
-                self.door = Door::Shut {
-                    why,
-                    until_ms: now_ms,
-                    times,
-                };
-                None
-            }
-            (Door::Probing { why, times }, Sign::Silent | Sign::Refused) => {
-                self.shut(why, times.saturating_add(1), now_ms, jitter, limits);
-                None
-            }
-            (Door::Open { .. }, Sign::NotCalled) | (Door::Shut { .. }, _) => None,
+            Door::Shut { .. } => None,
         }
     }
 
-    fn open(&mut self, why: Why) -> Change {
-        self.door = Door::default();
-        self.epoch += 1;
-        Change::Opened(why)
+    fn settle_open(
+        &mut self,
+        failures: u32,
+        sign: Sign,
+        now_ms: u64,
+        jitter: f64,
+        limits: &Limits,
+    ) -> Option<Change> {
+        let failures = match sign {
+            Sign::NotCalled => failures,
+            Sign::Works | Sign::Limited { .. } => 0,
+            Sign::Silent => failures.saturating_add(1),
+            Sign::Refused => {
+                let until_ms = limits.refused_until_ms(now_ms, jitter);
+                return Some(self.shut(Why::Refused, until_ms, 0));
+            }
+        };
+        if failures >= limits.breaker_failures {
+            let until_ms = limits.silent_until_ms(1, now_ms, jitter);
+            return Some(self.shut(Why::Silent, until_ms, 1));
+        }
+        self.door = Door::Open { failures };
+        None
     }
 
-    fn shut(&mut self, why: Why, times: u32, now_ms: u64, jitter: f64, limits: &Limits) -> Change {
-        let (base_ms, cap_ms) = match why {
-            Why::Silent => (limits.breaker_pause_ms, limits.breaker_pause_cap_ms),
-            Why::Refused => (limits.refused_probe_ms, limits.refused_probe_ms),
-        };
-        let schedule = Schedule {
-            retries_max: u32::MAX,
-            base_ms,
-            cap_ms,
-        };
-        let pause_ms = schedule.after(times, jitter, None).unwrap_or(cap_ms);
+    fn settle_probe(
+        &mut self,
+        (why, times): (Why, u32),
+        sign: Sign,
+        now_ms: u64,
+        jitter: f64,
+        limits: &Limits,
+    ) -> Option<Change> {
+        match (why, sign) {
+            // A rate limit is an answer, but it may be told before the credentials are looked at.
+            (_, Sign::Works) | (Why::Silent, Sign::Limited { .. }) => {
+                self.door = Door::default();
+                self.epoch += 1;
+                Some(Change::Opened(why))
+            }
+            (Why::Silent, Sign::Refused) => {
+                let until_ms = limits.refused_until_ms(now_ms, jitter);
+                Some(self.shut(Why::Refused, until_ms, 0))
+            }
+            (Why::Refused, Sign::Refused) => {
+                self.shut(why, limits.refused_until_ms(now_ms, jitter), 0);
+                None
+            }
+            (_, Sign::Silent) => {
+                let times = times.saturating_add(1);
+                self.shut(why, limits.silent_until_ms(times, now_ms, jitter), times);
+                None
+            }
+            (_, Sign::NotCalled) | (Why::Refused, Sign::Limited { .. }) => {
+                self.shut(why, now_ms, times);
+                None
+            }
+        }
+    }
+
+    fn shut(&mut self, why: Why, until_ms: u64, times: u32) -> Change {
         self.door = Door::Shut {
             why,
-            until_ms: now_ms.saturating_add(pause_ms),
+            until_ms,
             times,
         };
         self.epoch += 1;

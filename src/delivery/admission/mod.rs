@@ -23,7 +23,7 @@ mod window;
 
 use sha2::{Digest, Sha256};
 
-pub use gate::{Change, Gate, Limits, Sign, Why};
+pub use gate::{Change, Gate, Limits, Sign, Ticket, Why};
 pub(super) use gates::{Gates, Pass};
 pub use window::{Rate, Window};
 

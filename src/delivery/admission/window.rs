@@ -21,7 +21,10 @@ pub struct Window(Option<Known>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
     limit: u32,
-    left: u32,
+    /// The smallest number of calls left that an answer told of.
+    told: u32,
+    /// Calls that ended in this window and told nothing. Which answers counted them nobody knows.
+    untold: u32,
     reset_ms: u64,
     /// No answer has told of this very window yet.
     is_guess: bool,
@@ -33,7 +36,10 @@ impl Window {
     pub fn room(&self, in_flight: usize, now_ms: u64) -> usize {
         match self.at(now_ms) {
             None => usize::MAX,
-            Some(known) => (known.left as usize).saturating_sub(in_flight),
+            Some(known) => {
+                let left = known.told.saturating_sub(known.untold);
+                (left as usize).saturating_sub(in_flight)
+            }
         }
     }
 
@@ -56,31 +62,31 @@ impl Window {
         };
         let before = self.at(now_ms);
         let is_late = rate.reset_ms <= now_ms;
-        self.0 = match before {
-            // It was counted in a window that is over, and tells how large the next one is.
-            None if is_late => Some(Known::guess(rate.limit, now_ms)),
-            Some(known) if is_late || (!known.is_guess && rate.reset_ms < known.reset_ms) => {
-                Some(known)
-            }
+        self.0 = Some(match before {
+            // It was counted in a window that is over.
+            Some(known) if is_late || (!known.is_guess && rate.reset_ms < known.reset_ms) => known,
             // Answers overtake each other; within a window the smallest number is the newest.
-            Some(known) if !known.is_guess && rate.reset_ms == known.reset_ms => Some(Known {
+            Some(known) if !known.is_guess && rate.reset_ms == known.reset_ms => Known {
                 limit: rate.limit,
-                left: known.left.min(rate.remaining),
+                told: known.told.min(rate.remaining),
                 ..known
-            }),
-            _ => Some(Known {
+            },
+            before => Known {
                 limit: rate.limit,
-                left: rate.remaining,
+                told: rate.remaining,
+                untold: before
+                    .filter(|known| known.is_guess)
+                    .map_or(0, |known| known.untold),
                 reset_ms: rate.reset_ms,
                 is_guess: false,
-            }),
-        };
+            },
+        });
     }
 
     /// A call ended that told nothing; it may have been counted.
     pub fn untold(&mut self, now_ms: u64) {
         self.0 = self.at(now_ms).map(|known| Known {
-            left: known.left.saturating_sub(1),
+            untold: known.untold.saturating_add(1),
             ..known
         });
     }
@@ -100,7 +106,8 @@ impl Known {
     fn guess(limit: u32, began_ms: u64) -> Self {
         Self {
             limit,
-            left: limit,
+            told: limit,
+            untold: 0,
             reset_ms: began_ms.saturating_add(WINDOW_MS),
             is_guess: true,
         }

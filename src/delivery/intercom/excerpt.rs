@@ -38,15 +38,16 @@ pub fn excerpt(body: &[u8], note: &str, secret: &str) -> Option<Arc<str>> {
 }
 
 fn readable(body: &[u8]) -> Option<String> {
-    if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
+    let mut text = if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
         // Written out again, letters stand for themselves.
         let value: Value = serde_json::from_slice(body).ok()?;
-        let mut text = value.to_string();
-        truncate(&mut text);
-        return Some(text);
-    }
-    let beginning = body.get(..READ_BYTES_MAX).unwrap_or(body);
-    let text = decode_entities(&strip_tags(&String::from_utf8_lossy(beginning)));
+        value.to_string()
+    } else {
+        let beginning = body.get(..READ_BYTES_MAX).unwrap_or(body);
+        String::from_utf8_lossy(beginning).into_owned()
+    };
+    truncate(&mut text);
+    let text = decode_entities(&strip_tags(&text));
     let is_shown = |c: &char| !c.is_control() || c.is_whitespace();
     Some(text.chars().filter(is_shown).collect())
 }

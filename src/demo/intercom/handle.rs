@@ -191,12 +191,22 @@ impl Intercom {
             let found = model.conversations.get(conversation)?;
             Some(wire::notification(topic, found, model.serial))
         });
-        self.signed(&body.unwrap_or_default())
+        self.sign(body.unwrap_or_default().to_string().into_bytes())
     }
 
     /// A signed ping.
     pub fn ping(&self) -> (Vec<u8>, String) {
-        self.signed(&wire::ping(self.0.clock.now_ms()))
+        self.sign(wire::ping(self.0.clock.now_ms()).to_string().into_bytes())
+    }
+
+    /// Any body with its `X-Hub-Signature`.
+    pub fn sign(&self, body: Vec<u8>) -> (Vec<u8>, String) {
+        let mut mac = Hmac::<Sha1>::new_from_slice(self.0.client_secret.as_bytes())
+            .expect("HMAC takes keys of any length");
+        mac.update(&body);
+        let digest = mac.finalize().into_bytes();
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        (body, format!("sha1={hex}"))
     }
 
     pub(super) fn clock(&self) -> &Clock {
@@ -211,16 +221,6 @@ impl Intercom {
 
     fn lock(&self) -> MutexGuard<'_, Model> {
         self.0.model.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn signed(&self, body: &serde_json::Value) -> (Vec<u8>, String) {
-        let body = body.to_string().into_bytes();
-        let mut mac = Hmac::<Sha1>::new_from_slice(self.0.client_secret.as_bytes())
-            .expect("HMAC takes keys of any length");
-        mac.update(&body);
-        let digest = mac.finalize().into_bytes();
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        (body, format!("sha1={hex}"))
     }
 }
 

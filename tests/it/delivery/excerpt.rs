@@ -33,6 +33,9 @@ fn nothing_of_the_note_and_no_secret_is_shown_however_it_is_repeated() {
         for secret in ["clicked", "pages", "rOmR"] {
             assert!(!shown.contains(secret), "{body}: {shown}");
         }
-        assert!(shown.contains("bad") || shown.contains("is not known"), "{shown}");
+        assert!(
+            shown.contains("bad") || shown.contains("is not known"),
+            "{shown}"
+        );
     }
 }

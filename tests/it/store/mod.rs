@@ -18,6 +18,7 @@ mod limits;
 mod log;
 mod model;
 mod outbox;
+mod schema;
 mod states;
 mod suite;
 mod turns;
