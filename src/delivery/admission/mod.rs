@@ -1,8 +1,8 @@
 //! Whether a vendor may be called for an account right now.
 //!
 //! The cast: an **account** is one token on one host, known by its [`Fingerprint`]; a [`Gate`] decides
-//! for one account and is pure; a [`Window`] is what the vendor told of its rate limit; [`Gates`] holds
-//! the gates of a process and hands out a [`Pass`] for each call.
+//! for one account and is pure; a [`Window`] is what the vendor told of its rate limit; `Gates` holds
+//! the gates of a process and hands out a `Pass` for each call.
 //!
 //! Guaranteed:
 //!
