@@ -58,6 +58,12 @@
 //!   a renewal could take back what another session has rightfully taken over.
 //! * `SQLite` knows that a lease held when the file was opened belongs to nobody, because one process
 //!   at a time may open it; such deliveries are settled at once instead of after the lease.
+//! * Whether a vendor may be called is decided per account (one token on one host) by a pure gate in
+//!   the worker's memory: its rate window, its silence, its refused credentials. Waiting for it is no
+//!   attempt, so none of these ever makes a dead letter. The store only knows products and quotas, and
+//!   gives every product its turn.
+//! * A lease has a fence: whoever lost it can put nothing back. The end of a delivery needs none, for
+//!   it is a fact about the vendor, whoever tells it, and the first one told stays.
 //! * A note that waits for a pause is flushed early once it holds as many actions as the window may:
 //!   a limit that trims before a link must not lose anything after it.
 

@@ -1,6 +1,6 @@
 //! The gates of all accounts, and who uses which.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Fingerprint;
@@ -65,9 +65,8 @@ impl Gates {
             }
             None => false,
         });
-        gates.retain(|account, gate| {
-            !gate.is_as_new(now_ms) && (gate.is_busy() || accounts.values().any(|a| a == account))
-        });
+        let used: BTreeSet<Fingerprint> = accounts.values().copied().collect();
+        gates.retain(|account, gate| gate.is_busy() || used.contains(account));
         self.count_refused(&state);
         let mut quotas: BTreeMap<Fingerprint, Quota> = BTreeMap::new();
         for (product, account) in &state.accounts {
