@@ -21,6 +21,13 @@ async fn strict(account_workers: usize) -> Desk {
     .await
 }
 
+/// Waits until no call is under way and nothing happens before the worker's next poll.
+async fn idle(desk: &Desk) {
+    while desk.hand.next_wake() != Some(Duration::from_secs(1)) {
+        tokio::task::yield_now().await;
+    }
+}
+
 fn times(intercom: &Intercom) -> Vec<u64> {
     let requests = intercom.requests().into_iter();
     requests.map(|request| request.at_ms).collect()
@@ -40,7 +47,8 @@ async fn three_hundred_notes_overdraw_no_window_and_arrive_once() {
             }
         }
         for window in 1..=8 {
-            desk.called((40 * window).min(300)).await;
+            desk.counted("delivered", (40 * window).min(300)).await;
+            idle(&desk).await;
             desk.advance(WINDOW_MS);
         }
         let settled = desk.settled(300).await;
@@ -220,10 +228,8 @@ async fn refused_credentials_stop_the_account_tell_and_resume_with_a_new_token()
             (desk.metrics.accounts_refused.get(), closures.get()),
             (1, 1)
         );
-        // Nobody is in a hurry: the next look is the poll, although three notes are due.
-        while desk.hand.next_wake() != Some(Duration::from_secs(1)) {
-            tokio::task::yield_now().await;
-        }
+        // Three notes are due, and nobody is in a hurry.
+        idle(&desk).await;
         desk.advance(600_000);
         desk.set_account(|account| account.access_token = "fresh".into());
         desk.advance(1_000);
