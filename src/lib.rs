@@ -62,6 +62,12 @@
 //!   subscriber then costs about 4 KB instead of 15, because hyper keeps two buffers per connection.
 //! * A product may hold a part of what is still free, not of the whole, so that room is left for the
 //!   next one however many flood.
+//! * Whether a vendor may be called is decided per account (one token on one host) by a pure gate in
+//!   the worker's memory: its rate window, its silence, its refused credentials. Waiting for it is no
+//!   attempt, so none of these ever makes a dead letter. The store only knows products and quotas, and
+//!   gives every product its turn.
+//! * A lease has a fence: whoever lost it can put nothing back. The end of a delivery needs none, for
+//!   it is a fact about the vendor, whoever tells it, and the first one told stays.
 //! * A note that waits for a pause is flushed early once it holds as many actions as the window may:
 //!   a limit that trims before a link must not lose anything after it.
 

@@ -75,6 +75,10 @@ metrics! {
     notes: IntCounterVec = "connector_notes_total" ["platform", "outcome"];
     /// Seconds that one delivery attempt took.
     delivery_seconds: HistogramVec = "connector_delivery_seconds" ["platform"];
+    /// Times that an account stopped taking calls, by platform and reason: limited, silent, refused.
+    account_closures: IntCounterVec = "connector_account_closures_total" ["platform", "reason"];
+    /// Accounts whose credentials are refused.
+    accounts_refused: IntGauge = "connector_accounts_refused";
     /// Deliveries that wait or are under way.
     outbox_depth: IntGauge = "connector_outbox_depth";
     /// Deliveries given up and kept for inspection.

@@ -76,7 +76,7 @@ impl App {
         );
         let nudge = Nudge::new();
         let sessions = sessions(&parts, &tasks, feed.clone(), nudge.clone());
-        let outbox = outbox(&parts, &tasks, &sessions, nudge)?;
+        let outbox = outbox(&parts, &tasks, &sessions, nudge.clone())?;
         let pending_ms = to_ms(parts.config.session.pending_link_s);
         let reloader = reloader(&parts, &tasks);
         parts
@@ -96,6 +96,7 @@ impl App {
             admission,
             stopping: CancellationToken::new(),
             metrics: parts.metrics,
+            replayed: Arc::new(move |product| nudge.invite(product)),
         });
         Ok(Self {
             state,
@@ -190,6 +191,15 @@ fn outbox(
             retries_max: own.retries_max,
             base_ms: own.retry_base_ms,
             cap_ms: own.retry_cap_ms,
+        },
+        account: delivery::admission::Limits {
+            account_workers: own.account_workers,
+            breaker_failures: own.breaker_failures,
+            breaker_pause_ms: own.breaker_pause_ms,
+            breaker_pause_cap_ms: own.breaker_pause_cap_ms,
+            refused_probe_ms: own.refused_probe_ms,
+            rate_pause_ms: own.retry_base_ms,
+            rate_pause_cap_ms: own.rate_pause_cap_ms,
         },
     };
     Ok(Outbox::new(around, options))

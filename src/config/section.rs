@@ -204,6 +204,8 @@ section! {
     Delivery = "delivery" {
         /// Deliveries under way at the same time.
         workers: usize = whole(1..=1024),
+        /// Of these, those of one account.
+        account_workers: usize = whole(1..=1024),
         /// How long one attempt may take.
         request_timeout_ms: u64 = whole(WAIT_MS),
         /// How long a delivery belongs to its worker.
@@ -214,6 +216,16 @@ section! {
         retry_base_ms: u64 = whole(WAIT_MS),
         /// The longest pause.
         retry_cap_ms: u64 = whole(WAIT_MS),
+        /// Calls in a row without a definite answer that close an account.
+        breaker_failures: u32 = whole(1..=1000),
+        /// How long it stays closed the first time.
+        breaker_pause_ms: u64 = whole(WAIT_MS),
+        /// How long it stays closed at most.
+        breaker_pause_cap_ms: u64 = whole(WAIT_MS),
+        /// How often refused credentials are tried again.
+        refused_probe_ms: u64 = whole(WAIT_MS),
+        /// How long a rate limit is waited for at most.
+        rate_pause_cap_ms: u64 = whole(WAIT_MS),
         /// How far a vendor's clock may be from ours.
         clock_skew_ms: u64 = whole(MAYBE_WAIT_MS),
         /// How often the outbox is looked at without being told.

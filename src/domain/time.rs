@@ -24,6 +24,21 @@ pub fn to_ms(seconds: f64) -> u64 {
     whole.clamp(0.0, MS_MAX) as u64
 }
 
+/// Unix seconds of a time that a person wrote: Unix seconds, or an ISO 8601 time with its zone.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the year 9999 in milliseconds fits a double exactly"
+)]
+pub fn parse_s(text: &str) -> Option<f64> {
+    match text.parse::<f64>() {
+        Ok(seconds) => (seconds.is_finite() && seconds >= 0.0).then_some(seconds),
+        Err(_) => {
+            let at: jiff::Timestamp = text.parse().ok()?;
+            Some(at.as_millisecond() as f64 / 1000.0)
+        }
+    }
+}
+
 /// The instant `after_s` later than `now`, on the grid of milliseconds on which clocks are read.
 ///
 /// A sum of doubles can land a hair beside the instant that was meant; a timer set for one side of it

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::problem::Problem;
 use super::request::{RequestId, hold_parsed, read_body, text_header};
 use super::state::AppState;
-use crate::delivery::intercom::webhook::{Notification, Topic, parse};
+use crate::delivery::intercom::webhook::{Author, Notification, Topic, parse};
 use crate::domain::session::index::{LinkRequest, Trust};
 use crate::ingest::signature;
 use crate::product::Product;
@@ -49,7 +49,8 @@ pub(super) async fn webhook(
         let counter = &state.metrics.chatbot_webhooks;
         counter.with_label_values(&[topic, outcome]).inc();
     };
-    let Some(request) = link_request(&notification, trust) else {
+    let own = product.intercom.as_ref().map(|own| own.admin_id.as_str());
+    let Some(request) = link_request(&notification, trust, own) else {
         count("ignored");
         return Ok(Json(json!({"status": "ignored"})));
     };
@@ -103,8 +104,16 @@ fn admit(
     Err(Problem::unauthorized())
 }
 
-/// What the notification asks for; `None` for topics that link nothing.
-fn link_request(notification: &Notification, trust: Trust) -> Option<LinkRequest> {
+/// What the notification asks for; `None` for topics that link nothing, and for what the connector
+/// wrote itself as `own`: our notes must not come back as a person's message.
+fn link_request(
+    notification: &Notification,
+    trust: Trust,
+    own: Option<&str>,
+) -> Option<LinkRequest> {
+    if matches!(&notification.author, Author::Admin(Some(id)) if Some(id.as_str()) == own) {
+        return None;
+    }
     if !matches!(notification.topic, Topic::UserCreated | Topic::UserReplied) {
         return None;
     }

@@ -12,6 +12,7 @@
 mod admission;
 mod chatbot;
 mod credentials;
+mod deliveries;
 mod health;
 mod ingest;
 mod link;

@@ -48,6 +48,8 @@ pub struct Handles {
     pub admission: Admission,
     /// Cancelled once the service is told to stop.
     pub stopping: CancellationToken,
+    /// Whom to tell that an operator has a product's delivery sent again.
+    pub replayed: Arc<dyn Fn(&ProductId) + Send + Sync>,
 }
 
 impl Deref for AppState {

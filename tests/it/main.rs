@@ -7,6 +7,7 @@ mod around;
 mod bad_input;
 mod cli;
 mod config;
+mod deliveries;
 mod delivery;
 mod difference;
 mod door;

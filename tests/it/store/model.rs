@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use event_connector::domain::attempt::{AttemptOutcome, AttemptRecord, Call};
 use event_connector::domain::id::{DeliveryId, Key, Kind, PartId};
 use event_connector::domain::log::{EntryType, IndexKey, Offset, OutboxChange, Space};
-use event_connector::store::{Retention, Retry, Store};
+use event_connector::store::{
+    DeliveryQuery, DeliveryStatus, LeaseRequest, Quota, Retention, Retry, Store,
+};
 use proptest::prelude::*;
 
-use super::house::{self, Draft, FOR_EVER, draft, product, write};
+use super::house::{self, Draft, FOR_EVER, draft, product, wanted, write};
 
 /// One step of a story.
 #[derive(Clone, Debug)]
@@ -15,7 +18,8 @@ enum Step {
     Tick(i64),
     Commit(Change),
     Repeat,
-    Lease { for_ms: u64, limit: usize },
+    Lease(LeaseRequest),
+    Replay { of: u8, copy: u8 },
     Retry(Retry),
     Claim { for_ms: u64, limit: usize },
     Quarantine(u8),
@@ -115,15 +119,54 @@ fn changes() -> impl Strategy<Value = Change> {
 
 fn retries() -> impl Strategy<Value = Retry> {
     let unsettled = prop::option::of(900..1_500_u64);
-    (0..40_u8, 900..2_000_u64, unsettled, any::<bool>()).prop_map(|(number, ms, since, counts)| {
-        Retry {
+    let held = (0..40_u8, 0..3_u64);
+    let told = (any::<bool>(), any::<bool>(), prop::option::of(attempts()));
+    (held, 900..2_000_u64, unsettled, told).prop_map(
+        |((number, fence), ms, since, (has_error, counts, attempt))| Retry {
             id: DeliveryId::from(id(number)),
-            // How far beside the newest lease's end, which is known when its turn comes.
-            lease_until_ms: u64::from(ms % 8 == 7),
+            fence,
             not_before_ms: ms,
             unsettled_since_ms: since,
-            error: "timeout".into(),
+            error: has_error.then(|| "timeout".into()),
             counts,
+            attempt,
+        },
+    )
+}
+
+fn attempts() -> impl Strategy<Value = AttemptRecord> {
+    let took = prop::option::of(0..9_u64);
+    let status = prop::option::of(200..600_u16);
+    (took, status, prop::option::of("[a-z]{0,9}")).prop_map(|(took_ms, http_status, text)| {
+        AttemptRecord {
+            call: Call::Post,
+            started_ms: 7,
+            took_ms,
+            http_status,
+            outcome: AttemptOutcome::Later,
+            reason: text.clone().map(Into::into),
+            excerpt: text.map(Into::into),
+        }
+    })
+}
+
+fn requests() -> impl Strategy<Value = LeaseRequest> {
+    let quota = (
+        prop::sample::subsequence(vec!["shop", "bank", "pub"], 0..3),
+        0..3_usize,
+    );
+    let quotas = prop::collection::vec(quota, 0..2);
+    (1..100_u64, 0..5_usize, 0..4_usize, quotas).prop_map(|(for_ms, limit, product_max, quotas)| {
+        LeaseRequest {
+            product_max,
+            quotas: quotas
+                .into_iter()
+                .map(|(names, max)| Quota {
+                    products: names.into_iter().map(product).collect(),
+                    max,
+                })
+                .collect(),
+            ..wanted(0, for_ms, limit)
         }
     })
 }
@@ -145,7 +188,8 @@ fn steps() -> impl Strategy<Value = Step> {
         3 => (-20..80_i64).prop_map(Step::Tick),
         10 => changes().prop_map(Step::Commit),
         1 => Just(Step::Repeat),
-        3 => (1..100_u64, 0..5_usize).prop_map(|(for_ms, limit)| Step::Lease { for_ms, limit }),
+        4 => requests().prop_map(Step::Lease),
+        1 => (0..40_u8, 40..80_u8).prop_map(|(of, copy)| Step::Replay { of, copy }),
         2 => retries().prop_map(Step::Retry),
         2 => (1..100_u64, 0..4_usize).prop_map(|(for_ms, limit)| Step::Claim { for_ms, limit }),
         1 => (0..6_u8).prop_map(Step::Quarantine),
@@ -203,29 +247,26 @@ impl Change {
 }
 
 /// Takes one step in one store and tells all there is to see afterwards.
-async fn take(
-    step: &Step,
-    store: &dyn Store,
-    (now_ms, leased_until_ms): (u64, u64),
-    last: Option<&Draft>,
-) -> String {
+async fn take(step: &Step, store: &dyn Store, now_ms: u64, last: Option<&Draft>) -> String {
     let told = match step {
         Step::Tick(_) => String::new(),
         Step::Commit(_) | Step::Repeat => match last {
             Some(draft) => format!("{:?}", store.commit(Arc::new(draft.0.clone())).await),
             None => String::new(),
         },
-        Step::Lease { for_ms, limit } => {
-            let leases = store.lease(now_ms, now_ms + for_ms, *limit).await;
-            format!("{leases:?}")
+        Step::Lease(request) => {
+            let leases = store.lease(LeaseRequest {
+                now_ms,
+                until_ms: now_ms + request.until_ms,
+                ..request.clone()
+            });
+            format!("{:?}", leases.await)
         }
-        Step::Retry(retry) => {
-            let retry = Retry {
-                lease_until_ms: leased_until_ms.saturating_sub(retry.lease_until_ms),
-                ..retry.clone()
-            };
-            format!("{:?}", store.retry(retry).await)
+        Step::Replay { of, copy } => {
+            let of = DeliveryId::from(id(*of));
+            format!("{:?}", store.replay(&of, id(*copy).into(), now_ms).await)
         }
+        Step::Retry(retry) => format!("{:?}", store.retry(retry.clone()).await),
         Step::Claim { for_ms, limit } => {
             let keys = store.claim_overdue(now_ms, now_ms + for_ms, *limit).await;
             format!("{keys:?}")
@@ -235,9 +276,12 @@ async fn take(
         }
         Step::Age(keep) => format!("{:?}", store.age(now_ms, *keep).await),
     };
-    let next = store.next_delivery_ms().await;
+    let next = store.next_delivery_ms(&[]).await;
+    let others = store
+        .next_delivery_ms(&[product("shop"), product("pub")])
+        .await;
     let depth = store.depth().await;
-    format!("{told} {next:?} {depth:?}")
+    format!("{told} {next:?} {others:?} {depth:?}")
 }
 
 /// Everything a store holds, as far as it can be asked.
@@ -263,6 +307,27 @@ async fn everything(store: &dyn Store, now_ms: u64) -> Vec<String> {
         told.push(format!("{:?}", store.load(&key(number)).await));
         told.push(format!("{:?}", store.history(&key(number), 9).await));
     }
+    for status in [
+        None,
+        Some(DeliveryStatus::Dead),
+        Some(DeliveryStatus::Waiting),
+    ] {
+        let mut query = DeliveryQuery {
+            status,
+            limit: 3,
+            ..DeliveryQuery::default()
+        };
+        loop {
+            let page = store.deliveries(&query).await.expect("readable");
+            for delivery in &page.deliveries {
+                told.push(format!("{:?}", store.delivery(&delivery.id).await));
+            }
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+    }
     for number in 0..4 {
         let known = store.recorded_parts(&lane(number), &parts).await;
         told.push(format!("{known:?}"));
@@ -273,7 +338,6 @@ async fn everything(store: &dyn Store, now_ms: u64) -> Vec<String> {
 async fn compare(story: &[Step]) -> Result<(), TestCaseError> {
     let (model, real) = (house::memory().await, house::sqlite().await);
     let mut now_ms = 1_000_u64;
-    let mut leased_until_ms = 0;
     let mut last = None;
     for step in story {
         match step {
@@ -283,12 +347,10 @@ async fn compare(story: &[Step]) -> Result<(), TestCaseError> {
                 let version = held.map_or(0, |stored| stored.version);
                 last = Some(change.draft(version + u64::from(change.stale), now_ms));
             }
-            Step::Lease { for_ms, .. } => leased_until_ms = now_ms + for_ms,
             _ => {}
         }
-        let times = (now_ms, leased_until_ms);
-        let expected = take(step, &*model.store, times, last.as_ref()).await;
-        let found = take(step, &*real.store, times, last.as_ref()).await;
+        let expected = take(step, &*model.store, now_ms, last.as_ref()).await;
+        let found = take(step, &*real.store, now_ms, last.as_ref()).await;
         prop_assert_eq!(found, expected, "{:?} at {}", step, now_ms);
     }
     let expected = everything(&*model.store, now_ms).await;

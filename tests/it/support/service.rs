@@ -241,6 +241,27 @@ impl Service {
             .expect("an answer")
     }
 
+    /// An operator asks for something to be done.
+    pub(crate) async fn operate(&self, path: &str) -> reqwest::Response {
+        let request = self.client.post(format!("{}{path}", self.url));
+        request
+            .header("x-admin-key", ADMIN_KEY)
+            .send()
+            .await
+            .expect("an answer")
+    }
+
+    /// The platform sends a signed notification; it is answered 200.
+    pub(crate) async fn hear(&self, body: Vec<u8>, signature: &str) -> Value {
+        let request = self
+            .client
+            .post(format!("{}/chatbot-webhook/acme", self.url));
+        let request = request.header("x-hub-signature", signature).body(body);
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        json_of(answer).await
+    }
+
     /// What an operator is shown of a session.
     pub(crate) async fn show(&self, session: &str) -> Value {
         json_of(self.get(&format!("/sessions/acme/{session}")).await).await
