@@ -210,7 +210,7 @@ fn trouble() -> Vec<(Value, Value)> {
     }
     let (session, user) = (
         "id\u{2028}of\u{85}a\u{9b}session",
-        "user\u{2029}\r\nid: 1-1\u{0}",
+        "user\u{2029}\r\n\u{1}id: 1-1",
     );
     let mut body = work::click(session, "Separators");
     body["distinct_id"] = json!(user);
