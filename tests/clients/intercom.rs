@@ -31,12 +31,7 @@ const USER: &str = "user-helped";
 
 pub(crate) async fn passes() -> Result<String, String> {
     let tasks = Tasks::new();
-    let settings = Settings {
-        access_token: ACCESS_TOKEN.to_owned(),
-        admin_id: ADMIN_ID.to_owned(),
-        client_secret: CLIENT_SECRET.to_owned(),
-    };
-    let intercom = Intercom::start(Clock::system(), &tasks, settings).await;
+    let intercom = Intercom::start(Clock::system(), &tasks, settings()).await;
     let intercom = intercom.map_err(|error| error.to_string())?;
     let (_prism, gate) = prism(&intercom).await?;
     let home = Home::new(&format!(
@@ -62,6 +57,15 @@ pub(crate) async fn passes() -> Result<String, String> {
     Ok(format!(
         "{notes} notes and {reads} readings let through, {refused} wrong calls refused"
     ))
+}
+
+/// The modelled workspace that the product belongs to.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        access_token: ACCESS_TOKEN.to_owned(),
+        admin_id: ADMIN_ID.to_owned(),
+        client_secret: CLIENT_SECRET.to_owned(),
+    }
 }
 
 /// Starts the validator in front of the model; where it listens.
@@ -98,7 +102,7 @@ async fn prism(intercom: &Intercom) -> Result<(Program, String), String> {
 
 /// Everything that makes the service call: a first note, one after a pause, one in pieces, text that
 /// needs escaping, and an attempt whose outcome only the conversation itself can tell.
-async fn work_through(service: &Service, intercom: &Intercom) -> Result<(), String> {
+pub(crate) async fn work_through(service: &Service, intercom: &Intercom) -> Result<(), String> {
     let http = http()?;
     let url = format!("{}/webhook/{HELPDESK}", service.url());
     work::send_to(&http, &url, &click("Before")).await?;
