@@ -16,6 +16,7 @@ use super::{repository, tools, until, work};
 
 /// Everything passes quickly, so that every kind of passing is counted.
 const SETTINGS: &str = "[session]\nidle_s = 1\nsweep_ms = 50\nnote_bytes_max = 1000\n\
+    interaction_timeout_s = 1\ncooldown_period_s = 1\n\
     [retention]\nlog_s = 1\ninterval_ms = 50\n[feed]\nsubscribers_max = 1\n\
     [delivery]\nrequest_timeout_ms = 1000\nlease_ms = 7000\nretry_base_ms = 50\npoll_ms = 50\n";
 

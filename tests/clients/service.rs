@@ -59,8 +59,8 @@ impl Home {
 
     /// Replaces the configuration; the next process reads it.
     pub(crate) fn configure(&self, settings: &str) -> Result<(), String> {
-        let products = self.directory.path().join("products.json");
-        let store = self.directory.path().join("event-connector.db");
+        let products = self.path().join("products.json");
+        let store = self.path().join("event-connector.db");
         let all = format!(
             "{settings}\n[log]\nlevel = \"info\"\nformat = \"json\"\n\
              [products]\npath = {products:?}\n[store]\npath = {store:?}\n"
@@ -132,7 +132,7 @@ impl Home {
         }
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    fn path(&self) -> &Path {
         self.directory.path()
     }
 
@@ -141,7 +141,7 @@ impl Home {
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), String> {
-        let path = self.directory.path().join(name);
+        let path = self.path().join(name);
         fs::write(path, text).map_err(|error| error.to_string())
     }
 }
