@@ -43,8 +43,10 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         source: Some((source, seen, Arc::clone(&reload))),
     };
     let app = App::build(parts)?;
+    // Before anybody can know that it runs, it can be told to stop.
+    let stop = until_told(reload)?;
     announce(&app, listener.local_addr()?);
-    let finished = app.serve(listener, until_told(reload)?).await?;
+    let finished = app.serve(listener, stop).await?;
     if finished {
         tracing::info!("stopped");
     } else {
