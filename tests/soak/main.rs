@@ -14,10 +14,6 @@
 )]
 
 #[path = "../support/around.rs"]
-#[expect(
-    dead_code,
-    reason = "the broken builds need it, and this test starts none"
-)]
 mod around;
 #[path = "../support/chaos.rs"]
 #[expect(dead_code, reason = "shared with tests that see more weathers")]
