@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use axum::{Extension, Json};
 use futures_util::future::join_all;
-use serde_json::json;
+use serde::Serialize;
 
 use super::admission::Hold;
 use super::credentials::admit_ingest;
@@ -32,8 +32,10 @@ pub(super) fn from(forced: Option<Provider>) -> MethodRouter<AppState> {
     post(move |state, path, id, headers, body| take(state, path, id, headers, body, forced))
 }
 
-/// What a request came to, for its answer and its counters.
+/// What a request came to: its answer, and what is counted.
+#[derive(Serialize)]
 struct Tally {
+    status: &'static str,
     received: usize,
     actions: usize,
     dropped: usize,
@@ -65,13 +67,7 @@ async fn take(
         Err(problem) => Err(problem.clone()),
     };
     let response = match result {
-        Ok(tally) => Json(json!({
-            "status": "ok",
-            "received": tally.received,
-            "actions": tally.actions,
-            "dropped": tally.dropped,
-        }))
-        .into_response(),
+        Ok(tally) => Json(tally).into_response(),
         Err(problem) => problem.into_response(),
     };
     let label = product
@@ -197,6 +193,7 @@ async fn commit(
         return Err(error.into());
     }
     let tally = Tally {
+        status: "ok",
         received: batch.received,
         actions,
         dropped: dropped.values().sum(),
