@@ -4,8 +4,9 @@
 //! carries its `request_id`; identifiers are fields as well as part of the sentence. Bodies, secrets
 //! and payloads are never logged.
 //!
-//! On a terminal a line is the time of day, the level and the sentence in columns, and the fields
-//! behind them; text that goes elsewhere keeps the date.
+//! On a terminal a line is the time of day, the level and the sentence in columns, broken between words,
+//! and behind it those fields whose value the sentence does not name. Text that goes elsewhere keeps
+//! the date and every field.
 
 use std::fmt::{self, Debug, Write};
 
@@ -18,7 +19,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFi
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{Log, LogFormat};
-use crate::terminal::{Style, Terminal, printable};
+use crate::terminal::{Style, Terminal, printable, width, wrap};
 
 /// Installs the subscriber of this process, which writes to standard error. A second call changes
 /// nothing.
@@ -65,11 +66,10 @@ where
         event.record(&mut line);
         for span in context.event_scope().into_iter().flatten() {
             if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
-                let _ = write!(line.fields, " {fields}");
+                let _ = write!(line.around, " {fields}");
             }
         }
-        let Self(terminal) = self;
-        let time = terminal.paint(Style::Faint, &time_of_day());
+        let Self(terminal) = *self;
         let (style, level) = match *event.metadata().level() {
             Level::ERROR => (Style::Bad, "error"),
             Level::WARN => (Style::Warning, "warn"),
@@ -77,13 +77,19 @@ where
             Level::DEBUG => (Style::Faint, "debug"),
             Level::TRACE => (Style::Faint, "trace"),
         };
+        let time = terminal.paint(Style::Faint, &time_of_day());
         let level = terminal.paint(style, &format!("{level:<5}"));
-        let fields = terminal.paint(Style::Faint, &printable(&line.fields));
-        let gap = if line.fields.is_empty() { "" } else { " " };
-        let message = printable(&line.message);
-        writeln!(writer, "{time} {level} {message}{gap}{fields}")
+        let lines = line.laid_out(terminal, terminal.columns().saturating_sub(MARGIN));
+        let indent = format!("\n{:MARGIN$}", "");
+        writeln!(writer, "{time} {level} {}", lines.join(&indent))
     }
 }
+
+/// Columns in front of the sentence.
+const MARGIN: usize = "14:33:56.123 level ".len();
+
+/// A value shorter than this may stand in a sentence by chance.
+const NAMED_BYTES_MIN: usize = 4;
 
 /// `14:33:56.123`, UTC, from the full timestamp that other lines carry.
 fn time_of_day() -> String {
@@ -92,11 +98,41 @@ fn time_of_day() -> String {
     whole.get(11..23).unwrap_or(&whole).to_owned()
 }
 
-/// An event's sentence, and its fields as `name=value`.
+/// An event's sentence, and its fields by name.
 #[derive(Default)]
 struct Line {
     message: String,
-    fields: String,
+    fields: Vec<(&'static str, String)>,
+    /// The fields of the spans around it, as text.
+    around: String,
+}
+
+impl Line {
+    /// The sentence and behind it the fields, in lines of at most `room` columns.
+    fn laid_out(&self, terminal: Terminal, room: usize) -> Vec<String> {
+        let mut fields = String::new();
+        for (name, value) in &self.fields {
+            let is_named = value.len() >= NAMED_BYTES_MIN && self.message.contains(value.as_str());
+            if !is_named {
+                let _ = write!(fields, " {name}={value}");
+            }
+        }
+        fields.push_str(&self.around);
+        let faint = |text: &str| terminal.paint(Style::Faint, text);
+        let mut lines = wrap(&self.message, room);
+        let last = lines.last().map_or(0, |line| width(line));
+        match lines.last_mut() {
+            _ if fields.is_empty() => {}
+            Some(line) if last + width(&fields) < room => {
+                *line = format!("{line} {}", faint(&printable(&fields)));
+            }
+            _ => {
+                let more = wrap(fields.trim_start(), room).into_iter();
+                lines.extend(more.map(|line| faint(&line)));
+            }
+        }
+        lines
+    }
 }
 
 impl Visit for Line {
@@ -105,9 +141,9 @@ impl Visit for Line {
         if field.name() == "message" {
             self.message.push_str(value);
         } else if is_one_word {
-            let _ = write!(self.fields, " {}={value}", field.name());
+            self.fields.push((field.name(), value.to_owned()));
         } else {
-            let _ = write!(self.fields, " {}={value:?}", field.name());
+            self.fields.push((field.name(), format!("{value:?}")));
         }
     }
 
@@ -122,10 +158,11 @@ impl Visit for Line {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let value = format!("{value:?}");
         if field.name() == "message" {
-            let _ = write!(self.message, "{value:?}");
+            self.message.push_str(&value);
         } else {
-            let _ = write!(self.fields, " {}={value:?}", field.name());
+            self.fields.push((field.name(), value));
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) fn announce(config: &Config, products: &[Arc<Product>], address: Sock
     };
     tracing::info!(
         %address,
+        store = %config.store.path.display(),
+        products = products.len(),
         version = env!("CARGO_PKG_VERSION"),
         "listening on http://{address}"
     );
@@ -31,21 +33,11 @@ pub(super) fn announce(config: &Config, products: &[Arc<Product>], address: Sock
         tracing::info!("the outside reaches it at {base}");
     }
     tracing::info!("{}", storing(config));
-    for line in destinations(products) {
-        tracing::info!(products = products.len(), "{line}");
-    }
-    for product in products {
-        let id = product.id.as_str();
-        tracing::debug!(
-            product_id = id,
-            "product {id}: activity to {base}/ingest/{id}, feed at {base}/stream/{id}"
-        );
-    }
-    tracing::info!(
-        "activity goes to {base}/ingest/{{product_id}}, feeds are at {base}/stream/{{product_id}}"
-    );
+    tell_products(products);
+    tracing::info!("activity goes to {base}/ingest/{{product_id}}");
+    tracing::info!("feeds are at {base}/stream/{{product_id}}");
     for Finding { what, mend } in unsafe_yet(config, products) {
-        tracing::warn!("not safe yet: {what}: {mend}");
+        tracing::warn!("not safe yet: {what}; {mend}");
     }
 }
 
@@ -86,22 +78,23 @@ pub(super) fn unsafe_yet(config: &Config, products: &[Arc<Product>]) -> Vec<Find
     findings(config, products, list_is_open)
 }
 
-/// The products and where the activity of each goes; counts, if they are many.
-pub(super) fn destinations(products: &[Arc<Product>]) -> Vec<String> {
-    if products.len() <= LINES_MAX {
-        let lines = products.iter();
-        return lines
-            .map(|product| format!("product {} → {}", product.id, destination(product)))
-            .collect();
-    }
+/// One line for each product and where its activity goes; if they are many, for each destination,
+/// and the products at debug level.
+fn tell_products(products: &[Arc<Product>]) {
+    let is_few = products.len() <= LINES_MAX;
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for product in products {
-        *counts.entry(destination(product)).or_default() += 1;
+        let (id, destination) = (product.id.as_str(), destination(product));
+        if is_few {
+            tracing::info!(product_id = id, "product {id} → {destination}");
+        } else {
+            tracing::debug!(product_id = id, "product {id} → {destination}");
+        }
+        *counts.entry(destination).or_default() += 1;
     }
-    let counts = counts.into_iter();
-    counts
-        .map(|(destination, count)| format!("{count} products → {destination}"))
-        .collect()
+    for (destination, count) in counts.into_iter().filter(|_| !is_few) {
+        tracing::info!("{count} products → {destination}");
+    }
 }
 
 /// Where a product's activity goes.

@@ -6,15 +6,16 @@ See it work, with nothing else installed:
   event-connector demo
 
 Run it for real:
-  1. describe your products in config/products.json (config/products.example.json shows how)
+  1. describe your products in config/products.json, like
+     config/products.example.json
   2. event-connector check
   3. event-connector serve
 
 Settings:
-  event-connector check --defaults prints every key with its default and the reason for it.
-  A file (--config FILE, or CONNECTOR_CONFIG) changes what differs; a variable named \
-CONNECTOR__SECTION__KEY changes one key and wins, e.g. CONNECTOR__HTTP__BIND=0.0.0.0:8080.
-  NO_COLOR=1 and CLICOLOR_FORCE=1 decide about colour.
+  event-connector check --defaults prints every key, its default and the reason.
+  --config FILE (or CONNECTOR_CONFIG) names a file that changes what differs.
+  CONNECTOR__SECTION__KEY changes one key and wins, e.g. CONNECTOR__HTTP__BIND.
+  NO_COLOR and CLICOLOR_FORCE decide about colour.
 
 Exit codes:
   0  it is done
@@ -39,7 +40,8 @@ Environment:
   The other keys: event-connector check --defaults
 
 Signals:
-  SIGTERM and SIGINT finish what is under way and stop; SIGHUP reads the products again.
+  SIGTERM and SIGINT  finish what is under way, then stop
+  SIGHUP              read the products again
 
 Exit codes:
   0  it was told to stop
@@ -75,7 +77,7 @@ Standard output is the configuration in force, as TOML with secrets hidden; rema
 error. It reads the same file and environment as serve, and changes nothing.
 
 Exit codes:
-  0  serve would start with this; what is not safe yet is named, and is no failure
+  0  serve would start with this; what is not safe yet is named
   2  something is wrong, and everything that is wrong is named";
 
 /// Under `health`.

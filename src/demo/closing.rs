@@ -68,7 +68,8 @@ pub(super) fn sum_up(watch: &mut Watch<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Commands for a second terminal. Each is complete as it stands; lines end where a shell lets them.
+/// Commands for a second terminal. Each is complete as it stands, may be repeated, and breaks its lines
+/// where a shell lets it.
 pub(super) fn suggest(screen: &mut Screen, url: &str) {
     screen.heading(
         Style::Strong,
@@ -76,35 +77,7 @@ pub(super) fn suggest(screen: &mut Screen, url: &str) {
         "Still running. In a second terminal:",
         "",
     );
-    let commands = [
-        (
-            "listen to the feed, from the beginning",
-            format!(
-                "curl -N '{url}/stream/{PRODUCT}?since=0-0' \\\n  -H 'Authorization: Bearer {SECRET}'"
-            ),
-        ),
-        (
-            "be Ada: one more click, and a note in her conversation",
-            format!(
-                "curl {url}/webhook/{PRODUCT} \\\n  -H 'X-PostHog-Secret: {SECRET}' -d '\n  \
-                 {{\"event\":\"$autocapture\",\"event_type\":\"click\",\n   \
-                 \"session_id\":\"demo-posthog-1\",\"distinct_id\":\"u_4471\",\n   \
-                 \"current_url\":\"https://app.northwind.example/billing\",\n   \
-                 \"button_or_link_text\":\"Upgrade plan\"}}'"
-            ),
-        ),
-        (
-            "what an operator is shown of her session",
-            format!(
-                "curl {url}/sessions/{PRODUCT}/demo-posthog-1 \\\n  -H 'X-Admin-Key: {ADMIN_KEY}'"
-            ),
-        ),
-        (
-            "what is counted",
-            format!("curl -s {url}/metrics | grep connector_notes"),
-        ),
-    ];
-    for (what, command) in commands {
+    for (what, command) in commands(url) {
         screen.blank();
         screen.verbatim(Some(Style::Faint), &format!("# {what}"));
         screen.verbatim(None, &command);
@@ -114,4 +87,32 @@ pub(super) fn suggest(screen: &mut Screen, url: &str) {
         "What you send appears here too. Ctrl-C ends it, and the temporary store goes with it.";
     screen.sentence(Style::Faint, text);
     screen.blank();
+}
+
+fn commands(url: &str) -> [(&'static str, String); 4] {
+    let listen = format!(
+        r"curl -N '{url}/stream/{PRODUCT}?since=0-0' \
+  -H 'Authorization: Bearer {SECRET}'"
+    );
+    // The time makes each a click of its own: the same event twice is taken once.
+    let click = format!(
+        r#"curl {url}/webhook/{PRODUCT} \
+  -H 'X-PostHog-Secret: {SECRET}' -d '
+  {{"event":"$autocapture","event_type":"click",
+   "timestamp":"'"$(date -u +%FT%TZ)"'",
+   "session_id":"demo-posthog-1","distinct_id":"u_4471",
+   "current_url":"https://app.northwind.example/billing",
+   "button_or_link_text":"Upgrade plan"}}'"#
+    );
+    let show = format!(
+        r"curl {url}/sessions/{PRODUCT}/demo-posthog-1 \
+  -H 'X-Admin-Key: {ADMIN_KEY}'"
+    );
+    let count = format!("curl -s {url}/metrics | grep connector_notes");
+    [
+        ("the feed, from the beginning", listen),
+        ("one more click by Ada, and a note", click),
+        ("her session, as operators see it", show),
+        ("what is counted about notes", count),
+    ]
 }

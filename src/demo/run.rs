@@ -136,6 +136,7 @@ async fn attend(mut walk: Walk<'_>) -> anyhow::Result<()> {
     while !walk.watch.screen.is_gone() {
         tokio::select! {
             told = walk.feed.next() => for told in told? {
+                walk.watch.actions += 1;
                 let session = format!("session {}", told.id.0);
                 let screen = &mut walk.watch.screen;
                 screen.happened(Style::Good, "action", &told.text, &session);

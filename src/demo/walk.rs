@@ -83,6 +83,7 @@ impl<'a> Walk<'a> {
         for told in self.told(post.actions).await? {
             let took = clock.since(sent);
             let aside = format!("in {}", spoken(took));
+            self.watch.actions += 1;
             let screen = &mut self.watch.screen;
             screen.happened(Style::Good, "action", &told.text, &aside);
             let ledger = &mut self.watch.ledger;

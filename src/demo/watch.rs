@@ -71,6 +71,8 @@ pub(super) struct Watch<'a> {
     pub(super) stage: &'a Stage,
     pub(super) screen: Screen,
     pub(super) ledger: Ledger,
+    /// Actions that the feed told of.
+    pub(super) actions: usize,
     pub(super) troubles: Troubles,
     /// What is in store for the next note.
     pub(super) ahead: Option<Ahead>,
@@ -93,6 +95,7 @@ impl<'a> Watch<'a> {
             stage,
             screen,
             ledger: Ledger::default(),
+            actions: 0,
             troubles: Troubles::default(),
             ahead: None,
             is_down: false,
@@ -269,7 +272,6 @@ impl<'a> Watch<'a> {
     fn draw(&mut self) {
         let elapsed = self.elapsed();
         let tenths = usize::try_from(elapsed.as_millis() / 100).unwrap_or_default();
-        let actions = self.ledger.to_feed().len();
         let mut segments = vec![
             format!(
                 "{} {:>5.1} s",
@@ -277,7 +279,7 @@ impl<'a> Watch<'a> {
                 elapsed.as_secs_f64()
             ),
             format!("events {:.0}", self.events()),
-            format!("actions {actions}"),
+            format!("actions {}", self.actions),
             format!("notes {}", self.notes_shown()),
             format!("retries {}", self.retries_seen),
         ];

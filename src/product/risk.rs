@@ -73,6 +73,6 @@ impl Risk {
 
 impl fmt::Display for Risk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what(), self.mend())
+        write!(f, "{}; {}", self.what(), self.mend())
     }
 }
