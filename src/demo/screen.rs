@@ -12,6 +12,9 @@ const COLUMNS_MAX: usize = 100;
 /// Where texts begin: behind the tag, with two spaces on either side of it.
 const INDENT: usize = 11;
 
+/// Before an aside.
+const SEPARATOR: &str = " · ";
+
 /// Goes to the first column and clears the line.
 const CLEAR: &str = "\r\u{1b}[2K";
 
@@ -39,11 +42,8 @@ impl Screen {
 
     /// A heading, with an empty line before and a faint sentence after it.
     pub(super) fn heading(&mut self, style: Style, number: &str, title: &str, intro: &str) {
-        let margin = if number.is_empty() {
-            0
-        } else {
-            number.len() + 2
-        };
+        let gap = if number.is_empty() { "" } else { "  " };
+        let margin = width(number) + width(gap);
         let faint = |text: &str| self.terminal.paint(Style::Faint, text);
         let mut block = String::from("\n");
         for (at, line) in wrap(title, self.room(margin)).iter().enumerate() {
@@ -59,34 +59,25 @@ impl Screen {
         self.write(&block);
     }
 
-    /// One thing that happened: what kind of thing, what, and an aside.
+    /// One thing that happened: what kind of thing, what, and an aside, which gets a line of its own
+    /// where it does not fit behind.
     pub(super) fn happened(&mut self, style: Style, tag: &str, text: &str, aside: &str) {
-        let mut lines = wrap(text, self.room(INDENT));
-        let aside_columns = if aside.is_empty() {
-            0
-        } else {
-            width(aside) + 3
-        };
+        let room = self.room(INDENT);
+        let faint = |text: &str| self.terminal.paint(Style::Faint, text);
+        let mut lines = wrap(text, room);
         let last = lines.last().map_or(0, |line| width(line));
-        let mut tail = String::new();
-        if aside_columns > 0 && last + aside_columns <= self.room(INDENT) {
-            tail = self.terminal.paint(Style::Faint, &format!(" · {aside}"));
-        } else if aside_columns > 0 {
-            lines.extend(wrap(aside, self.room(INDENT)));
+        match lines.last_mut() {
+            _ if aside.is_empty() => {}
+            Some(line) if last + width(SEPARATOR) + width(aside) <= room => {
+                line.push_str(&faint(&format!("{SEPARATOR}{aside}")));
+            }
+            _ => lines.extend(wrap(aside, room).iter().map(|line| faint(line))),
         }
-        let mut block = String::new();
-        for (at, line) in lines.iter().enumerate() {
-            let tag = if at == 0 { tag } else { "" };
-            let tag = self.terminal.paint(style, &format!("  {tag:<7}  "));
-            let tail = if at + 1 == lines.len() {
-                tail.as_str()
-            } else {
-                ""
-            };
-            block += format!("{tag}{line}{tail}").trim_end();
-            block.push('\n');
-        }
-        self.write(&block);
+        let tag = self.terminal.paint(style, &format!("  {tag:<7}  "));
+        self.write(&format!(
+            "{tag}{}\n",
+            lines.join(&format!("\n{:INDENT$}", ""))
+        ));
     }
 
     /// Bytes as they came in, as far as one line goes.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use jiff::Timestamp;
 use prometheus::core::Collector;
 
@@ -204,7 +204,10 @@ impl<'a> Watch<'a> {
                 self.limited_until_ms = reset_s * 1000;
                 let left = self.limited_until_ms.saturating_sub(call.at_ms);
                 let left = spoken(Duration::from_millis(left));
-                let text = format!("429 Too Many Requests, open again at {}", clock(reset_s));
+                let text = format!(
+                    "429 Too Many Requests, open again at {}",
+                    time_of_day(reset_s)
+                );
                 let aside = format!("in {left}");
                 self.screen.happened(Style::Bad, "vendor", &text, &aside);
             }
@@ -291,12 +294,10 @@ impl<'a> Watch<'a> {
 }
 
 /// The time of day at a Unix second, UTC.
-fn clock(at_s: u64) -> String {
-    let at = i64::try_from(at_s)
-        .context("a second")
-        .and_then(|at_s| Ok(Timestamp::from_second(at_s)?));
-    at.map_or_else(
-        |_| at_s.to_string(),
-        |at| at.strftime("%H:%M:%S UTC").to_string(),
-    )
+fn time_of_day(at_s: u64) -> String {
+    let at = i64::try_from(at_s).map(Timestamp::from_second);
+    match at {
+        Ok(Ok(at)) => at.strftime("%H:%M:%S UTC").to_string(),
+        _ => at_s.to_string(),
+    }
 }

@@ -31,7 +31,7 @@ fn products(rows: &Value) -> Vec<Arc<Product>> {
     catalogue.products().cloned().collect()
 }
 
-/// The beginnings of what is found, of a configuration that is safe but for `variables`.
+/// What is found in a configuration that is safe but for `variables`.
 fn found(variables: &[(&str, &str)], rows: &Value, list_is_open: bool) -> Vec<Finding> {
     let mut all = vec![("CONNECTOR_ADMIN_KEY", LONG)];
     all.extend(variables);
@@ -65,106 +65,65 @@ fn what_is_safe_is_not_remarked_on() {
     assert_eq!(found(&local, &rows, false), []);
 }
 
+/// Checks that exactly one thing is found, what it is and what is advised.
+fn assert_one(all: &[Finding], what: &str, mend: &str) {
+    let [finding] = all else {
+        panic!("{what}: {all:?}");
+    };
+    assert!(finding.what.starts_with(what), "{finding:?}");
+    assert!(finding.mend.contains(mend), "{finding:?}");
+    assert!(!format!("{all:?}").contains("canary"), "{all:?}");
+}
+
 #[test]
 fn each_unsafe_setting_is_found_with_what_mends_it() {
-    let none = json!([]);
-    let open = json!([{"product_id": "a", "integration_config":
-        {"allow_unauthenticated_ingest": true, "cors_origins": []}}]);
-    let short = json!([{"product_id": "a", "webhook_secret": "canary",
-        "integration_config": {"cors_origins": []}}]);
-    let any_page = json!([{"product_id": "a", "webhook_secret": LONG}]);
-    let unverified = json!([{"product_id": "a", "webhook_secret": LONG,
-        "integration_type": "intercom", "integration_config":
-        {"access_token": "t", "admin_id": "1", "cors_origins": []}}]);
-    type Case<'a> = (&'a [(&'a str, &'a str)], &'a Value, bool, &'a str, &'a str);
-    let cases: [Case<'_>; 11] = [
+    let (bind, url) = ("CONNECTOR__HTTP__BIND", "CONNECTOR__HTTP__PUBLIC_URL");
+    let (key, vendor) = ("CONNECTOR_ADMIN_KEY", "CONNECTOR__INTERCOM__BASE_URL");
+    // A later variable wins over the safe one before it.
+    let cases = [
+        (key, "", "admin.key is not set", key),
+        (key, "canary", "admin.key has fewer", key),
+        (bind, "0.0.0.0:80", "0.0.0.0:80 is open", "http.public_url"),
+        (bind, "[::]:80", "[::]:80 is open", "TLS"),
+        (url, "http://a.example", "http.public_url is", "TLS"),
+        (vendor, "http://a.example", "access tokens", "https://"),
+    ];
+    for (variable, value, what, mend) in cases {
+        let all = found(&[(variable, value)], &json!([]), false);
+        assert_one(&all, what, mend);
+    }
+    let all = found(&[], &json!([]), true);
+    let path = "config/products.json";
+    assert_one(
+        &all,
+        &format!("{path} holds secrets"),
+        &format!("chmod o-r {path}"),
+    );
+}
+
+#[test]
+fn each_unsafe_row_is_found_with_what_mends_it() {
+    let any_page = json!({"product_id": "a", "webhook_secret": LONG});
+    let mut short = safe_row("a");
+    short["webhook_secret"] = json!("canary");
+    let mut open = safe_row("a");
+    open["integration_config"]["allow_unauthenticated_ingest"] = json!(true);
+    let mut unverified = safe_row("a");
+    unverified["integration_type"] = json!("intercom");
+    unverified["integration_config"]["access_token"] = json!("t");
+    unverified["integration_config"]["admin_id"] = json!("1");
+    let cases = [
         (
-            &[("CONNECTOR_ADMIN_KEY", "")],
-            &none,
-            false,
-            "admin.key is not set",
-            "CONNECTOR_ADMIN_KEY",
-        ),
-        (
-            &[("CONNECTOR_ADMIN_KEY", "canary")],
-            &none,
-            false,
-            "admin.key has fewer",
-            "CONNECTOR_ADMIN_KEY",
-        ),
-        (
-            &[("CONNECTOR__HTTP__BIND", "0.0.0.0:80")],
-            &none,
-            false,
-            "0.0.0.0:80 is open",
-            "http.public_url",
-        ),
-        (
-            &[("CONNECTOR__HTTP__BIND", "[::]:80")],
-            &none,
-            false,
-            "[::]:80 is open",
-            "TLS",
-        ),
-        (
-            &[("CONNECTOR__HTTP__PUBLIC_URL", "http://a.example")],
-            &none,
-            false,
-            "http.public_url is",
-            "TLS",
-        ),
-        (
-            &[("CONNECTOR__INTERCOM__BASE_URL", "http://a.example")],
-            &none,
-            false,
-            "access tokens",
-            "https://",
-        ),
-        (
-            &[],
-            &none,
-            true,
-            "config/products.json holds secrets",
-            "chmod o-r config/products.json",
-        ),
-        (
-            &[],
-            &open,
-            false,
+            open,
             "activity is taken from anybody (product a)",
             "webhook_secret",
         ),
-        (
-            &[],
-            &short,
-            false,
-            "webhook_secret has fewer than 16",
-            "openssl rand",
-        ),
-        (&[], &any_page, false, "any web page", "cors_origins"),
-        (
-            &[],
-            &unverified,
-            false,
-            "webhooks of Intercom",
-            "client_secret",
-        ),
+        (unverified, "webhooks of Intercom", "client_secret"),
+        (short, "webhook_secret has fewer than 16", "openssl rand"),
+        (any_page, "any web page", "cors_origins"),
     ];
-    for (variables, rows, list_is_open, what, mend) in cases {
-        // A later variable wins over the safe one before it.
-        let all = found(variables, rows, list_is_open);
-        let [
-            Finding {
-                what: says,
-                mend: advises,
-            },
-        ] = all.as_slice()
-        else {
-            panic!("{what}: {all:?}");
-        };
-        assert!(says.starts_with(what), "{says}");
-        assert!(advises.contains(mend), "{says}: {advises}");
-        assert!(!format!("{all:?}").contains("canary"), "{all:?}");
+    for (row, what, mend) in cases {
+        assert_one(&found(&[], &json!([row]), false), what, mend);
     }
 }
 
