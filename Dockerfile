@@ -5,6 +5,7 @@ FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
 # Dependencies first, against empty sources: they are built again only when the manifest changes.
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 RUN mkdir src \
     && echo '//! Nothing yet.' > src/lib.rs \
     && printf '//! Nothing yet.\nfn main() {}\n' > src/main.rs \

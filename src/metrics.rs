@@ -3,10 +3,25 @@
 //! A [`Metrics`] belongs to one application; there is no global registry, so that a test reads exact
 //! counts. Labels are bounded: products come from the catalogue, everything else from enums.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+/// All metrics of one application. Cheap to clone, because every request does.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Fields>);
+
+impl Deref for Metrics {
+    type Target = Fields;
+
+    fn deref(&self) -> &Fields {
+        &self.0
+    }
+}
 
 /// Buckets from a tenth of a millisecond to ten seconds.
 const BUCKETS_S: &[f64] = &[
@@ -16,9 +31,9 @@ const BUCKETS_S: &[f64] = &[
 
 macro_rules! metrics {
     ($(#[doc = $help:literal] $field:ident: $type:ident = $name:literal $([$($label:literal),*])?;)*) => {
-        /// All metrics of one application.
-        #[derive(Clone, Debug)]
-        pub struct Metrics {
+        /// Every metric.
+        #[derive(Debug)]
+        pub struct Fields {
             registry: Registry,
             $(#[doc = $help] pub $field: $type,)*
         }
@@ -31,7 +46,7 @@ macro_rules! metrics {
                 registry
                     .register(Box::new($field.clone()))
                     .expect("metric names are distinct");)*
-                Self { registry, $($field),* }
+                Self(Arc::new(Fields { registry, $($field),* }))
             }
         }
     };

@@ -20,7 +20,7 @@ use crate::domain::retry::Schedule;
 use crate::domain::session::Session;
 use crate::domain::time::to_ms;
 use crate::feed::{self, Feed};
-use crate::http::AppState;
+use crate::http::{AppState, Handles};
 use crate::metrics::Metrics;
 use crate::product::{Fingerprint, Products, Source};
 use crate::session::linker::Linker;
@@ -82,7 +82,7 @@ impl App {
             .metrics
             .products
             .set(count(parts.products.all().len()));
-        let state = AppState {
+        let state = AppState::from(Handles {
             linker: Linker::new(sessions.clone(), pending_ms),
             sessions,
             feed,
@@ -92,7 +92,7 @@ impl App {
             products: parts.products,
             store: parts.store,
             metrics: parts.metrics,
-        };
+        });
         Ok(Self {
             state,
             tasks,

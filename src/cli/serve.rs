@@ -46,9 +46,11 @@ pub(super) async fn serve(config: Config, log: Terminal) -> anyhow::Result<ExitC
         source: Some((source, seen, Arc::clone(&reload))),
     };
     let app = App::build(parts)?;
+    // Before anybody can know that it runs, it can be told to stop.
+    let stop = until_told(reload)?;
     let state = app.state();
     announce(&state.config, &state.products.all(), listener.local_addr()?);
-    let finished = app.serve(listener, until_told(reload)?).await?;
+    let finished = app.serve(listener, stop).await?;
     if finished {
         tracing::info!("stopped");
     } else {

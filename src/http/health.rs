@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::state::AppState;
+use crate::store::Error;
 
 /// How long the store may take to show that it is there.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
@@ -23,19 +24,23 @@ pub(super) async fn alive() -> Json<Value> {
     }))
 }
 
-/// Requests can be served: the configuration is loaded (else nothing would listen) and the store
-/// answers.
+/// Requests can be served: the configuration is loaded (else nothing would listen), the store can be
+/// read, and commits succeed. While they fail the reason is told, and each call has the store try
+/// whether the cause is gone.
 pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
-    let depth = state
-        .clock
-        .timeout(STORE_PATIENCE, state.store.depth())
-        .await;
-    match depth {
+    let asked = async {
+        state.store.ready().await?;
+        state.store.depth().await
+    };
+    match state.clock.timeout(STORE_PATIENCE, asked).await {
         Some(Ok(_)) => Ok(Json(json!({
             "status": "ready",
             "store": state.config.store.backend,
             "products": state.products.all().len(),
         }))),
+        Some(Err(error @ Error::Full)) => {
+            Err(Problem::unavailable("store_full", error.to_string()))
+        }
         Some(Err(error)) => Err(Problem::unavailable("store_unavailable", error.to_string())),
         None => Err(Problem::unavailable(
             "store_unavailable",

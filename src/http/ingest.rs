@@ -175,7 +175,8 @@ async fn commit(
             Ok(_) => {}
             Err(session::Error::Parked) => *dropped.entry(DropReason::Parked).or_default() += size,
             Err(error) => {
-                tracing::warn!(product_id = %product.id, %error, "activity was not taken in");
+                // The answer is counted by its code, and the store says once that commits fail.
+                tracing::debug!(product_id = %product.id, %error, "activity was not taken in");
                 failure = Some(error);
             }
         }

@@ -24,4 +24,4 @@ mod stream;
 pub use listener::{Peer, StallGuard};
 pub use problem::Problem;
 pub use routes::routes;
-pub use state::AppState;
+pub use state::{AppState, Handles};

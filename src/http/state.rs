@@ -1,5 +1,6 @@
 //! What handlers reach: handles only, cheap to clone.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::chance::Chance;
@@ -16,9 +17,12 @@ use crate::store::Store;
 
 use super::problem::Problem;
 
-/// Shared by all handlers.
+/// Shared by all handlers. Cheap to clone, because every layer of every request does.
 #[derive(Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Handles>);
+
+/// The handles themselves.
+pub struct Handles {
     /// Limits and keys.
     pub config: Arc<Config>,
     /// Time.
@@ -37,6 +41,20 @@ pub struct AppState {
     pub store: Arc<dyn Store>,
     /// Counters.
     pub metrics: Metrics,
+}
+
+impl Deref for AppState {
+    type Target = Handles;
+
+    fn deref(&self) -> &Handles {
+        &self.0
+    }
+}
+
+impl From<Handles> for AppState {
+    fn from(handles: Handles) -> Self {
+        Self(Arc::new(handles))
+    }
 }
 
 impl AppState {

@@ -37,9 +37,15 @@ pub(super) struct Actor<M: Machine> {
     not_before_ms: u64,
 }
 
-/// What the store is believed to hold; version 0 means nothing yet.
+/// A state and what it rests on.
 struct Cached<M> {
     state: M,
+    basis: Basis,
+}
+
+/// What the store is believed to hold; version 0 and no bytes mean nothing yet.
+#[derive(Default)]
+struct Basis {
     version: u64,
     encoded: Option<Arc<[u8]>>,
 }
@@ -195,7 +201,7 @@ impl<M: Machine> Actor<M> {
             let clock = &self.inner().around.clock;
             self.not_before_ms = clock.now_ms() + u64::try_from(RETRY.as_millis()).unwrap_or(0);
             if let Failure::Store(error) = failure {
-                tracing::warn!(key = %self.key, %error, "a deadline waits for the store");
+                tracing::debug!(key = %self.key, %error, "a deadline waits for the store");
             }
         }
     }
@@ -209,10 +215,10 @@ impl<M: Machine> Actor<M> {
             self.load().await.map_err(Failure::Store)?;
             let now_ms = around.clock.now_ms();
             let facts = self.gather(work, now_ms).await.map_err(Failure::Store)?;
-            let cached = self.cached.as_ref();
-            let cached = cached.expect("loading fills the cache or fails");
+            let cached = self.cached.take();
+            let Cached { state, basis } = cached.expect("loading fills the cache or fails");
             let scene = Scene {
-                before: &cached.state,
+                state,
                 policy: &*policy,
                 facts,
                 now_ms,
@@ -221,10 +227,10 @@ impl<M: Machine> Actor<M> {
             let decision = decide(scene, work).map_err(|_| {
                 around.metrics.panics.inc();
                 tracing::error!(key = %self.key, "handling an input panicked");
-                self.cached = None;
                 Failure::Panicked
             })?;
-            if let Some(replies) = self.write(decision, now_ms).await.map_err(Failure::Store)? {
+            let written = self.write(decision, basis, now_ms).await;
+            if let Some(replies) = written.map_err(Failure::Store)? {
                 return Ok(replies);
             }
         }
@@ -236,20 +242,22 @@ impl<M: Machine> Actor<M> {
     async fn write(
         &mut self,
         decision: Decision<M>,
+        basis: Basis,
         now_ms: u64,
     ) -> Result<Option<Vec<M::Reply>>, store::Error> {
         let around = &self.registry.0.around;
         let count = |outcome: &str| around.metrics.commits.with_label_values(&[outcome]).inc();
-        let base = self.cached.as_ref().map_or(0, |cached| cached.version);
-        let known = self
-            .cached
-            .as_ref()
-            .and_then(|cached| cached.encoded.as_ref());
-        if known == Some(&decision.encoded) && decision.effects == Default::default() {
+        let is_same = basis.encoded.as_ref() == Some(&decision.encoded);
+        if is_same && decision.effects == Default::default() {
             count("unchanged");
+            self.cached = Some(Cached {
+                state: decision.state,
+                basis,
+            });
             return Ok(Some(decision.replies));
         }
-        let commit = Arc::new(decision.commit(&self.key, base, now_ms, around.chance.id(now_ms)));
+        let id = around.chance.id(now_ms);
+        let commit = Arc::new(decision.commit(&self.key, basis.version, now_ms, id));
         let began = around.clock.monotonic();
         let outcome = self.commit_once(&commit).await;
         let took = around.clock.since(began);
@@ -269,21 +277,39 @@ impl<M: Machine> Actor<M> {
             }
             Outcome::NotWritten(error) => {
                 count("not_written");
+                self.step_back(basis);
                 return Err(error);
             }
             Outcome::Unknown(error) => {
                 count("unknown");
-                self.cached = None;
                 return Err(error);
             }
         }
         act(around, &self.key, &decision.effects);
         self.cached = Some(Cached {
             state: decision.state,
-            version: base + 1,
-            encoded: Some(decision.encoded),
+            basis: Basis {
+                version: basis.version + 1,
+                encoded: Some(decision.encoded),
+            },
         });
         Ok(Some(decision.replies))
+    }
+
+    /// Goes back to what was there before a decision that was not written, so that a store in trouble
+    /// is not asked for it.
+    fn step_back(&mut self, basis: Basis) {
+        let before = match &basis.encoded {
+            Some(encoded) => M::decode(encoded).ok(),
+            None => Some(self.open()),
+        };
+        self.cached = before.map(|state| Cached { state, basis });
+    }
+
+    fn open(&self) -> M {
+        let around = &self.registry.0.around;
+        let policy = (around.policy)(&self.key.product);
+        M::open(&self.key, &policy, around.clock.now_s())
     }
 
     /// Commits, repeating the same commit while its answer gets lost.
@@ -293,7 +319,11 @@ impl<M: Machine> Actor<M> {
             if !matches!(outcome, Outcome::Unknown(_)) {
                 break;
             }
-            outcome = self.store().commit(Arc::clone(commit)).await;
+            outcome = match self.store().commit(Arc::clone(commit)).await {
+                // That a repetition is refused says nothing about the attempt before it.
+                Outcome::NotWritten(error) => return Outcome::Unknown(error),
+                told => told,
+            };
         }
         outcome
     }
@@ -341,11 +371,11 @@ impl<M: Machine> Actor<M> {
         if let Some(stored) = stored {
             match M::decode(&stored.state) {
                 Ok(state) => {
-                    cached = Some(Cached {
-                        state,
+                    let basis = Basis {
                         version: stored.version,
                         encoded: Some(stored.state),
-                    });
+                    };
+                    cached = Some(Cached { state, basis });
                 }
                 Err(reason) => {
                     tracing::error!(key = %self.key, reason, "a state is unreadable and was set aside");
@@ -353,13 +383,9 @@ impl<M: Machine> Actor<M> {
                 }
             }
         }
-        let fresh = || {
-            let policy = (around.policy)(&self.key.product);
-            Cached {
-                state: M::open(&self.key, &policy, around.clock.now_s()),
-                version: 0,
-                encoded: None,
-            }
+        let fresh = || Cached {
+            state: self.open(),
+            basis: Basis::default(),
         };
         self.cached = Some(cached.unwrap_or_else(fresh));
         Ok(())

@@ -30,7 +30,7 @@ pub(super) struct Decision<M: Machine> {
 
 /// What a decision may look at.
 pub(super) struct Scene<'a, M: Machine> {
-    pub(super) before: &'a M,
+    pub(super) state: M,
     pub(super) policy: &'a M::Policy,
     pub(super) facts: Facts,
     pub(super) now_ms: u64,
@@ -40,7 +40,7 @@ pub(super) struct Scene<'a, M: Machine> {
 /// The pure state panicked.
 pub(super) struct Panicked;
 
-/// Runs `work` on a copy of the state. A panic leaves nothing behind.
+/// Runs `work` on the state. A panic takes the state with it: the store has it still.
 pub(super) fn decide<M: Machine>(
     scene: Scene<'_, M>,
     work: &Work<M>,
@@ -54,14 +54,13 @@ pub(super) fn decide<M: Machine>(
 )]
 fn run<M: Machine>(scene: Scene<'_, M>, work: &Work<M>) -> Decision<M> {
     let Scene {
-        before,
+        mut state,
         policy,
         mut facts,
         now_ms,
         new_id,
     } = scene;
     let now = now_ms as f64 / 1000.0;
-    let mut state = before.clone();
     let mut effects = Effects::default();
     let mut new_delivery = || DeliveryId::from(new_id().to_string());
     let mut replies = Vec::new();

@@ -210,10 +210,14 @@ impl<M: Machine> Live<M> {
         started
     }
 
-    /// Makes the key the most recently used.
+    /// Makes the key one of the most recently used. One that is among the youngest half already
+    /// stays where it is: the order matters only at its old end, and every message passes here.
     fn touch(&mut self, key: &Key) {
         self.uses += 1;
-        if let Some(slot) = self.slots.get_mut(key) {
+        let young = self.slots.len() as u64 / 2;
+        if let Some(slot) = self.slots.get_mut(key)
+            && self.uses - slot.used > young
+        {
             let before = std::mem::replace(&mut slot.used, self.uses);
             self.by_use.remove(&before);
             self.by_use.insert(self.uses, key.clone());

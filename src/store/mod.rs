@@ -308,6 +308,10 @@ pub trait Store: Send + Sync + 'static {
     /// Removes what is past its time, a bounded amount per call.
     async fn age(&self, now_ms: u64, keep: Retention) -> Result<Aged, Error>;
 
+    /// Whether commits succeed: asks whoever writes. While they fail, asking also tries whether the
+    /// cause is gone.
+    async fn ready(&self) -> Result<(), Error>;
+
     /// Sizes for metrics.
     async fn depth(&self) -> Result<Depth, Error>;
 

@@ -1,17 +1,11 @@
 //! What must be true after the restart.
 
-use std::collections::HashSet;
-use std::time::Duration;
-
-use event_connector::clock::Clock;
 use event_connector::demo::intercom::Intercom;
 use serde_json::Value;
 
-use super::load::Sent;
+use super::look::{send_webhook, told, until};
+use super::sent::Sent;
 use super::server::{ADMIN_KEY, SECRET};
-
-/// How long anything may take before a round has failed.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What rounds add up to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -138,31 +132,6 @@ async fn post_pageview(client: &reqwest::Client, url: &str, product: &str) -> Re
         .ok_or_else(|| "the pageview was refused".to_owned())
 }
 
-/// The user writes in the conversation `c-{session}`: a signed notification.
-async fn send_webhook(
-    client: &reqwest::Client,
-    url: &str,
-    product: &str,
-    intercom: &Intercom,
-    session: &str,
-) -> Result<(), String> {
-    let conversation = format!("c-{session}");
-    let user = format!("user-{session}");
-    let topic = "conversation.user.created";
-    let (body, signature) = intercom.webhook(topic, &conversation, &user, "");
-    let answer = client
-        .post(format!("{url}/chatbot-webhook/{product}"))
-        .header("x-hub-signature", signature)
-        .body(body)
-        .send()
-        .await
-        .map_err(|error| error.to_string())?;
-    let status = answer.status();
-    (status == 200)
-        .then_some(())
-        .ok_or_else(|| format!("the link was answered {status}"))
-}
-
 /// Links a loaded session.
 pub(crate) async fn link(
     client: &reqwest::Client,
@@ -182,75 +151,6 @@ async fn show(client: &reqwest::Client, url: &str, product: &str) -> Result<Valu
         .map_err(|error| error.to_string())?;
     let text = answer.text().await.map_err(|error| error.to_string())?;
     serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))
-}
-
-/// Every label on the feed from the very beginning to `last`, which was posted after all others: what
-/// does not stand before it is not there.
-pub(super) async fn read_feed(
-    client: &reqwest::Client,
-    url: &str,
-    last: &str,
-) -> Result<Vec<(String, String)>, String> {
-    let mut response = client
-        .get(format!("{url}/stream/acme?since=0-0"))
-        .bearer_auth(SECRET)
-        .send()
-        .await
-        .map_err(|error| error.to_string())?;
-    let (mut text, mut labels) = (String::new(), Vec::new());
-    let reading = async {
-        loop {
-            let chunk = response.chunk().await.map_err(|error| error.to_string())?;
-            text.push_str(&String::from_utf8_lossy(&chunk.ok_or("the feed ended")?));
-            while let Some(end) = text.find("\n\n") {
-                let frame: String = text.drain(..end + 2).collect();
-                collect(&frame, &mut labels);
-            }
-            if labels.iter().any(|(_, label)| label == last) {
-                return Ok(());
-            }
-        }
-    };
-    let read: Option<Result<(), String>> = Clock::system().timeout(PATIENCE, reading).await;
-    read.ok_or_else(|| format!("{last} never came"))??;
-    Ok(labels)
-}
-
-fn collect(frame: &str, labels: &mut Vec<(String, String)>) {
-    let data = frame.lines().find_map(|line| line.strip_prefix("data: "));
-    let json: Value = data
-        .and_then(|data| serde_json::from_str(data).ok())
-        .unwrap_or_default();
-    let session = json["session_id"].as_str().unwrap_or_default();
-    for action in json["actions"].as_array().into_iter().flatten() {
-        let title = action["title"].as_str().unwrap_or_default();
-        if let Some(label) = title.strip_prefix("Click ") {
-            labels.push((session.to_owned(), label.to_owned()));
-        }
-    }
-}
-
-/// Nothing missing, nothing twice, nothing else, in order per session.
-pub(crate) fn feed_is_exact(feed: &[(String, String)], sent: &[Sent]) -> Result<(), String> {
-    for one in sent {
-        let of_session = feed.iter().filter(|(session, _)| *session == one.session);
-        let shown: Vec<_> = of_session.map(|(_, label)| label.clone()).collect();
-        if shown != one.acknowledged {
-            let shown_set: HashSet<_> = shown.iter().collect();
-            let missing: Vec<_> = one
-                .acknowledged
-                .iter()
-                .filter(|l| !shown_set.contains(l))
-                .collect();
-            return Err(format!(
-                "session {}: {} acknowledged, {} on the feed; missing {missing:?}",
-                one.session,
-                one.acknowledged.len(),
-                shown.len()
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Every acknowledged action of a linked session is in a note of its conversation; returns how many
@@ -284,31 +184,10 @@ pub(crate) async fn notes_are_complete<'a>(
     Ok(told_again)
 }
 
-/// All notes of a conversation.
-fn told(intercom: &Intercom, conversation: &str) -> String {
-    let posts = intercom.posts(conversation).into_iter();
-    posts.map(|post| post.text + "\n").collect()
-}
-
 /// How many notes the linked sessions got.
 pub(super) fn notes_total(intercom: &Intercom, sent: &[Sent]) -> usize {
     let conversations = sent.iter().map(|one| format!("c-{}", one.session));
     conversations
         .map(|conversation| intercom.posts(&conversation).len())
         .sum()
-}
-
-async fn until<T>(
-    what: &str,
-    look: impl AsyncFn() -> Result<Option<T>, String>,
-) -> Result<T, String> {
-    let clock = Clock::system();
-    let began = clock.monotonic();
-    while clock.since(began) < PATIENCE {
-        if let Some(found) = look().await? {
-            return Ok(found);
-        }
-        clock.sleep(Duration::from_millis(5)).await;
-    }
-    Err(format!("never happened: {what}"))
 }

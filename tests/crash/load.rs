@@ -3,24 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::json;
-
-use super::server::SECRET;
-
-/// What one session's connection did.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Sent {
-    pub session: String,
-    /// Labels answered 200, in order.
-    pub acknowledged: Vec<String>,
-    /// The label whose answer never came; it is sent again after the restart, as providers do.
-    pub open: Option<String>,
-}
-
-/// The label of a session's `number`th action; no label is part of another.
-pub(crate) fn label(session: &str, number: usize) -> String {
-    format!("{session}x{number:05}")
-}
+use super::sent::{Sent, label, send};
 
 /// Posts until `stop` is set or the service is gone.
 pub(crate) async fn post_until(
@@ -50,21 +33,6 @@ pub(crate) async fn post_until(
 
 /// Posts one click; whether it was answered 200.
 pub(crate) async fn post(client: &reqwest::Client, url: &str, session: &str, label: &str) -> bool {
-    let body = json!({
-        "event": "$autocapture",
-        "event_type": "click",
-        "session_id": session,
-        "distinct_id": format!("user-{session}"),
-        "email": format!("{session}@northwind.example"),
-        "current_url": "https://app.northwind.example/work",
-        "button_or_link_text": label,
-    });
-    let answer = client
-        .post(format!("{url}/webhook/acme"))
-        .header("x-posthog-secret", SECRET)
-        .header("content-type", "application/json")
-        .body(body.to_string())
-        .send()
-        .await;
+    let answer = send(client, url, session, label).await;
     answer.is_ok_and(|answer| answer.status() == 200)
 }

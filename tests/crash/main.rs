@@ -20,7 +20,13 @@
 mod around;
 mod check;
 mod load;
+#[path = "../support/look.rs"]
+mod look;
+#[path = "../support/mutant.rs"]
 mod mutant;
+#[path = "../support/sent.rs"]
+mod sent;
+#[path = "../support/server.rs"]
 mod server;
 mod story;
 mod strace;

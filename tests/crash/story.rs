@@ -13,7 +13,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::check::{self, Figures, Memory};
-use super::load::{self, Sent};
+use super::load;
+use super::look;
+use super::sent::{self, Sent};
 use super::server::{ACCESS_TOKEN, ADMIN_ID, Build, CLIENT_SECRET, Home, Server};
 
 /// How many sessions are posted to at the same time; every other one is linked.
@@ -32,7 +34,7 @@ pub(crate) async fn play(build: Build, seed: u64) -> Result<Figures, String> {
     let intercom = Intercom::start(clock.clone(), &tasks, workspace)
         .await
         .map_err(|error| error.to_string())?;
-    let home = Home::new(&intercom.base_url());
+    let home = Home::new(&intercom.base_url(), &[]);
     let client = reqwest::Client::builder()
         .build()
         .map_err(|error| error.to_string())?;
@@ -118,15 +120,18 @@ async fn verify(
     sent: &[Sent],
 ) -> Result<Figures, String> {
     let expected: usize = sent.iter().map(|one| one.acknowledged.len()).sum();
-    let last = load::label("last", 0);
+    let last = sent::label("last", 0);
     if !load::post(client, &server.url, "last", &last).await {
         return Err(format!("{last} was refused after the restart"));
     }
-    let feed = check::read_feed(client, &server.url, &last).await?;
-    check::feed_is_exact(&feed, sent)?;
+    let feed = look::read_feed(client, &server.url, &last).await?;
+    look::feed_is_exact(&feed, sent)?;
     check::memory_survived(client, &server.url, intercom, memory).await?;
     let linked = sent.iter().step_by(2);
     let told_again = check::notes_are_complete(intercom, linked).await?;
+    if let Some(line) = server.log().iter().find(|line| line.contains("panicked")) {
+        return Err(format!("something panicked: {line}"));
+    }
     Ok(Figures {
         acknowledged: expected,
         resent: 0,

@@ -5,6 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use super::load;
+use super::sent;
 use super::server::{Build, Home, Server};
 
 /// How many requests are made, one after the other.
@@ -12,7 +13,7 @@ const REQUESTS: usize = 50;
 
 /// Runs the service under strace and checks that between two answers the write-ahead log was synced.
 pub(crate) async fn syncs(build: Build) -> Result<String, String> {
-    let home = Home::new("http://127.0.0.1:9");
+    let home = Home::new("http://127.0.0.1:9", &[]);
     let trace = home.path().join("trace");
     let plain = home.command(build);
     let mut traced = Command::new("strace");
@@ -36,7 +37,7 @@ pub(crate) async fn syncs(build: Build) -> Result<String, String> {
         .build()
         .map_err(|error| error.to_string())?;
     for number in 0..REQUESTS {
-        let label = load::label("traced", number);
+        let label = sent::label("traced", number);
         if !load::post(&client, &server.url, "traced", &label).await {
             return Err(format!("{label} was refused"));
         }

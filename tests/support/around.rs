@@ -107,6 +107,10 @@ impl Store for Around {
         self.store.age(now_ms, keep).await
     }
 
+    async fn ready(&self) -> Result<(), Error> {
+        self.store.ready().await
+    }
+
     async fn depth(&self) -> Result<Depth, Error> {
         self.store.depth().await
     }

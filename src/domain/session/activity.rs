@@ -269,7 +269,9 @@ pub fn wire_json(payload: &impl serde::Serialize) -> String {
     let plain = serde_json::to_string(payload)
         .expect("payloads hold only strings, numbers and lists of them");
     let needs_escape = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}');
-    if !plain.chars().any(needs_escape) {
+    // Their first bytes, which few texts hold: looking at bytes is many times faster.
+    let may_need_escape = |byte: u8| matches!(byte, 0x7f | 0xc2 | 0xe2);
+    if !plain.bytes().any(may_need_escape) {
         return plain;
     }
     let mut escaped = String::with_capacity(plain.len() + 32);

@@ -165,6 +165,10 @@ impl Store for Memory {
         Ok(self.open()?.age(now_ms, keep))
     }
 
+    async fn ready(&self) -> Result<(), Error> {
+        self.open().map(|_| ())
+    }
+
     async fn depth(&self) -> Result<Depth, Error> {
         Ok(self.open()?.depth())
     }

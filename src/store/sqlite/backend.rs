@@ -278,6 +278,15 @@ impl Store for Sqlite {
             .map_err(error)
     }
 
+    async fn ready(&self) -> Result<(), Error> {
+        let trouble = self
+            .writer
+            .write(|ledger| Ok(ledger.health.trouble().cloned()))
+            .await
+            .map_err(error)?;
+        trouble.map_or(Ok(()), Err)
+    }
+
     async fn depth(&self) -> Result<Depth, Error> {
         self.readers
             .read(|db| {

@@ -9,6 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
+use super::ledger::Ledger;
+use super::row::failure;
+use crate::store::Error;
+
 /// How many times the usual amount of pages may gather before the writer itself steps in.
 const LAG_MAX: u64 = 16;
 
@@ -45,33 +49,65 @@ pub(super) fn gauge(pages: u32) -> (Gauge, Nudges) {
 
 impl Gauge {
     /// Looks at the log after a transaction and has it shortened where needed.
-    pub(super) fn look(&mut self, db: &Connection) {
-        let Ok(log) = checkpoint(db, "NOOP") else {
+    pub(super) fn look(&mut self, ledger: &mut Ledger) {
+        let Ok(log) = checkpoint(&ledger.db, "NOOP") else {
             return;
         };
         if log.pages >= self.patience {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            // A reader in the middle of its work can prevent it: try again some pages later.
-            let starts_over = checkpoint(db, "RESTART").is_ok_and(|after| !after.hindered);
-            self.patience = if starts_over {
-                self.pages * LAG_MAX
-            } else {
-                log.pages + self.pages
+            self.patience = match checkpoint(&ledger.db, "RESTART") {
+                Ok(after) if !after.hindered => self.pages * LAG_MAX,
+                // A reader in the middle of its work prevented it: try again some pages later.
+                Ok(_) => log.pages + self.pages,
+                Err(error) => {
+                    // The database cannot take what the log holds, so the log must not grow.
+                    ledger.health.troubled(failure(&error));
+                    ledger.health.doubt();
+                    self.pages * LAG_MAX
+                }
             };
         } else if log.pages.saturating_sub(log.moved) >= self.pages {
             // One waiting nudge is enough; and without its thread the writer steps in above.
             let _ = self.nudge.try_send(());
         }
     }
+
+    /// Moves everything that was committed into the database and empties the log, so that nothing is
+    /// appended behind pages that a failed sync may have lost. If it cannot be done the log stays
+    /// suspect.
+    pub(super) fn start_over(&mut self, ledger: &mut Ledger) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        match checkpoint(&ledger.db, "TRUNCATE") {
+            Ok(after) if !after.hindered => {
+                self.patience = self.pages * LAG_MAX;
+                ledger.health.started_over();
+            }
+            Ok(_) => {
+                let reason = "its write-ahead log cannot start over while somebody reads it";
+                ledger.health.troubled(Error::Unavailable(reason.into()));
+            }
+            Err(error) => ledger.health.troubled(failure(&error)),
+        }
+    }
 }
 
 /// Moves pages whenever nudged, until the writer is gone.
 pub(super) fn run(db: &Connection, nudges: &Nudges) {
+    let mut fails = false;
     while nudges.nudges.recv().is_ok() {
         let _turn = nudges.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = checkpoint(db, "PASSIVE") {
-            tracing::warn!(%error, "the write-ahead log could not be moved into the database");
+        let moved = checkpoint(db, "PASSIVE");
+        // Said once per change: while it fails every transaction asks for another try.
+        match &moved {
+            Err(error) if !fails => {
+                tracing::warn!(%error, "the write-ahead log cannot be moved into the database");
+            }
+            Ok(_) if fails => {
+                tracing::info!("the write-ahead log is moved into the database again");
+            }
+            _ => {}
         }
+        fails = moved.is_err();
     }
 }
 

@@ -4,10 +4,14 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
+use super::health::Health;
 use super::row::{failure, signed, unsigned};
 use crate::domain::id::ProductId;
 use crate::domain::log::Offset;
 use crate::store::Error;
+
+/// How much a probe writes: more than an ordinary commit, so that a store it fits into has room.
+const PROBE_BYTES: u32 = 16 << 10;
 
 /// The writer's connection with the numbers that would be slow to read again for every commit.
 ///
@@ -15,6 +19,8 @@ use crate::store::Error;
 pub(super) struct Ledger {
     /// The only connection that writes rows.
     pub(super) db: Connection,
+    /// How the disk behind it fares.
+    pub(super) health: Health,
     products: HashMap<ProductId, Product>,
     log_bytes: i64,
 }
@@ -28,7 +34,7 @@ struct Product {
 }
 
 /// Why a transaction did not happen, as far as anybody knows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Failure {
     /// What the database said.
     pub(super) error: Error,
@@ -38,9 +44,9 @@ pub(super) struct Failure {
 
 impl Failure {
     /// A failure that certainly left no trace.
-    fn clean(error: &rusqlite::Error) -> Self {
+    pub(super) fn clean(error: Error) -> Self {
         Self {
-            error: failure(error),
+            error,
             unknown: false,
         }
     }
@@ -51,36 +57,71 @@ impl Ledger {
     pub(super) fn new(db: Connection) -> Self {
         Self {
             db,
+            health: Health::new(),
             products: HashMap::new(),
             log_bytes: 0,
         }
     }
 
-    /// Runs `work` in one transaction: all of it is durable afterwards, or none of it.
+    /// Runs `work` in one transaction: all of it is durable afterwards, or none of it. Refused while
+    /// the log is suspect.
     pub(super) fn transaction(
         &mut self,
         work: impl FnOnce(&mut Self) -> rusqlite::Result<()>,
     ) -> Result<(), Failure> {
-        self.db
-            .prepare_cached("BEGIN IMMEDIATE")
-            .and_then(|mut begin| begin.execute([]))
-            .map_err(|error| Failure::clean(&error))?;
-        let written = work(self).and_then(|()| self.flush());
+        if self.health.is_suspect() {
+            return Err(Failure::clean(self.refusal()));
+        }
+        let written = self
+            .execute("BEGIN IMMEDIATE")
+            .and_then(|()| work(self))
+            .and_then(|()| self.flush());
         if let Err(error) = written {
             self.roll_back();
-            return Err(Failure::clean(&error));
+            self.health.failed(&error);
+            return Err(Failure::clean(failure(&error)));
         }
-        let committed = self
-            .db
-            .prepare_cached("COMMIT")
-            .and_then(|mut commit| commit.execute([]));
-        committed.map(|_| ()).map_err(|error| {
+        self.execute("COMMIT").map_err(|error| {
             self.roll_back();
+            self.health.failed(&error);
+            let unknown = !is_clean(&error);
+            if unknown {
+                self.health.doubt();
+            }
             Failure {
                 error: failure(&error),
-                unknown: !is_clean(&error),
+                unknown,
             }
         })
+    }
+
+    /// Writes about as much as a commit does and takes it away again: whether that succeeds is
+    /// whether commits do.
+    pub(super) fn probe(&mut self) -> Result<(), Failure> {
+        self.transaction(|ledger| {
+            ledger
+                .db
+                .prepare_cached(
+                    "INSERT INTO parked (key, ms, reason, input)
+                     VALUES ('probe', 0, 'probe', hex(zeroblob(?1)))",
+                )?
+                .execute([PROBE_BYTES / 2])?;
+            ledger
+                .db
+                .prepare_cached("DELETE FROM parked WHERE id = ?1")?
+                .execute([ledger.db.last_insert_rowid()])
+                .map(|_| ())
+        })
+    }
+
+    /// What is answered instead of appending to a log that must start over first.
+    fn refusal(&self) -> Error {
+        let unsettled = || Error::Unavailable("its write-ahead log has not started over".into());
+        self.health.trouble().cloned().unwrap_or_else(unsettled)
+    }
+
+    fn execute(&self, statement: &str) -> rusqlite::Result<()> {
+        self.db.prepare_cached(statement)?.execute([]).map(|_| ())
     }
 
     /// The number of a tenant, if it has one.

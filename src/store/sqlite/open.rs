@@ -1,13 +1,14 @@
 //! From a path to connections: directory, lock, permissions, schema.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
+use super::examine::examine;
 use super::options::Options;
 use crate::store::Error;
 
@@ -39,9 +40,11 @@ pub(super) fn open(options: &Options) -> Result<Opened, Error> {
     let unavailable = |error: &dyn std::fmt::Display| {
         Error::Unavailable(format!("{}: {error}", path.display()).into())
     };
-    let lock = lock(path).map_err(|error| unavailable(&error))?;
-    create(path).map_err(|error| unavailable(&error))?;
-    let mut writer = connect_writer(options).map_err(|error| unavailable(&error))?;
+    let of_file = |error: io::Error| unavailable(&with_advice_on_file(&error));
+    let lock = lock(path).map_err(of_file)?;
+    examine(path).map_err(of_file)?;
+    create(path).map_err(of_file)?;
+    let mut writer = connect_writer(options).map_err(|error| unavailable(&with_advice(&error)))?;
     refuse_newer_schema(&writer, path)?;
     embedded::migrations::runner()
         .run(&mut writer)
@@ -69,6 +72,27 @@ pub(super) fn open(options: &Options) -> Result<Opened, Error> {
         readers,
         lock,
     })
+}
+
+/// What a person can do about a file that cannot be opened.
+fn with_advice_on_file(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => format!(
+            "{error}; the file, those beside it and their directory must be writable by this user"
+        ),
+        ErrorKind::IsADirectory => "it is a directory; name a file in it".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// What a person can do about a file that the database does not accept.
+fn with_advice(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            format!("{error}; restore it from a backup")
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// Takes the lock beside the database. The system releases it whenever its holder ends.

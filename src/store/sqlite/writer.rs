@@ -74,10 +74,7 @@ impl Writer {
             answer: None,
             reply,
         }))
-        .map_err(|error| Failure {
-            error,
-            unknown: false,
-        })?;
+        .map_err(Failure::clean)?;
         answer.await.unwrap_or_else(|_| Err(ended()))
     }
 
@@ -103,25 +100,37 @@ impl Writer {
 
 /// Writes until the queue is closed and empty.
 pub(super) fn run(ledger: &mut Ledger, jobs: &Jobs, group_max: usize, mut gauge: Gauge) {
+    // A log that was found must start over before anything is appended to it.
+    recover(ledger, &mut gauge);
     while let Ok(first) = jobs.recv() {
         let mut group = vec![first];
         group.extend(jobs.try_iter().take(group_max.saturating_sub(1)));
+        recover(ledger, &mut gauge);
         settle(ledger, group);
-        gauge.look(&ledger.db);
+        gauge.look(ledger);
     }
 }
 
-/// One transaction for all; if that fails, one for each, so that only the culprit fails.
+/// Undoes what a failure left behind, as far as the disk allows by now: has a suspect log start over,
+/// and tries whether commits succeed again. Every group asks anew, so that no time is lost once they
+/// do, and none is spent while all is well.
+fn recover(ledger: &mut Ledger, gauge: &mut Gauge) {
+    if ledger.health.is_suspect() {
+        gauge.start_over(ledger);
+    }
+    if ledger.health.trouble().is_some() && ledger.probe().is_ok() {
+        ledger.health.recovered();
+    }
+}
+
+/// One transaction for all; if that fails, one for each, so that only the culprit fails. But where the
+/// fate of the transaction is unknown, or the log may not be written to, all share that fate.
 fn settle(ledger: &mut Ledger, mut group: Vec<Box<dyn Job>>) {
     match attempt(ledger, &mut group) {
         Ok(()) => group.into_iter().for_each(|job| job.settle(Ok(()))),
-        Err(failure) if group.len() == 1 => {
+        Err(failure) if group.len() == 1 || ledger.health.is_suspect() => {
             for job in group {
-                let Failure { error, unknown } = &failure;
-                job.settle(Err(Failure {
-                    error: error.clone(),
-                    unknown: *unknown,
-                }));
+                job.settle(Err(failure.clone()));
             }
         }
         Err(failure) => {

@@ -99,6 +99,21 @@ async fn a_store_that_refuses_leaves_no_trace() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_repetition_leaves_the_first_attempts_fate_open() {
+    let house = House::new();
+    house.store.inject(Fault::LostReply);
+    house
+        .store
+        .inject(Fault::NotWritten(event_connector::store::Error::Full));
+    let refused = house.add("a", 5).await;
+    assert!(matches!(refused, Err(Error::NotWritten(_))));
+    let outcomes = &house.metrics.commits;
+    assert_eq!(outcomes.with_label_values(&["unknown"]).get(), 1);
+    assert_eq!(outcomes.with_label_values(&["not_written"]).get(), 0);
+    assert_eq!(house.add("a", 1).await.expect("taken"), 6, "it was written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_panic_ends_one_input_and_the_second_time_it_is_parked() {
     let house = House::new();
     house.add("a", 1).await.expect("taken");

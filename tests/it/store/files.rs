@@ -203,6 +203,70 @@ async fn a_file_that_is_no_database_is_refused_and_left_alone() {
     assert_eq!(fs::read_to_string(&path).expect("readable"), text);
 }
 
+/// The files of a store that was killed, with a log of `commits` transactions.
+async fn crashed(commits: u64) -> TempDir {
+    let house = sqlite().await;
+    for base in 0..commits {
+        house
+            .wrote(write(&key("s"), base, "state").action("x"))
+            .await;
+    }
+    let from = house
+        .directory
+        .as_ref()
+        .expect("a database has a directory");
+    let crashed = tempfile::tempdir().expect("a temporary directory can be made");
+    for file in ["store.db", "store.db-wal"] {
+        fs::copy(from.path().join(file), crashed.path().join(file)).expect("it can be copied");
+    }
+    crashed
+}
+
+#[tokio::test]
+async fn a_log_damaged_before_later_commits_is_refused_and_left_alone() {
+    let directory = crashed(20).await;
+    let path = directory.path().join("store.db-wal");
+    let whole = fs::read(&path).expect("readable");
+    for place in [1, whole.len() / 2] {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 1;
+        fs::write(&path, &damaged).expect("writable");
+        let reason = refused(open(options(&directory)));
+        assert!(reason.contains("damaged"), "{reason}");
+        assert!(reason.contains("truncate -s"), "{reason}");
+        assert_eq!(fs::read(&path).expect("readable"), damaged);
+    }
+    fs::write(&path, &whole).expect("writable");
+    let house = again(directory);
+    let stored = house.state(&key("s")).await.expect("there");
+    assert_eq!(stored.version, 20);
+}
+
+#[tokio::test]
+async fn a_log_torn_in_its_last_commit_is_recovered_up_to_there() {
+    let directory = crashed(20).await;
+    let path = directory.path().join("store.db-wal");
+    let mut log = fs::read(&path).expect("readable");
+    let last = log.len() - 100;
+    log[last] ^= 1;
+    fs::write(&path, log).expect("writable");
+    let house = again(directory);
+    let stored = house.state(&key("s")).await.expect("there");
+    assert_eq!(stored.version, 19);
+    house.wrote(write(&key("s"), 19, "after").action("x")).await;
+}
+
+#[tokio::test]
+async fn a_log_without_its_database_is_refused_and_left_alone() {
+    let directory = crashed(3).await;
+    let path = directory.path().join("store.db-wal");
+    let log = fs::read(&path).expect("readable");
+    fs::remove_file(directory.path().join("store.db")).expect("removable");
+    let reason = refused(open(options(&directory)));
+    assert!(reason.contains("missing or empty"), "{reason}");
+    assert_eq!(fs::read(&path).expect("readable"), log);
+}
+
 #[tokio::test]
 async fn missing_directories_are_made_and_files_are_private() {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");

@@ -178,6 +178,8 @@ async fn a_full_store_says_so_and_recovers_once_space_returns() {
     let refused = key(&format!("a{fitted}"));
     assert_eq!(house.state(&refused).await, None);
     assert!(house.state(&key("a0")).await.is_some(), "reads go on");
+    let ready = house.store.ready().await;
+    assert!(matches!(ready, Err(Error::Full)), "{ready:?}");
 
     let keep = Retention {
         log_bytes_max: 0,
@@ -190,6 +192,11 @@ async fn a_full_store_says_so_and_recovers_once_space_returns() {
         .await
         .expect("ageing needs no space");
     assert_eq!((aged.entries, aged.states), (fitted, fitted));
+    let ready = house.store.ready().await;
+    assert!(
+        ready.is_ok(),
+        "asking tries whether there is room: {ready:?}"
+    );
     let fitted_again = fill(&house, "b").await;
     assert!(fitted_again * 10 > fitted * 9, "{fitted_again} of {fitted}");
     assert!(fs::metadata(&path).expect("it exists").len() <= 2 << 20);

@@ -179,4 +179,6 @@ pub(super) async fn a_closed_store_is_unavailable(house: &House) {
     ));
     let depth = Arc::clone(&house.store).depth().await;
     assert!(matches!(depth, Err(Error::Unavailable(_))));
+    let ready = house.store.ready().await;
+    assert!(matches!(ready, Err(Error::Unavailable(_))));
 }

@@ -1,10 +1,12 @@
 //! One process of the service, in a directory that outlives it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use event_connector::tasks::Tasks;
@@ -37,10 +39,13 @@ pub(crate) struct Home {
 pub(crate) struct Server {
     child: Child,
     pub url: String,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Home {
-    pub(crate) fn new(intercom_url: &str) -> Self {
+    /// A directory with two products and a configuration. `settings` are further keys with their
+    /// values as TOML; `store.path` is among those that may be given.
+    pub(crate) fn new(intercom_url: &str, settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let row = |id: &str, timeout_s: f64| {
             json!({
@@ -59,18 +64,27 @@ impl Home {
         let rows = json!([row("acme", 600.0), row("hasty", 0.05)]);
         let path = directory.path();
         fs::write(path.join("products.json"), rows.to_string()).expect("products");
-        let config = format!(
-            "[http]\nbind = \"127.0.0.1:0\"\n\
-             [admin]\nkey = \"{ADMIN_KEY}\"\n\
-             [log]\nlevel = \"event_connector=info\"\nformat = \"json\"\n\
-             [products]\npath = {products:?}\n\
-             [store]\npath = {store:?}\n\
-             [session]\nsweep_ms = 50\n\
-             [delivery]\nrequest_timeout_ms = 400\nlease_ms = 6000\nretry_base_ms = 50\npoll_ms = 50\n\
-             [intercom]\nbase_url = \"{intercom_url}\"\n",
-            products = path.join("products.json"),
-            store = path.join("data/event-connector.db"),
-        );
+        let quoted = |path: PathBuf| format!("{path:?}");
+        let products = quoted(path.join("products.json"));
+        let store = quoted(path.join("data/event-connector.db"));
+        let (key, url) = (format!("{ADMIN_KEY:?}"), format!("{intercom_url:?}"));
+        let mut all = BTreeMap::from([
+            ("http.bind", "\"127.0.0.1:0\""),
+            ("admin.key", &key),
+            ("log.level", "\"event_connector=info\""),
+            ("log.format", "\"json\""),
+            ("products.path", &products),
+            ("store.path", &store),
+            ("session.sweep_ms", "50"),
+            ("delivery.request_timeout_ms", "400"),
+            ("delivery.lease_ms", "6000"),
+            ("delivery.retry_base_ms", "50"),
+            ("delivery.poll_ms", "50"),
+            ("intercom.base_url", &url),
+        ]);
+        all.extend(settings.iter().copied());
+        let lines = all.iter().map(|(key, value)| format!("{key} = {value}\n"));
+        let config: String = lines.collect();
         fs::write(path.join("config.toml"), config).expect("configuration");
         Self { directory }
     }
@@ -118,26 +132,34 @@ impl Server {
             .stderr(Stdio::piped());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         let mut child = command.spawn().map_err(|error| error.to_string())?;
-        let log = child.stderr.take().expect("stderr is piped");
-        let (said, heard) = mpsc::channel();
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (written, (said, heard)) = (Arc::clone(&log), mpsc::channel());
         Tasks::thread(
             "log reader",
             Box::new(move || {
-                for line in BufReader::new(log).lines().map_while(Result::ok) {
-                    // Once nobody listens the pipe is still drained, so that the child never blocks.
-                    let _ = said.send(line);
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    let address = address_in(&line);
+                    lock(&written).push(line);
+                    if let Some(url) = address {
+                        // Whoever started it may have stopped waiting.
+                        let _ = said.send(url);
+                    }
                 }
             }),
         );
-        let mut lines = Vec::new();
-        while let Ok(line) = heard.recv_timeout(Duration::from_secs(20)) {
-            if let Some(url) = address_in(&line) {
-                return Ok(Self { child, url });
-            }
-            lines.push(line);
+        if let Ok(url) = heard.recv_timeout(Duration::from_secs(20)) {
+            return Ok(Self { child, url, log });
         }
         let _ = child.kill();
-        Err(format!("the service did not start:\n{}", lines.join("\n")))
+        let status = child.wait().map_err(|error| error.to_string())?;
+        let lines = lock(&log).join("\n");
+        Err(format!("the service did not start ({status}):\n{lines}"))
+    }
+
+    /// What the process has logged so far, line by line.
+    pub(crate) fn log(&self) -> Vec<String> {
+        lock(&self.log).clone()
     }
 
     /// SIGKILL, and wait until the process is gone.
@@ -178,4 +200,8 @@ fn address_in(line: &str) -> Option<String> {
         .take_while(|c| !c.is_whitespace() && *c != '"')
         .collect();
     Some(url)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,71 @@
+//! The rows of the table, one module each.
+
+mod disk;
+mod feed;
+mod ingest;
+mod isolation;
+mod latency;
+mod memory;
+mod overload;
+mod peer;
+pub(crate) mod service;
+mod start;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::arguments::Arguments;
+use crate::figure::Figure;
+
+type Measured<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Vec<Figure>>> + 'a>>;
+
+/// A row: its name on the command line, what it is about, how it is measured.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) run: fn(&Arguments) -> Measured<'_>,
+}
+
+/// All rows, in the order of the README's table.
+pub(crate) const ALL: &[Row] = &[
+    Row {
+        name: "ingest",
+        about: "closed loop of 64 connections, signed bodies of 1.5 KB, 10,000 sessions",
+        run: |arguments| Box::pin(ingest::run(arguments)),
+    },
+    Row {
+        name: "latency",
+        about: "open loop at 5,000 requests a second, and 200 in flight",
+        run: |arguments| Box::pin(latency::run(arguments)),
+    },
+    Row {
+        name: "disk",
+        about: "512 connections while every fsync takes 5 ms longer",
+        run: |arguments| Box::pin(disk::run(arguments)),
+    },
+    Row {
+        name: "feed",
+        about: "1,000 subscribers, live and with a backlog",
+        run: |arguments| Box::pin(feed::run(arguments)),
+    },
+    Row {
+        name: "memory",
+        about: "resident memory per feed connection and per session, and waking a session",
+        run: |arguments| Box::pin(memory::run(arguments)),
+    },
+    Row {
+        name: "isolation",
+        about: "notes of one product while the vendor of another hangs",
+        run: |arguments| Box::pin(isolation::run(arguments)),
+    },
+    Row {
+        name: "overload",
+        about: "three times as many requests as can be served",
+        run: |arguments| Box::pin(overload::run(arguments)),
+    },
+    Row {
+        name: "start",
+        about: "from exec to ready, with 10,000 sessions in the store",
+        run: |arguments| Box::pin(start::run(arguments)),
+    },
+];

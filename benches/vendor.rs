@@ -1,0 +1,108 @@
+//! A vendor that takes every note: as small as it can be, because it shares the load's core.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use event_connector::clock::Clock;
+use event_connector::tasks::Tasks;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A modelled vendor.
+#[derive(Clone)]
+pub(crate) struct Vendor {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    posts: Arc<std::sync::Mutex<Vec<(String, f64)>>>,
+    count: Arc<AtomicU64>,
+}
+
+/// How it behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Answers at once.
+    Prompt,
+    /// Never answers calls that carry this token.
+    HangsFor(&'static str),
+}
+
+impl Vendor {
+    /// Listens on a free port.
+    pub(crate) async fn start(tasks: &Tasks, manner: Manner) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let vendor = Self {
+            address: listener.local_addr()?,
+            posts: Arc::default(),
+            count: Arc::default(),
+        };
+        let (own, all) = (vendor.clone(), tasks.clone());
+        tasks.spawn("vendor", async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let vendor = own.clone();
+                all.spawn("vendor connection", async move {
+                    // A caller that hangs up ends the connection.
+                    let _ = vendor.serve(stream, manner).await;
+                });
+            }
+        });
+        Ok(vendor)
+    }
+
+    /// Which calls were answered, word for word, and when, Unix seconds.
+    pub(crate) fn posts(&self) -> Vec<(String, f64)> {
+        self.posts
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
+    async fn serve(&self, mut stream: TcpStream, manner: Manner) -> std::io::Result<()> {
+        stream.set_nodelay(true)?;
+        let clock = Clock::system();
+        let mut buffer = Vec::new();
+        let mut chunk = [0_u8; 16 * 1024];
+        loop {
+            let Some(end) = whole(&buffer) else {
+                let read = stream.read(&mut chunk).await?;
+                if read == 0 {
+                    return Ok(());
+                }
+                buffer.extend_from_slice(chunk.get(..read).unwrap_or_default());
+                continue;
+            };
+            let request: Vec<u8> = buffer.drain(..end).collect();
+            let text = String::from_utf8_lossy(&request).into_owned();
+            if let Manner::HangsFor(token) = manner
+                && text.contains(token)
+            {
+                continue;
+            }
+            let part = self.count.fetch_add(1, Ordering::Relaxed);
+            self.posts
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .push((text, clock.now_s()));
+            let body = format!(
+                r#"{{"type":"conversation","id":"1","conversation_parts":{{"type":"conversation_part.list","conversation_parts":[{{"type":"conversation_part","id":"{part}","part_type":"note","body":"","author":{{"type":"admin","id":"1"}}}}]}}}}"#
+            );
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).await?;
+        }
+    }
+}
+
+/// The length of the first whole request in `buffer`.
+fn whole(buffer: &[u8]) -> Option<usize> {
+    let head = buffer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let text = String::from_utf8_lossy(buffer.get(..head)?).to_ascii_lowercase();
+    let length = text
+        .split("content-length:")
+        .nth(1)
+        .and_then(|rest| rest.split("\r\n").next()?.trim().parse().ok())
+        .unwrap_or(0);
+    (buffer.len() >= head + length).then_some(head + length)
+}

@@ -1,0 +1,186 @@
+//! Visitors, listeners and weather.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use event_connector::clock::Clock;
+use event_connector::demo::intercom::Intercom;
+use event_connector::tasks::Tasks;
+
+use super::chaos::{End, Way, Weather};
+use super::look::{Frames, send_webhook};
+use super::sent::{label, send};
+
+/// Visitors at the same time.
+const VISITORS: usize = 32;
+
+/// Listeners at the same time.
+const LISTENERS: usize = 16;
+
+/// What a visitor does before leaving for good.
+const CLICKS: usize = 12;
+
+/// Everybody who comes and goes.
+pub(crate) struct Churn(Arc<Shared>);
+
+struct Shared {
+    url: String,
+    vendor: Intercom,
+    client: reqwest::Client,
+    clock: Clock,
+    stopped: AtomicBool,
+    visitors: AtomicU64,
+    clicks: AtomicU64,
+    refused: AtomicU64,
+    listeners: AtomicU64,
+    events: AtomicU64,
+}
+
+impl Churn {
+    /// They begin to come.
+    pub(crate) fn start(url: &str, vendor: &Intercom, tasks: &Tasks) -> Self {
+        let shared = Arc::new(Shared {
+            url: url.to_owned(),
+            vendor: vendor.clone(),
+            client: reqwest::Client::new(),
+            clock: Clock::system(),
+            stopped: AtomicBool::new(false),
+            visitors: AtomicU64::new(0),
+            clicks: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            listeners: AtomicU64::new(0),
+            events: AtomicU64::new(0),
+        });
+        for _ in 0..VISITORS {
+            let shared = Arc::clone(&shared);
+            tasks.spawn("visitors", async move {
+                while !shared.is_stopped() {
+                    shared.visit().await;
+                }
+            });
+        }
+        for _ in 0..LISTENERS {
+            let shared = Arc::clone(&shared);
+            tasks.spawn("listeners", async move {
+                while !shared.is_stopped() {
+                    shared.listen().await;
+                }
+            });
+        }
+        Self(shared)
+    }
+
+    /// Nobody new comes.
+    pub(crate) fn stop(&self) {
+        self.0.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// What happened so far.
+    pub(crate) fn counts(&self) -> String {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        format!(
+            "{} visitors, {} clicks ({} refused), {} listeners, {} events heard",
+            of(&self.0.visitors),
+            of(&self.0.clicks),
+            of(&self.0.refused),
+            of(&self.0.listeners),
+            of(&self.0.events)
+        )
+    }
+
+    /// A service that refuses what comes keeps flat for the wrong reason.
+    pub(crate) fn acknowledged_enough(&self) -> Result<(), String> {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (clicks, refused) = (of(&self.0.clicks), of(&self.0.refused));
+        if clicks < 1000 || refused * 100 > clicks || of(&self.0.events) == 0 {
+            return Err(format!("too little came through: {}", self.counts()));
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// A session from its first click to its last; every third opens a conversation on the way.
+    async fn visit(&self) {
+        let number = self.visitors.fetch_add(1, Ordering::Relaxed);
+        let session = format!("soak{number}");
+        for click in 0..CLICKS {
+            let sent = send(&self.client, &self.url, &session, &label(&session, click)).await;
+            let counter = match sent {
+                Ok(answer) if answer.status() == 200 => &self.clicks,
+                _ => &self.refused,
+            };
+            counter.fetch_add(1, Ordering::Relaxed);
+            if click == CLICKS / 2 && number.is_multiple_of(3) {
+                let (client, url) = (&self.client, &self.url);
+                // A refusal shows in the counts of clicks as well.
+                let _ = send_webhook(client, url, "acme", &self.vendor, &session).await;
+            }
+            self.clock.sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// A listener who takes what comes for a while and hangs up.
+    async fn listen(&self) {
+        let number = self.listeners.fetch_add(1, Ordering::Relaxed);
+        let stay = Duration::from_millis(50 + number * 37 % 1500);
+        let since = if number.is_multiple_of(2) {
+            "?since=0-0"
+        } else {
+            ""
+        };
+        let request = self.client.get(format!("{}/stream/acme{since}", self.url));
+        let listening = async {
+            let mut frames = Frames::open(request).await?;
+            while let Some(frame) = frames.next().await? {
+                if frame.starts_with("id:") {
+                    self.events.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            Ok::<(), String>(())
+        };
+        let _ = self.clock.timeout(stay, listening).await;
+        self.clock.sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The vendor's network, from sample to sample: mostly fair, and everything else in turn.
+pub(crate) fn weather(number: u32) -> Weather {
+    let slow = Way {
+        latency: Duration::from_millis(80),
+        jitter: Duration::from_millis(80),
+        ..Way::default()
+    };
+    let hole = Way {
+        is_black_hole: true,
+        ..Way::default()
+    };
+    let cut = Way {
+        end: Some((40, End::Reset)),
+        ..Way::default()
+    };
+    match number % 10 {
+        3 => Weather {
+            down: true,
+            ..Weather::default()
+        },
+        5 => Weather {
+            answer: slow,
+            ..Weather::default()
+        },
+        7 => Weather {
+            answer: hole,
+            ..Weather::default()
+        },
+        8 => Weather {
+            answer: cut,
+            ..Weather::default()
+        },
+        _ => Weather::default(),
+    }
+}

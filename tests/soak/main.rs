@@ -1,0 +1,145 @@
+//! Churn for as long as one likes, and a look at what grows.
+//!
+//! `SOAK_S=600 cargo test --release --test soak` lets visitors come and go, open conversations, listen
+//! to the feed and leave again, while the vendor's network goes through every weather; meanwhile it
+//! takes samples of the service's memory, descriptors and files. What the service keeps has an end
+//! (`retention`), set here so short that everything is old before the test is half over: from then on
+//! nothing may grow. At the end everybody leaves, and everything must be given back.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a program of its own: it prints its results, reads its environment and does statistics"
+)]
+
+#[path = "../support/around.rs"]
+#[expect(dead_code, reason = "the broken builds need it, and this test starts none")]
+mod around;
+#[path = "../support/chaos.rs"]
+mod chaos;
+mod churn;
+#[path = "../support/look.rs"]
+#[expect(dead_code, reason = "shared with tests that look at more")]
+mod look;
+#[path = "../support/mutant.rs"]
+#[expect(dead_code, reason = "the broken builds are other tests' business")]
+mod mutant;
+mod sample;
+#[path = "../support/sent.rs"]
+#[expect(dead_code, reason = "shared with tests that look at more")]
+mod sent;
+#[path = "../support/server.rs"]
+#[expect(dead_code, reason = "shared with tests that do more to a server")]
+mod server;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use event_connector::clock::Clock;
+use event_connector::demo::intercom::{Intercom, Settings};
+use event_connector::tasks::Tasks;
+
+use chaos::Chaos;
+use churn::Churn;
+use sample::{Series, judge};
+use server::{ACCESS_TOKEN, ADMIN_ID, Build, CLIENT_SECRET, Home};
+
+/// How long it runs when nobody says, seconds: enough to see a leak of every visitor's session.
+const SOAK_S: u64 = 30;
+
+/// Samples of the whole run.
+const SAMPLES: u32 = 120;
+
+fn main() -> ExitCode {
+    let seconds = std::env::var("SOAK_S").ok().and_then(|s| s.parse().ok());
+    let length = Duration::from_secs(seconds.unwrap_or(SOAK_S).max(10));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let checks = [
+        ("a leak is seen", sample::sees_leaks()),
+        ("nothing grows under churn", runtime.block_on(soak(length))),
+    ];
+    let mut failed = 0;
+    for (name, outcome) in &checks {
+        match outcome {
+            Ok(seen) => println!("soak: {name} ... ok ({seen})"),
+            Err(reason) => {
+                failed += 1;
+                println!("soak: {name} ... FAILED\n{reason}");
+            }
+        }
+    }
+    println!("{} passed, {failed} failed", checks.len() - failed);
+    ExitCode::from(u8::from(failed > 0))
+}
+
+async fn soak(length: Duration) -> Result<String, String> {
+    let (clock, tasks) = (Clock::system(), Tasks::new());
+    let workspace = Settings {
+        access_token: ACCESS_TOKEN.to_owned(),
+        admin_id: ADMIN_ID.to_owned(),
+        client_secret: CLIENT_SECRET.to_owned(),
+        ..Settings::default()
+    };
+    let vendor = Intercom::start(clock.clone(), &tasks, workspace)
+        .await
+        .map_err(|error| error.to_string())?;
+    let address = vendor.base_url().replace("http://", "").parse();
+    let network = Chaos::start(address.map_err(|_| "an address")?, 7, &tasks)
+        .await
+        .map_err(|error| error.to_string())?;
+    let home = Home::new(&network.url(), &settings(length));
+    let server = home.start(Build::Release)?;
+    let churn = Churn::start(&server.url, &vendor, &tasks);
+    let mut series = Series::new(server.id(), home.path().join("data"));
+    let began = clock.monotonic();
+    for number in 0..SAMPLES {
+        network.set(churn::weather(number));
+        clock.sleep(length / SAMPLES).await;
+        series.take()?;
+        if number % (SAMPLES / 10) == 0 {
+            println!(
+                "soak: {:>4} s  {}  {}",
+                clock.since(began).as_secs(),
+                series.newest(),
+                churn.counts()
+            );
+        }
+    }
+    network.set(chaos::Weather::default());
+    churn.stop();
+    tasks.finish(&clock, Duration::from_secs(1)).await;
+    let told = churn.counts();
+    churn.acknowledged_enough()?;
+    judge(&series).map(|seen| format!("{told}; {seen}"))
+}
+
+/// Everything is forgotten within a tenth of the run.
+fn settings(length: Duration) -> Vec<(&'static str, &'static str)> {
+    let keep: &'static str = match length.as_secs() {
+        0..60 => "2",
+        60..300 => "6",
+        _ => "30",
+    };
+    vec![
+        ("retention.log_s", keep),
+        ("retention.outbox_s", keep),
+        ("retention.state_s", keep),
+        ("retention.interval_ms", "250"),
+        ("session.link_carry_s", keep),
+        ("session.pending_link_s", "1"),
+        ("session.idle_s", "1"),
+        ("feed.subscribers_max", "200"),
+        ("feed.heartbeat_ms", "500"),
+        ("delivery.retries_max", "3"),
+        ("delivery.retry_cap_ms", "500"),
+        ("log.level", "\"event_connector=warn,event_connector::cli=info\""),
+    ]
+}
