@@ -38,7 +38,7 @@ pub(super) async fn ask(address: String, out: Terminal) -> anyhow::Result<ExitCo
         .with_context(|| format!("no answer from {address} within three seconds"))
         .flatten()
         .map_err(|error| {
-            let next = "is it running? event-connector serve starts it, --address asks another one";
+            let next = "start it with event-connector serve, or ask another one with --address";
             Advised::new(error, next)
         })?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));

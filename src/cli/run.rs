@@ -92,7 +92,7 @@ fn with_config(
                 complain(&mistake.to_string());
             }
             advise(
-                "event-connector check --defaults prints every key with its default and its reason",
+                "event-connector check --defaults, which prints every key with its default and its reason",
             );
             ExitCode::from(2)
         }
@@ -115,7 +115,7 @@ fn run(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
         }
         match error.downcast_ref::<Misconfigured>() {
             Some(_) => {
-                advise("event-connector check names every mistake at once");
+                advise("event-connector check, which names every mistake at once");
                 ExitCode::from(2)
             }
             None => ExitCode::FAILURE,

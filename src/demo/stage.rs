@@ -98,7 +98,7 @@ impl Stage {
         let bind = config.http.bind;
         let listener = TcpListener::bind(bind).await.map_err(|error| {
             let error = anyhow::Error::new(error).context(format!("cannot listen on {bind}"));
-            Advised::new(error, "leave --port away, and a free one is taken")
+            Advised::new(error, "leave out --port, and a free one is taken")
         })?;
         let address = listener.local_addr()?;
         let metrics = Metrics::new();

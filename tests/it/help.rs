@@ -110,7 +110,7 @@ fn exit_codes_tell_what_was_typed_from_what_failed() {
             &["demo", "--once", "--port", port],
             &[],
             1,
-            "leave --port away",
+            "leave out --port",
         ),
     ];
     for (arguments, environment, code, advice) in cases {
