@@ -17,10 +17,7 @@
 )]
 
 #[path = "../support/around.rs"]
-#[expect(
-    dead_code,
-    reason = "the broken builds need it, and this test starts none"
-)]
+#[expect(dead_code, reason = "the broken builds need it, and this test starts none")]
 mod around;
 #[path = "../support/chaos.rs"]
 mod chaos;
@@ -143,9 +140,6 @@ fn settings(length: Duration) -> Vec<(&'static str, &'static str)> {
         ("feed.heartbeat_ms", "500"),
         ("delivery.retries_max", "3"),
         ("delivery.retry_cap_ms", "500"),
-        (
-            "log.level",
-            "\"event_connector=warn,event_connector::cli=info\"",
-        ),
+        ("log.level", "\"event_connector=warn,event_connector::cli=info\""),
     ]
 }
