@@ -69,9 +69,7 @@ pub(crate) fn role(role: Role, directory: &Path) -> anyhow::Result<Command> {
         Role::Feed => "feed",
     };
     let mut command = pinned(std::env::current_exe()?);
-    command
-        .args(["--role", name, "--directory"])
-        .arg(directory);
+    command.args(["--role", name, "--directory"]).arg(directory);
     Ok(command)
 }
 
@@ -98,7 +96,10 @@ impl Process {
     }
 
     /// Starts a program that listens on `address` and says nothing; waits until it accepts.
-    pub(crate) async fn start_at(mut command: Command, address: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) async fn start_at(
+        mut command: Command,
+        address: SocketAddr,
+    ) -> anyhow::Result<Self> {
         let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -127,7 +128,8 @@ impl Process {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
         let after_name = stat.rsplit(')').next().unwrap_or_default();
         let fields: Vec<&str> = after_name.split_whitespace().collect();
-        let ticks = |at: usize| -> f64 { fields.get(at).and_then(|f| f.parse().ok()).unwrap_or(0.0) };
+        let ticks =
+            |at: usize| -> f64 { fields.get(at).and_then(|f| f.parse().ok()).unwrap_or(0.0) };
         (ticks(11) + ticks(12)) / TICKS_PER_S
     }
 
@@ -159,6 +161,9 @@ fn first_line(stdout: ChildStdout) -> anyhow::Result<String> {
 fn serving(pid: u32) -> u32 {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let children = fs::read_to_string(path).unwrap_or_default();
-    let child = children.split_whitespace().next().and_then(|id| id.parse().ok());
+    let child = children
+        .split_whitespace()
+        .next()
+        .and_then(|id| id.parse().ok());
     child.map_or(pid, serving)
 }

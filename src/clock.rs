@@ -2,16 +2,17 @@
 //!
 //! A [`Clock`] is cheap to clone and can be slept on. [`Clock::system`] follows the machine;
 //! [`Clock::manual`] stands still until a test advances it, while real input and output go on, which
-//! a paused runtime would not allow.
+//! a paused runtime would not allow. It wakes its sleepers in the order of their times, and those of
+//! one time in the order in which they fell asleep, so that a run on one thread repeats itself.
 //!
 //! Wall-clock time is Unix seconds as `f64`, as on the wire, or Unix milliseconds where it is
 //! stored. Durations that must not jump with the wall clock use [`Clock::monotonic`].
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-
-use tokio::sync::watch;
 
 use crate::domain::time::to_ms;
 
@@ -25,11 +26,19 @@ enum Source {
     Manual(Arc<Manual>),
 }
 
-#[derive(Debug)]
-struct Manual {
-    elapsed: watch::Sender<Duration>,
-    wall_at_start_ms: u64,
-    sleepers: Mutex<BTreeMap<Duration, usize>>,
+#[derive(Debug, Default)]
+struct Manual(Mutex<Standing>);
+
+/// How a manual clock stands.
+#[derive(Debug, Default)]
+struct Standing {
+    elapsed: Duration,
+    /// What the wall clock reads beyond `elapsed`.
+    wall_ahead_ms: u64,
+    /// Numbers the sleepers.
+    sleepers_ever: u64,
+    /// By the time of their waking, then by number.
+    sleepers: BTreeMap<(Duration, u64), Waker>,
 }
 
 /// Moves a manual clock.
@@ -54,11 +63,8 @@ impl Clock {
 
     /// A clock that stands at `start_s` (Unix seconds) until its [`Hand`] moves it.
     pub fn manual(start_s: f64) -> (Self, Hand) {
-        let manual = Arc::new(Manual {
-            elapsed: watch::Sender::new(Duration::ZERO),
-            wall_at_start_ms: to_ms(start_s),
-            sleepers: Mutex::default(),
-        });
+        let manual = Arc::new(Manual::default());
+        manual.lock().wall_ahead_ms = to_ms(start_s);
         (Self(Source::Manual(Arc::clone(&manual))), Hand(manual))
     }
 
@@ -72,7 +78,10 @@ impl Clock {
             Source::System => std::time::SystemTime::now()
                 .duration_since(std::time::UNIX_EPOCH)
                 .map_or(0, whole_ms),
-            Source::Manual(manual) => manual.wall_at_start_ms + whole_ms(*manual.elapsed.borrow()),
+            Source::Manual(manual) => {
+                let standing = manual.lock();
+                standing.wall_ahead_ms + whole_ms(standing.elapsed)
+            }
         }
     }
 
@@ -93,7 +102,7 @@ impl Clock {
     pub fn monotonic(&self) -> Instant {
         Instant(match &self.0 {
             Source::System => Reading::System(std::time::Instant::now()),
-            Source::Manual(manual) => Reading::Manual(*manual.elapsed.borrow()),
+            Source::Manual(manual) => Reading::Manual(manual.lock().elapsed),
         })
     }
 
@@ -115,11 +124,8 @@ impl Clock {
         match &self.0 {
             Source::System => tokio::time::sleep(wait).await,
             Source::Manual(manual) => {
-                let mut elapsed = manual.elapsed.subscribe();
-                let until = *elapsed.borrow() + wait;
-                let _asleep = Sleeper::new(manual, until);
-                // The hand owns a sender, so the channel outlives every sleeper.
-                let _ = elapsed.wait_for(|now| *now >= until).await;
+                let mut sleeper = Sleeper::new(manual, wait);
+                poll_fn(|context| sleeper.poll(context)).await;
             }
         }
     }
@@ -150,49 +156,75 @@ impl Clock {
 impl Hand {
     /// How long until the next sleeper wakes, if anybody sleeps.
     pub fn next_wake(&self) -> Option<Duration> {
-        let now = *self.0.elapsed.borrow();
-        let sleepers = lock(&self.0.sleepers);
-        let (until, _) = sleepers.first_key_value()?;
-        Some(until.saturating_sub(now))
+        let standing = self.0.lock();
+        let ((until, _), _) = standing.sleepers.first_key_value()?;
+        Some(until.saturating_sub(standing.elapsed))
     }
 
     /// Moves time forward and wakes every sleeper whose time has come.
     pub fn advance(&self, by: Duration) {
-        self.0.elapsed.send_modify(|elapsed| *elapsed += by);
+        let mut standing = self.0.lock();
+        let now = standing.elapsed + by;
+        standing.elapsed = now;
+        let later = standing.sleepers.split_off(&(now, u64::MAX));
+        let due = std::mem::replace(&mut standing.sleepers, later);
+        drop(standing);
+        for waker in due.into_values() {
+            waker.wake();
+        }
+    }
+
+    /// Sets the wall clock forward or back, as an operator or a time server may. What measures
+    /// durations does not notice, and nobody wakes.
+    pub fn shift_wall(&self, by_ms: i64) {
+        let mut standing = self.0.lock();
+        standing.wall_ahead_ms = standing.wall_ahead_ms.saturating_add_signed(by_ms);
     }
 }
 
-/// Somebody who sleeps on a manual clock, listed for [`Hand::next_wake`].
+impl Manual {
+    fn lock(&self) -> MutexGuard<'_, Standing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody who sleeps on a manual clock, listed for [`Hand::next_wake`] once polled.
 struct Sleeper<'a> {
     manual: &'a Manual,
-    until: Duration,
+    place: (Duration, u64),
 }
 
 impl<'a> Sleeper<'a> {
-    fn new(manual: &'a Manual, until: Duration) -> Self {
-        *lock(&manual.sleepers).entry(until).or_insert(0) += 1;
-        Self { manual, until }
+    fn new(manual: &'a Manual, wait: Duration) -> Self {
+        let mut standing = manual.lock();
+        standing.sleepers_ever += 1;
+        let place = (standing.elapsed + wait, standing.sleepers_ever);
+        Self { manual, place }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut standing = self.manual.lock();
+        if standing.elapsed >= self.place.0 {
+            return Poll::Ready(());
+        }
+        let waker = context.waker().clone();
+        let before = standing.sleepers.insert(self.place, waker);
+        // A waker may hold the last of a task, which may hold sleepers: never dropped under the lock.
+        drop(standing);
+        drop(before);
+        Poll::Pending
     }
 }
 
 impl Drop for Sleeper<'_> {
     fn drop(&mut self) {
-        let mut sleepers = lock(&self.manual.sleepers);
-        if let Some(count) = sleepers.get_mut(&self.until) {
-            *count -= 1;
-            if *count == 0 {
-                sleepers.remove(&self.until);
-            }
-        }
+        let waker = self.manual.lock().sleepers.remove(&self.place);
+        drop(waker);
     }
 }
 
 fn whole_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The longest single wait while sleeping towards a wall-clock time.

@@ -6,7 +6,7 @@
 //! # The walk: from a browser event to a note
 //!
 //! 1. [`http`] reads a bounded body, checks who sent it and finds the product. *Refused here: 401,
-//!    404, 413.*
+//!    404, 408, 413, and 503 where there is no room.*
 //! 2. [`ingest`] turns the bytes into actions, grouped by session: noise dropped, elements named,
 //!    secrets removed.
 //! 3. [`session`] hands each session its share through a **mailbox**. The actor runs it through the
@@ -58,6 +58,16 @@
 //!   a renewal could take back what another session has rightfully taken over.
 //! * `SQLite` knows that a lease held when the file was opened belongs to nobody, because one process
 //!   at a time may open it; such deliveries are settled at once instead of after the lease.
+//! * A stream leaves hyper once its head is known and is written straight to its socket: a resting
+//!   subscriber then costs about 4 KB instead of 15, because hyper keeps two buffers per connection.
+//! * A product may hold a part of what is still free, not of the whole, so that room is left for the
+//!   next one however many flood.
+//! * Whether a vendor may be called is decided per account (one token on one host) by a pure gate in
+//!   the worker's memory: its rate window, its silence, its refused credentials. Waiting for it is no
+//!   attempt, so none of these ever makes a dead letter. The store only knows products and quotas, and
+//!   gives every product its turn.
+//! * A lease has a fence: whoever lost it can put nothing back. The end of a delivery needs none, for
+//!   it is a fact about the vendor, whoever tells it, and the first one told stays.
 //! * A note that waits for a pause is flushed early once it holds as many actions as the window may:
 //!   a limit that trims before a link must not lose anything after it.
 

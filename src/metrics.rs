@@ -75,6 +75,10 @@ metrics! {
     notes: IntCounterVec = "connector_notes_total" ["platform", "outcome"];
     /// Seconds that one delivery attempt took.
     delivery_seconds: HistogramVec = "connector_delivery_seconds" ["platform"];
+    /// Times that an account stopped taking calls, by platform and reason: limited, silent, refused.
+    account_closures: IntCounterVec = "connector_account_closures_total" ["platform", "reason"];
+    /// Accounts whose credentials are refused.
+    accounts_refused: IntGauge = "connector_accounts_refused";
     /// Deliveries that wait or are under way.
     outbox_depth: IntGauge = "connector_outbox_depth";
     /// Deliveries given up and kept for inspection.
@@ -115,6 +119,18 @@ metrics! {
     parked: IntCounter = "connector_parked_inputs_total";
     /// HTTP requests answered with a problem document, by code.
     problems: IntCounterVec = "connector_problems_total" ["code"];
+    /// Open connections.
+    connections: IntGauge = "connector_connections";
+    /// Connections closed by us, by reason: evicted, silent, keep_alive, head_timeout, head_too_large, malformed.
+    connections_closed: IntCounterVec = "connector_connections_closed_total" ["reason"];
+    /// Ingest requests that were read and are not yet answered.
+    ingest_requests_held: IntGauge = "connector_ingest_requests_held";
+    /// Bytes held for reading and parsing ingest bodies.
+    bodies_bytes: IntGauge = "connector_bodies_bytes";
+    /// Bytes held for reading and parsing all other bodies.
+    small_bodies_bytes: IntGauge = "connector_small_bodies_bytes";
+    /// Requests refused because a product held its share, by product and share: requests, bodies, small_bodies.
+    share_exhausted: IntCounterVec = "connector_share_exhausted_total" ["product", "share"];
     /// Products in force.
     products: IntGauge = "connector_products";
     /// Problems in the newest product list.

@@ -92,10 +92,7 @@ pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
 }
 
 /// What an open connection still has to say.
-pub(crate) async fn value_of(
-    connection: &mut Connection,
-    metric: &str,
-) -> anyhow::Result<f64> {
+pub(crate) async fn value_of(connection: &mut Connection, metric: &str) -> anyhow::Result<f64> {
     let text = connection.demand(&get("/metrics", "")).await?;
     let line = text
         .lines()

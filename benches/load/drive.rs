@@ -82,19 +82,21 @@ pub(crate) async fn exactly(
         let own = count / workers + u64::from(number < count % workers);
         open.push((connection, requests.share(number, workers), own));
     }
-    let sent = open.into_iter().map(|(mut connection, mut requests, own)| async move {
-        let mut part = Turn::default();
-        let mut buffer = Vec::with_capacity(4096);
-        for _ in 0..own {
-            requests.write(&mut buffer);
-            match connection.call(&buffer).await {
-                Ok((200..=299, _)) => part.accepted += 1,
-                Ok(_) => part.refused += 1,
-                Err(_) => part.failed += 1,
+    let sent = open
+        .into_iter()
+        .map(|(mut connection, mut requests, own)| async move {
+            let mut part = Turn::default();
+            let mut buffer = Vec::with_capacity(4096);
+            for _ in 0..own {
+                requests.write(&mut buffer);
+                match connection.call(&buffer).await {
+                    Ok((200..=299, _)) => part.accepted += 1,
+                    Ok(_) => part.refused += 1,
+                    Err(_) => part.failed += 1,
+                }
             }
-        }
-        part
-    });
+            part
+        });
     let mut sum = Turn::default();
     for part in join_all(sent).await {
         sum.add(part);

@@ -26,9 +26,8 @@ impl Subscriber {
         bearer: &str,
     ) -> anyhow::Result<Self> {
         let mut stream = TcpStream::connect(address).await?;
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {bearer}\r\n\r\n"
-        );
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {bearer}\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut subscriber = Self {
             stream,

@@ -50,7 +50,9 @@ async fn take(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<&'static str, StatusCode> {
-    let given = headers.get("x-posthog-secret").and_then(|v| v.to_str().ok());
+    let given = headers
+        .get("x-posthog-secret")
+        .and_then(|v| v.to_str().ok());
     let given = given.ok_or(StatusCode::UNAUTHORIZED)?;
     if !signature::posthog(SECRET, &body, given) {
         return Err(StatusCode::UNAUTHORIZED);

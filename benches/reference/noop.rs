@@ -13,7 +13,10 @@ pub(super) async fn serve(bind: SocketAddr) -> anyhow::Result<()> {
     super::announce(listener.local_addr()?);
     let answer = |_: Bytes| async {
         let json = [(header::CONTENT_TYPE, "application/json")];
-        (json, r#"{"status":"ok","received":1,"actions":1,"dropped":0}"#)
+        (
+            json,
+            r#"{"status":"ok","received":1,"actions":1,"dropped":0}"#,
+        )
     };
     let router = Router::new().route("/webhook/{product_id}", post(answer));
     Ok(axum::serve(listener, router).await?)

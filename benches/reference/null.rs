@@ -9,12 +9,13 @@ use event_connector::app::{App, Parts};
 use event_connector::chance::Chance;
 use event_connector::clock::Clock;
 use event_connector::config::{Config, LoadOptions};
-use event_connector::domain::id::{Key, PartId, ProductId};
+use event_connector::domain::id::{DeliveryId, Key, PartId, ProductId};
 use event_connector::domain::log::{IndexKey, Offset};
 use event_connector::metrics::Metrics;
 use event_connector::product::{Catalogue, Products};
 use event_connector::store::{
-    Aged, Commit, Depth, Entry, Error, FeedPage, Lease, Outcome, Retention, Retry, Store, Stored,
+    Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
+    Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
 };
 use event_connector::terminal::Terminal;
 use secrecy::ExposeSecret;
@@ -42,7 +43,7 @@ pub(super) async fn serve(bind: SocketAddr, directory: PathBuf) -> anyhow::Resul
         source: None,
     })?;
     super::announce(listener.local_addr()?);
-    app.serve(listener, std::future::pending()).await?;
+    app.serve(listener, std::future::pending()).await;
     Ok(())
 }
 
@@ -80,7 +81,7 @@ impl Store for Null {
         Ok(Offset::default())
     }
 
-    async fn lease(&self, _: u64, _: u64, _: usize) -> Result<Vec<Lease>, Error> {
+    async fn lease(&self, _: LeaseRequest) -> Result<Vec<Lease>, Error> {
         Ok(Vec::new())
     }
 
@@ -88,7 +89,24 @@ impl Store for Null {
         Ok(())
     }
 
-    async fn next_delivery_ms(&self) -> Result<Option<u64>, Error> {
+    async fn next_delivery_ms(&self, _: &[ProductId]) -> Result<Option<u64>, Error> {
+        Ok(None)
+    }
+
+    async fn deliveries(&self, _: &DeliveryQuery) -> Result<DeliveryPage, Error> {
+        Ok(DeliveryPage::default())
+    }
+
+    async fn delivery(&self, _: &DeliveryId) -> Result<Option<DeliveryHistory>, Error> {
+        Ok(None)
+    }
+
+    async fn replay(
+        &self,
+        _: &DeliveryId,
+        _: DeliveryId,
+        _: u64,
+    ) -> Result<Option<DeliveryId>, Error> {
         Ok(None)
     }
 

@@ -49,8 +49,20 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Vec<Figure>> {
         aim,
     };
     Ok(vec![
-        figure("feed, one event per frame / bare write loop", live, raw_live, 0.50, 0.75),
-        figure("feed with backlog / bare loop of 16", backlog, raw_backlog, 0.30, 1.0),
+        figure(
+            "feed, one event per frame / bare write loop",
+            live,
+            raw_live,
+            0.50,
+            0.75,
+        ),
+        figure(
+            "feed with backlog / bare loop of 16",
+            backlog,
+            raw_backlog,
+            0.30,
+            1.0,
+        ),
     ])
 }
 

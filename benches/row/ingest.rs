@@ -41,7 +41,12 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Vec<Figure>> {
     let mut turns: [Vec<Turn>; 5] = Default::default();
     for _ in 0..arguments.rounds {
         for ((server, turns), name) in servers.iter().zip(&mut turns).zip(NAMES) {
-            let sent = drive::closed(server, &mut requests, arguments.connections, arguments.turn());
+            let sent = drive::closed(
+                server,
+                &mut requests,
+                arguments.connections,
+                arguments.turn(),
+            );
             let mut turn = sent.await?;
             say(&format!(
                 "  {name:<10} {:>8.0} /s  {:>6.1} us of core each  p50 {:>7.2} ms  p99 {:>7.2} ms{}",
@@ -54,7 +59,10 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Vec<Figure>> {
             turns.push(turn);
         }
     }
-    say(&format!("  notes delivered meanwhile: {}", vendor.posts().len()));
+    say(&format!(
+        "  notes delivered meanwhile: {}",
+        vendor.posts().len()
+    ));
     Ok(figures(&turns))
 }
 
@@ -85,12 +93,24 @@ fn figures(turns: &[Vec<Turn>; 5]) -> Vec<Figure> {
         aim,
     };
     vec![
-        ratio("signed, parsed, routed ingest / axum no-op", null, noop, 0.40, 0.55),
+        ratio(
+            "signed, parsed, routed ingest / axum no-op",
+            null,
+            noop,
+            0.40,
+            0.55,
+        ),
         ratio("durable ingest / axum no-op", durable, noop, 0.10, 0.26),
         ratio("durable ingest / append log", durable, log, 0.35, 0.85),
         Figure {
             unit: "x",
-            ..ratio("durable ingest / FastAPI in memory", durable, peer, 5.0, 10.0)
+            ..ratio(
+                "durable ingest / FastAPI in memory",
+                durable,
+                peer,
+                5.0,
+                10.0,
+            )
         },
     ]
 }

@@ -90,7 +90,11 @@ async fn turn(manner: Manner) -> anyhow::Result<f64> {
             Some((posted - at) * 1000.0)
         })
         .collect();
-    anyhow::ensure!(took.len() as u64 == CLICKS, "{} notes were found", took.len());
+    anyhow::ensure!(
+        took.len() as u64 == CLICKS,
+        "{} notes were found",
+        took.len()
+    );
     took.sort_by(f64::total_cmp);
     Ok(percentile(&took, 0.99))
 }

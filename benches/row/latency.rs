@@ -27,13 +27,8 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Vec<Figure>> {
             turn: arguments.turn(),
         };
         let mut paced = drive::open(&service.process, &mut requests, pace).await?;
-        let mut crowd = drive::closed(
-            &service.process,
-            &mut requests,
-            IN_FLIGHT,
-            arguments.turn(),
-        )
-        .await?;
+        let mut crowd =
+            drive::closed(&service.process, &mut requests, IN_FLIGHT, arguments.turn()).await?;
         for (name, turn) in [("5,000/s", &mut paced), ("200 in flight", &mut crowd)] {
             say(&format!(
                 "  {name:<14} {:>8.0} /s  p50 {:>7.2} ms  p99 {:>7.2} ms  p99.9 {:>7.2} ms{}",

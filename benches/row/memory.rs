@@ -108,7 +108,10 @@ async fn sessions() -> anyhow::Result<Vec<Figure>> {
         figure(
             "p99 of waking a session",
             f64::from(percentile(&woken, 0.99)) / 1000.0,
-            format!("p50 {:.2} ms, commit included", f64::from(percentile(&woken, 0.5)) / 1000.0),
+            format!(
+                "p50 {:.2} ms, commit included",
+                f64::from(percentile(&woken, 0.5)) / 1000.0
+            ),
             2.0,
             1.0,
             " ms",

@@ -37,7 +37,11 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Vec<Figure>> {
         .await?;
         resident[1] = resident[1].max(service.process.resident_bytes());
         for (name, turn) in [("closed loop", &calm), ("flood", &flooded)] {
-            say(&format!("  {name:<12} {:>8.0} /s accepted{}", turn.rate(), others(turn)));
+            say(&format!(
+                "  {name:<12} {:>8.0} /s accepted{}",
+                turn.rate(),
+                others(turn)
+            ));
         }
         peak.push(calm);
         flood.push(flooded);

@@ -40,8 +40,10 @@ fn install(home: &Path) -> anyhow::Result<PathBuf> {
         ensure!(done?.success(), "{command:?} failed");
         Ok(())
     };
-    run(Command::new("python3").args(["-m", "venv"]).arg(&environment))
-        .context("Python 3 with venv is needed")?;
+    run(Command::new("python3")
+        .args(["-m", "venv"])
+        .arg(&environment))
+    .context("Python 3 with venv is needed")?;
     run(Command::new(environment.join("bin/pip"))
         .args(["install", "--quiet", "--disable-pip-version-check", "-r"])
         .arg(&requirements))?;

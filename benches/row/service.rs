@@ -78,9 +78,7 @@ pub(crate) fn environment(
         ("CONNECTOR_ADMIN_KEY", SECRET.to_owned()),
         ("PRODUCTS_CONFIG", products.to_string()),
     ];
-    pairs
-        .map(|(name, value)| (name.to_owned(), value))
-        .to_vec()
+    pairs.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }
 
 /// An address nobody listens on yet.
@@ -103,11 +101,9 @@ impl Service {
     ) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let bind = free_address()?;
-        command.arg("serve").envs(environment(
-            directory.path(),
-            bind,
-            &products(list),
-        ));
+        command
+            .arg("serve")
+            .envs(environment(directory.path(), bind, &products(list)));
         if let Some(vendor) = list.iter().find_map(|product| product.vendor) {
             command.env("CONNECTOR__INTERCOM__BASE_URL", format!("http://{vendor}"));
         }

@@ -19,7 +19,11 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Vec<Figure>> {
     let Service { process, directory } = Service::start(&list, &[]).await?;
     let mut requests = Requests::new("acme", "s", SESSIONS);
     let sent = drive::exactly(&process, &mut requests, 64, SESSIONS).await?;
-    ensure!(sent.accepted == SESSIONS, "only {} were taken", sent.accepted);
+    ensure!(
+        sent.accepted == SESSIONS,
+        "only {} were taken",
+        sent.accepted
+    );
     drop(process);
     let clock = Clock::system();
     let mut took_ms = Vec::new();
@@ -35,7 +39,9 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Vec<Figure>> {
         took_ms.push(clock.since(began).as_secs_f64() * 1000.0);
     }
     let value = median(took_ms);
-    say(&format!("  {value:.1} ms, the store killed and recovered each time"));
+    say(&format!(
+        "  {value:.1} ms, the store killed and recovered each time"
+    ));
     Ok(vec![Figure {
         name: "cold start to ready".to_owned(),
         detail: format!("{SESSIONS} sessions in a store that was killed"),

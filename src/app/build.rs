@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::background::{Reloader, count};
 use super::outcome::ToSession;
@@ -20,7 +21,7 @@ use crate::domain::retry::Schedule;
 use crate::domain::session::Session;
 use crate::domain::time::to_ms;
 use crate::feed::{self, Feed};
-use crate::http::{AppState, Handles};
+use crate::http::{Admission, AppState, Handles};
 use crate::metrics::Metrics;
 use crate::product::{Fingerprint, Products, Source};
 use crate::session::linker::Linker;
@@ -75,13 +76,14 @@ impl App {
         );
         let nudge = Nudge::new();
         let sessions = sessions(&parts, &tasks, feed.clone(), nudge.clone());
-        let outbox = outbox(&parts, &tasks, &sessions, nudge)?;
+        let outbox = outbox(&parts, &tasks, &sessions, nudge.clone())?;
         let pending_ms = to_ms(parts.config.session.pending_link_s);
         let reloader = reloader(&parts, &tasks);
         parts
             .metrics
             .products
             .set(count(parts.products.all().len()));
+        let admission = Admission::new(&parts.config, &parts.metrics);
         let state = AppState::from(Handles {
             linker: Linker::new(sessions.clone(), pending_ms),
             sessions,
@@ -91,7 +93,10 @@ impl App {
             chance: parts.chance,
             products: parts.products,
             store: parts.store,
+            admission,
+            stopping: CancellationToken::new(),
             metrics: parts.metrics,
+            replayed: Arc::new(move |product| nudge.invite(product)),
         });
         Ok(Self {
             state,
@@ -186,6 +191,15 @@ fn outbox(
             retries_max: own.retries_max,
             base_ms: own.retry_base_ms,
             cap_ms: own.retry_cap_ms,
+        },
+        account: delivery::admission::Limits {
+            account_workers: own.account_workers,
+            breaker_failures: own.breaker_failures,
+            breaker_pause_ms: own.breaker_pause_ms,
+            breaker_pause_cap_ms: own.breaker_pause_cap_ms,
+            refused_probe_ms: own.refused_probe_ms,
+            rate_pause_ms: own.retry_base_ms,
+            rate_pause_cap_ms: own.rate_pause_cap_ms,
         },
     };
     Ok(Outbox::new(around, options))

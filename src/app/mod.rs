@@ -11,3 +11,4 @@ mod policy;
 mod serve;
 
 pub use build::{App, Parts};
+pub use outcome::ToSession;

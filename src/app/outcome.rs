@@ -18,10 +18,12 @@ const TRIES_MAX: u32 = 5;
 /// The pause before the second try; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Reports to the session's actor.
-pub(super) struct ToSession {
-    pub(super) sessions: Registry<Session>,
-    pub(super) clock: Clock,
+/// Reports to the session's actor, again for a while when that cannot listen.
+pub struct ToSession {
+    /// The way to the actors.
+    pub sessions: Registry<Session>,
+    /// Time between two tries.
+    pub clock: Clock,
 }
 
 #[async_trait]

@@ -7,22 +7,15 @@ use tokio::net::TcpListener;
 
 use super::background::age;
 use super::build::App;
-use crate::http::{AppState, Peer, StallGuard, routes};
+use crate::clock::Instant;
+use crate::http::{AppState, Handles, Server};
 use crate::session::sweeper;
 use crate::tasks::Tasks;
 
 impl App {
     /// Serves on `listener` until `stop` completes; then finishes what is under way within the
     /// grace period. Returns whether everything finished by itself.
-    ///
-    /// # Errors
-    ///
-    /// The listener failed.
-    pub async fn serve(
-        self,
-        listener: TcpListener,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> std::io::Result<bool> {
+    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) -> bool {
         let Self {
             state,
             tasks,
@@ -34,32 +27,71 @@ impl App {
             tasks.spawn("products", reloader.run());
         }
         start_background(&state, &tasks);
-        let grace = Duration::from_millis(state.config.shutdown.grace_ms);
-        let stall = Duration::from_millis(state.config.feed.write_timeout_ms);
-        let listener = StallGuard::new(listener, state.clock.clone(), state.metrics.clone(), stall);
-        let feed = state.feed.clone();
-        let stopped = tokio_util::sync::CancellationToken::new();
-        let told = stopped.clone();
-        let until_stop = async move {
-            stop.await;
-            // Streams never end by themselves; requests do.
-            feed.close();
-            told.cancel();
+        let connections = Tasks::new();
+        let server = Server::new(listener, state.clone(), connections.clone());
+        connections.spawn("server", server.run());
+        stop.await;
+        let stopping = Stopping {
+            began: state.clock.monotonic(),
+            grace: Duration::from_millis(state.config.shutdown.grace_ms),
+            state,
         };
-        let service = routes(state.clone()).into_make_service_with_connect_info::<Peer>();
-        let serving = axum::serve(listener, service).with_graceful_shutdown(until_stop);
-        let too_long = async {
-            stopped.cancelled().await;
-            state.clock.sleep(grace).await;
+        stopping.run(&connections, &tasks).await
+    }
+}
+
+/// The part of the grace that requests may use up, so that what comes after them has time as well.
+const REQUESTS_PART: f64 = 0.8;
+
+/// The end, all of it within one grace period: whoever asks is told that we are not ready, the port
+/// is closed and requests are answered, what is due is committed, work under way comes to its end.
+/// What is left over is in the store and goes on at the next start.
+struct Stopping {
+    state: AppState,
+    began: Instant,
+    grace: Duration,
+}
+
+impl Stopping {
+    fn left(&self) -> Duration {
+        let clock = &self.state.clock;
+        self.grace.saturating_sub(clock.since(self.began))
+    }
+
+    async fn run(self, connections: &Tasks, tasks: &Tasks) -> bool {
+        let Handles { clock, store, .. } = &*self.state;
+        let open = self.state.metrics.connections.get();
+        self.state.stopping.cancel();
+        // Streams never end by themselves; requests do.
+        self.state.feed.close();
+        let for_requests = self.left().mul_f64(REQUESTS_PART);
+        let answered = connections.finish(clock, for_requests).await;
+        let flushing = clock.timeout(self.left(), sweeper::flush(&self.state.sessions));
+        let flushed = flushing.await;
+        let ended = tasks.finish(clock, self.left()).await;
+        let finished = answered && ended && flushed.is_some();
+        let waiting = match store.depth().await {
+            Ok(depth) => depth.outbox,
+            Err(error) => {
+                tracing::warn!(%error, "what is left in the outbox could not be read");
+                0
+            }
         };
-        let closed = tokio::select! {
-            biased;
-            served = async { serving.await } => served.map(|()| true)?,
-            () = too_long => false,
-        };
-        let finished = tasks.finish(&state.clock, grace).await;
-        state.store.close().await;
-        Ok(closed && finished)
+        store.close().await;
+        tracing::info!(
+            connections = open,
+            all_answered = answered,
+            flushed_sessions = flushed.unwrap_or(0),
+            all_work_ended = ended,
+            notes_left = waiting,
+            "stopped: {}; {waiting} notes are left for the next start",
+            if finished {
+                "everything under way was finished"
+            } else {
+                "not everything under way could be finished in time; it goes on at the next start"
+            }
+        );
+        finished
     }
 }
 

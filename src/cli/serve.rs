@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::announce::{self, announce};
 use super::run::Misconfigured;
@@ -25,12 +27,17 @@ use crate::tasks::Tasks;
 use crate::telemetry;
 use crate::terminal::{Advised, Terminal};
 
-/// Runs until SIGTERM or SIGINT; SIGHUP reloads the products.
+/// Descriptors that are no connections: the store, its readers and their logs, calls to vendors, the
+/// runtime's own.
+const OTHER_FILES: u64 = 128;
+
+/// Runs until SIGTERM or SIGINT, and ends at once at the second; SIGHUP reloads the products.
 pub(super) async fn serve(config: Config, log: Terminal) -> anyhow::Result<ExitCode> {
     telemetry::install(&config.log, log);
     for notice in &config.notices {
         tracing::warn!("{notice}");
     }
+    allow_open_files(config.http.connections_max);
     let source = Source::new(&config.products.path, &config.products.inline);
     let (products, seen) = first_products(&source)?;
     let store = open_store(&config)?;
@@ -47,16 +54,43 @@ pub(super) async fn serve(config: Config, log: Terminal) -> anyhow::Result<ExitC
     };
     let app = App::build(parts)?;
     // Before anybody can know that it runs, it can be told to stop.
-    let stop = until_told(reload)?;
+    let stop = CancellationToken::new();
+    let twice_told = until_told_twice(reload, stop.clone())?;
     let state = app.state();
     announce(&state.config, &state.products.all(), listener.local_addr()?);
-    let finished = app.serve(listener, stop).await?;
-    if finished {
-        tracing::info!("stopped");
-    } else {
-        tracing::warn!("stopped before everything was finished; it goes on at the next start");
+    tokio::select! {
+        _ = app.serve(listener, stop.cancelled()) => Ok(ExitCode::SUCCESS),
+        () = twice_told => {
+            tracing::warn!("told twice to stop: what is under way is dropped, and goes on at the next start");
+            Ok(ExitCode::FAILURE)
+        }
     }
-    Ok(ExitCode::SUCCESS)
+}
+
+/// Raises the limit of open files as far as the system allows, and says so when the connections that
+/// are allowed do not fit into it.
+fn allow_open_files(connections_max: usize) {
+    let limits = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limits.maximum,
+        ..limits
+    };
+    let current = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => raised.current,
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files could not be raised");
+            limits.current
+        }
+    };
+    let wanted = (connections_max as u64).saturating_add(OTHER_FILES);
+    if let Some(files) = current.filter(|files| *files < wanted) {
+        tracing::warn!(
+            files,
+            connections_max,
+            "http.connections_max needs {wanted} open files, and the system allows {files}: raise its \
+             limit (ulimit -n, LimitNOFILE) or lower the key"
+        );
+    }
 }
 
 fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
@@ -112,19 +146,30 @@ async fn listen(bind: SocketAddr) -> Result<TcpListener, Advised> {
     })
 }
 
-/// Completes at the first SIGTERM or SIGINT. SIGHUP nudges `reload` meanwhile.
-fn until_told(reload: Arc<Notify>) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+/// Cancels `stop` at the first SIGTERM or SIGINT and completes at the second. SIGHUP nudges `reload`
+/// meanwhile.
+fn until_told_twice(
+    reload: Arc<Notify>,
+    stop: CancellationToken,
+) -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     Ok(async move {
         loop {
             tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hangup.recv() => reload.notify_one(),
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = hangup.recv() => {
+                    reload.notify_one();
+                    continue;
+                }
             }
+            if stop.is_cancelled() {
+                return;
+            }
+            tracing::info!("stopping; a second signal ends at once");
+            stop.cancel();
         }
-        tracing::info!("stopping");
     })
 }

@@ -39,6 +39,8 @@ macro_rules! section {
 const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// Bodies: at most what still fits comfortably in memory.
 const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 30;
+/// What many bodies hold together.
+const MEMORY_BYTES: RangeInclusive<usize> = 1..=1 << 40;
 /// Things held in memory: at least one.
 const COUNT: RangeInclusive<usize> = 1..=100_000_000;
 /// Waits and timeouts: something, and at most a day.
@@ -72,6 +74,26 @@ section! {
         events_max: usize = whole(COUNT),
         /// How long one request may take.
         request_timeout_ms: u64 = whole(WAIT_MS),
+        /// How long a request's head may take.
+        head_timeout_ms: u64 = whole(WAIT_MS),
+        /// How long a connection may wait for its next request.
+        keep_alive_timeout_ms: u64 = whole(WAIT_MS),
+        /// How long a body may pause.
+        body_idle_ms: u64 = whole(WAIT_MS),
+        /// The largest head of a request. The protocol layer takes at least 8 KiB.
+        head_bytes_max: usize = whole(8192..=1 << 20),
+        /// The most headers of a request.
+        headers_max: usize = whole(10..=10_000),
+        /// The most open connections.
+        connections_max: usize = whole(COUNT),
+        /// The most ingest requests between their last byte and their answer.
+        ingest_requests_max: usize = whole(COUNT),
+        /// The most memory for reading and parsing ingest bodies.
+        bodies_bytes_max: usize = whole(MEMORY_BYTES),
+        /// The same for all other bodies.
+        small_bodies_bytes_max: usize = whole(MEMORY_BYTES),
+        /// The part of each of these three that one product alone may hold.
+        product_share_percent: u64 = whole(1..=100),
     }
 }
 
@@ -182,6 +204,8 @@ section! {
     Delivery = "delivery" {
         /// Deliveries under way at the same time.
         workers: usize = whole(1..=1024),
+        /// Of these, those of one account.
+        account_workers: usize = whole(1..=1024),
         /// How long one attempt may take.
         request_timeout_ms: u64 = whole(WAIT_MS),
         /// How long a delivery belongs to its worker.
@@ -192,6 +216,16 @@ section! {
         retry_base_ms: u64 = whole(WAIT_MS),
         /// The longest pause.
         retry_cap_ms: u64 = whole(WAIT_MS),
+        /// Calls in a row without a definite answer that close an account.
+        breaker_failures: u32 = whole(1..=1000),
+        /// How long it stays closed the first time.
+        breaker_pause_ms: u64 = whole(WAIT_MS),
+        /// How long it stays closed at most.
+        breaker_pause_cap_ms: u64 = whole(WAIT_MS),
+        /// How often refused credentials are tried again.
+        refused_probe_ms: u64 = whole(WAIT_MS),
+        /// How long a rate limit is waited for at most.
+        rate_pause_cap_ms: u64 = whole(WAIT_MS),
         /// How far a vendor's clock may be from ours.
         clock_skew_ms: u64 = whole(MAYBE_WAIT_MS),
         /// How often the outbox is looked at without being told.

@@ -5,107 +5,121 @@
 
 use std::sync::Arc;
 
-use super::destination::{Destination, Job, Refusal};
+use super::admission::Pass;
+use super::destination::{Destination, Job, Refusal, Reply};
 use super::outbox::{Options, Surroundings};
+use super::outcome::{Next, outcome_of, reason_of};
+use crate::domain::attempt::{AttemptOutcome, AttemptRecord, Call};
 use crate::domain::id::PartId;
-use crate::domain::session::{NoteBody, Outcome, Settlement};
+use crate::domain::lane::parse_lane;
+use crate::domain::session::{Outcome, Settlement};
 use crate::store::{Lease, Retry};
 
 /// A leased delivery on its way.
 pub(super) struct Attempt {
-    around: Arc<Surroundings>,
-    options: Options,
-    lease: Lease,
-    until_ms: u64,
+    pub(super) around: Arc<Surroundings>,
+    pub(super) options: Options,
+    pub(super) lease: Lease,
+    pub(super) until_ms: u64,
 }
 
-/// What becomes of the delivery.
-enum Next {
-    /// It has come to its end.
-    Settle(Outcome),
-    /// It goes back into the outbox.
-    PutBack(Retry),
-    /// It goes back as well, and waits for an operator to mend the cause.
-    Stuck(Retry),
+/// A call that was made: what it means, and its line in the history.
+struct Called<T> {
+    result: Result<T, Refusal>,
+    record: AttemptRecord,
+}
+
+/// What a refusal leaves of an earlier doubt, and the call that was refused.
+struct Refused {
+    unsettled_since_ms: Option<u64>,
+    record: Option<AttemptRecord>,
 }
 
 impl Attempt {
-    pub(super) fn new(
-        around: Arc<Surroundings>,
-        options: Options,
-        lease: Lease,
-        until_ms: u64,
-    ) -> Self {
-        Self {
-            around,
-            options,
-            lease,
-            until_ms,
-        }
+    /// The platform that the delivery goes to, if there is one of that name.
+    pub(super) fn destination(&self) -> Option<Arc<dyn Destination>> {
+        let (platform, _) = parse_lane(&self.lease.key.product, &self.lease.lane)?;
+        let mut all = self.around.destinations.iter();
+        all.find(|one| one.name() == platform).cloned()
     }
 
-    pub(super) async fn run(self) {
-        let name = self.platform().to_owned();
-        let destination = self
-            .around
-            .destinations
-            .iter()
-            .find(|one| one.name() == name);
-        let Some(destination) = destination.cloned() else {
-            let refusal = Refusal::later(format!("there is no destination named {name}"));
-            let next = self.after_refusal(refusal, self.lease.unsettled_since_ms);
+    /// Makes the attempt. `pass` is its right to call; a product without an account needs none.
+    pub(super) async fn run(self, destination: Option<Arc<dyn Destination>>, pass: Option<Pass>) {
+        let Some(destination) = destination else {
+            let refusal = Refusal::later("there is no destination of that name");
+            let next = self.after_refusal(
+                &refusal,
+                Refused {
+                    unsettled_since_ms: self.lease.unsettled_since_ms,
+                    record: None,
+                },
+            );
             return self.conclude("unknown", None, next).await;
         };
         let platform = destination.name();
         let Some(job) = self.job() else {
             let reason = Arc::from("the delivery's body cannot be read");
-            let next = Next::Settle(Outcome::Failed(reason));
+            let next = Next::Settle(Outcome::Failed(reason), None);
             return self.conclude(platform, None, next).await;
         };
         let next = match self.lease.unsettled_since_ms {
-            Some(since_ms) => self.look_up(&*destination, &job, since_ms).await,
-            None => self.post(&*destination, &job).await,
+            Some(since_ms) => self.look_up(&*destination, pass, &job, since_ms).await,
+            None => self.post(&*destination, pass, &job).await,
         };
         if let Some(next) = next {
-            self.conclude(platform, Some(&job.note), next).await;
+            self.conclude(platform, Some(&job), next).await;
         }
     }
 
-    /// The middle of the lane: `<product>/<platform>/<conversation>`, where any but the platform may
-    /// contain a slash.
-    fn platform(&self) -> &str {
-        self.lease
-            .lane
-            .strip_prefix(self.lease.key.product.as_str())
-            .and_then(|rest| rest.strip_prefix('/'))
-            .and_then(|rest| rest.split('/').next())
-            .unwrap_or_default()
+    /// Gives the lease back because the account takes no calls now. That is no attempt, and it is due
+    /// as it was: the account's gate decides when.
+    pub(super) async fn give_back(self) {
+        let not_before_ms = self.around.clock.now_ms();
+        let next = Next::PutBack(Retry {
+            unsettled_since_ms: self.lease.unsettled_since_ms,
+            ..self.retry(not_before_ms)
+        });
+        self.conclude("unknown", None, next).await;
     }
 
     fn job(&self) -> Option<Job> {
-        let note: NoteBody = serde_json::from_str(&self.lease.body).ok()?;
         Some(Job {
             product: self.lease.key.product.clone(),
             delivery: self.lease.id.clone(),
-            note,
+            note: serde_json::from_str(&self.lease.body).ok()?,
         })
     }
 
     /// Makes an attempt, unless the schedule has run out or the lease nearly has. In the latter case
     /// nothing may be written either: the delivery may already belong to somebody else.
-    async fn post(&self, destination: &dyn Destination, job: &Job) -> Option<Next> {
+    async fn post(
+        &self,
+        destination: &dyn Destination,
+        pass: Option<Pass>,
+        job: &Job,
+    ) -> Option<Next> {
         if self.options.schedule.is_spent(self.lease.attempt) {
-            return Some(self.give_up("the last attempt did not arrive"));
+            return Some(self.give_up("the last attempt did not arrive", None));
         }
         let started_ms = self.start()?;
-        let result = self.timed(destination, destination.deliver(job)).await;
+        let call = destination.deliver(job);
+        let Called { result, mut record } = self.timed(destination, pass, Call::Post, call).await;
         Some(match result {
-            Ok(receipt) => Next::Settle(Outcome::Delivered(receipt.part)),
-            Err(Refusal::Never { reason }) => Next::Settle(Outcome::Failed(reason)),
-            Err(Refusal::Unknown { after_ms, reason }) => {
-                self.to_be_looked_up(started_ms, after_ms, &reason)
+            Ok(receipt) => {
+                record.outcome = AttemptOutcome::Delivered;
+                Next::Settle(Outcome::Delivered(receipt.part), Some(record))
             }
-            Err(refusal) => self.after_refusal(refusal, None),
+            Err(Refusal::Never { reason }) => Next::Settle(Outcome::Failed(reason), Some(record)),
+            Err(Refusal::Unknown { after_ms, reason }) => {
+                self.to_be_looked_up(started_ms, after_ms, reason, record)
+            }
+            Err(refusal) => self.after_refusal(
+                &refusal,
+                Refused {
+                    unsettled_since_ms: None,
+                    record: Some(record),
+                },
+            ),
         })
     }
 
@@ -113,41 +127,47 @@ impl Attempt {
     async fn look_up(
         &self,
         destination: &dyn Destination,
+        pass: Option<Pass>,
         job: &Job,
         since_ms: u64,
     ) -> Option<Next> {
         let ready_ms = since_ms.saturating_add(self.options.request_timeout_ms);
-        let now_ms = self.around.clock.now_ms();
-        if now_ms < ready_ms {
+        if self.around.clock.now_ms() < ready_ms {
             return Some(Next::PutBack(Retry {
-                id: self.lease.id.clone(),
-                not_before_ms: ready_ms,
                 unsettled_since_ms: Some(since_ms),
-                error: Arc::from("waiting to see whether it arrived"),
-                counts: false,
+                ..self.retry(ready_ms)
             }));
         }
         self.start()?;
-        let result = self
-            .timed(destination, destination.read_back(job, since_ms))
-            .await;
+        let call = destination.read_back(job, since_ms);
+        let Called { result, mut record } = self.timed(destination, pass, Call::Read, call).await;
         let found = match result {
             Ok(candidates) => self.first_unrecorded(candidates).await,
             Err(refusal) => Err(refusal),
         };
         Some(match found {
-            Ok(Some(part)) => Next::Settle(Outcome::Delivered(Some(part))),
-            Ok(None) if self.options.schedule.is_spent(self.lease.attempt) => {
-                self.give_up("the last attempt did not arrive")
+            Ok(Some(part)) => {
+                record.outcome = AttemptOutcome::Delivered;
+                Next::Settle(Outcome::Delivered(Some(part)), Some(record))
             }
-            Ok(None) => Next::PutBack(Retry {
-                id: self.lease.id.clone(),
-                not_before_ms: self.around.clock.now_ms(),
-                unsettled_since_ms: None,
-                error: Arc::from("it did not arrive"),
-                counts: false,
-            }),
-            Err(refusal) => self.after_refusal(refusal, Some(since_ms)),
+            Ok(None) => {
+                record.outcome = AttemptOutcome::Missing;
+                if self.options.schedule.is_spent(self.lease.attempt) {
+                    return Some(self.give_up("the last attempt did not arrive", Some(record)));
+                }
+                Next::PutBack(Retry {
+                    error: Some(Arc::from("it did not arrive")),
+                    attempt: Some(record),
+                    ..self.retry(self.around.clock.now_ms())
+                })
+            }
+            Err(refusal) => self.after_refusal(
+                &refusal,
+                Refused {
+                    unsettled_since_ms: Some(since_ms),
+                    record: Some(record),
+                },
+            ),
         })
     }
 
@@ -179,59 +199,113 @@ impl Attempt {
         None
     }
 
-    async fn timed<T>(&self, destination: &dyn Destination, call: impl Future<Output = T>) -> T {
-        let started = self.around.clock.monotonic();
-        let result = call.await;
-        let took = self.around.clock.since(started).as_secs_f64();
+    /// Makes a call and tells the account's gate what it said.
+    async fn timed<T>(
+        &self,
+        destination: &dyn Destination,
+        pass: Option<Pass>,
+        call: Call,
+        reply: impl Future<Output = Reply<T>>,
+    ) -> Called<T> {
+        let clock = &self.around.clock;
+        let (started_ms, started) = (clock.now_ms(), clock.monotonic());
+        let reply = reply.await;
+        let took = clock.since(started);
+        if let Some(pass) = pass {
+            pass.settle(reply.sign, reply.rate);
+        }
         let histogram = &self.around.metrics.delivery_seconds;
         histogram
             .with_label_values(&[destination.name()])
-            .observe(took);
-        result
+            .observe(took.as_secs_f64());
+        let refusal = reply.result.as_ref().err();
+        Called {
+            record: AttemptRecord {
+                call,
+                started_ms,
+                took_ms: u64::try_from(took.as_millis()).ok(),
+                http_status: reply.http_status,
+                outcome: refusal.map_or(AttemptOutcome::Delivered, outcome_of),
+                reason: refusal.map(reason_of),
+                excerpt: reply.excerpt,
+            },
+            result: reply.result,
+        }
     }
 
     /// An attempt without a definite answer: pause as the schedule says, look no sooner than the
     /// request timeout after it began, and look even when no further attempt would follow.
-    fn to_be_looked_up(&self, started_ms: u64, after_ms: Option<u64>, reason: &Arc<str>) -> Next {
+    fn to_be_looked_up(
+        &self,
+        started_ms: u64,
+        after_ms: Option<u64>,
+        reason: Arc<str>,
+        record: AttemptRecord,
+    ) -> Next {
         let now_ms = self.around.clock.now_ms();
         let settled_ms = started_ms.saturating_add(self.options.request_timeout_ms);
         let pause_ms = self.pause_ms(after_ms).unwrap_or(0);
         Next::PutBack(Retry {
-            id: self.lease.id.clone(),
-            not_before_ms: settled_ms.max(now_ms.saturating_add(pause_ms)),
             unsettled_since_ms: Some(started_ms),
-            error: Arc::clone(reason),
+            error: Some(reason),
             counts: true,
+            attempt: Some(record),
+            ..self.retry(settled_ms.max(now_ms.saturating_add(pause_ms)))
         })
     }
 
     /// A call that certainly changed nothing: again as the schedule says, or the end. A reading that
-    /// was refused for good is tried again too, since it says nothing about the note.
-    fn after_refusal(&self, refusal: Refusal, unsettled_since_ms: Option<u64>) -> Next {
-        let cap_ms = self.options.schedule.cap_ms;
-        let (after_ms, reason, is_stuck) = match refusal {
-            Refusal::Gone { reason } => return Next::Settle(Outcome::Gone(reason)),
-            Refusal::Later { after_ms, reason } | Refusal::Unknown { after_ms, reason } => {
-                (after_ms, reason, false)
+    /// was refused for good is tried again too, since it says nothing about the note. Waiting for an
+    /// account that takes no calls is no attempt.
+    fn after_refusal(&self, refusal: &Refusal, refused: Refused) -> Next {
+        let now_ms = self.around.clock.now_ms();
+        let Refused {
+            unsettled_since_ms,
+            record,
+        } = refused;
+        let retry = |not_before_ms| Retry {
+            unsettled_since_ms,
+            error: Some(reason_of(refusal)),
+            attempt: record.clone(),
+            ..self.retry(not_before_ms)
+        };
+        let after_ms = match refusal {
+            Refusal::Gone { reason } => {
+                return Next::Settle(Outcome::Gone(Arc::clone(reason)), record);
             }
-            Refusal::Never { reason } => (None, reason, false),
-            Refusal::Unauthorized { reason } => (Some(cap_ms), reason, true),
+            Refusal::Limited { after_ms, .. } => {
+                let pause_ms = self.options.account.rate_pause(*after_ms);
+                return Next::PutBack(retry(now_ms.saturating_add(pause_ms)));
+            }
+            Refusal::Unauthorized { .. } => return Next::PutBack(retry(now_ms)),
+            Refusal::Misconfigured { .. } => Some(self.options.schedule.cap_ms),
+            Refusal::Unknown { after_ms, .. } => *after_ms,
+            Refusal::Later { .. } | Refusal::Never { .. } => None,
         };
         let Some(pause_ms) = self.pause_ms(after_ms) else {
             let doubt = unsettled_since_ms.map_or("", |_| "; it may have arrived");
-            return self.give_up(&format!("{reason}{doubt}"));
+            return self.give_up(&format!("{refusal}{doubt}"), record);
         };
         let retry = Retry {
-            id: self.lease.id.clone(),
-            not_before_ms: self.around.clock.now_ms().saturating_add(pause_ms),
-            unsettled_since_ms,
-            error: reason,
             counts: true,
+            ..retry(now_ms.saturating_add(pause_ms))
         };
-        if is_stuck {
-            Next::Stuck(retry)
-        } else {
-            Next::PutBack(retry)
+        match refusal {
+            Refusal::Misconfigured { .. } => Next::Stuck(retry),
+            _ => Next::PutBack(retry),
+        }
+    }
+
+    /// Puts the delivery back as if nothing had happened.
+    fn retry(&self, not_before_ms: u64) -> Retry {
+        Retry {
+            id: self.lease.id.clone(),
+            fence: self.lease.fence,
+            not_before_ms,
+            unsettled_since_ms: None,
+            error: None,
+            counts: false,
+            attempt: None,
         }
     }
 
@@ -241,23 +315,25 @@ impl Attempt {
         schedule.after(self.lease.attempt, jitter, after_ms)
     }
 
-    fn give_up(&self, reason: &str) -> Next {
+    fn give_up(&self, reason: &str, record: Option<AttemptRecord>) -> Next {
         let attempts = self
             .lease
             .attempt
             .min(self.options.schedule.retries_max + 1);
         let reason = format!("gave up after {attempts} attempts: {reason}");
-        Next::Settle(Outcome::Failed(reason.into()))
+        Next::Settle(Outcome::Failed(reason.into()), record)
     }
 
     /// Writes down what became of the delivery. If that fails the lease runs out, and the next one
     /// begins by reading the conversation.
-    async fn conclude(&self, platform: &str, note: Option<&NoteBody>, next: Next) {
+    async fn conclude(&self, platform: &str, job: Option<&Job>, next: Next) {
         let written = match &next {
-            Next::Settle(outcome) => {
+            Next::Settle(outcome, attempt) => {
                 let settlement = Settlement {
                     delivery: self.lease.id.clone(),
                     outcome: outcome.clone(),
+                    attempt: attempt.clone(),
+                    replayed: self.lease.replayed,
                 };
                 self.around.report.report(&self.lease.key, settlement).await
             }
@@ -275,76 +351,10 @@ impl Attempt {
             );
             return;
         }
-        self.log(note, &next);
+        next.log(&self.lease, job);
         if let Some(outcome) = next.label() {
             let counter = &self.around.metrics.notes;
             counter.with_label_values(&[platform, outcome]).inc();
-        }
-    }
-
-    fn log(&self, note: Option<&NoteBody>, next: &Next) {
-        macro_rules! log {
-            ($level:ident, $($extra:tt)*) => {
-                tracing::$level!(
-                    delivery_id = %self.lease.id,
-                    product_id = %self.lease.key.product,
-                    session_id = %self.lease.key.id,
-                    conversation_id = note.map(|note| note.conversation_id.as_str()),
-                    attempt = self.lease.attempt,
-                    $($extra)*
-                )
-            };
-        }
-        let reason = next.reason();
-        match next {
-            Next::Settle(Outcome::Delivered(part)) => {
-                let part_id = part.as_ref().map(PartId::as_str);
-                log!(info, part_id, "a note is in its conversation");
-            }
-            Next::Settle(Outcome::Failed(_)) => {
-                log!(
-                    error,
-                    reason,
-                    "a note is given up and kept as a dead letter"
-                );
-            }
-            Next::Settle(Outcome::Gone(_)) => {
-                log!(warn, reason, "a note's conversation no longer exists");
-            }
-            Next::PutBack(retry) if retry.counts => {
-                let not_before_ms = retry.not_before_ms;
-                log!(warn, reason, not_before_ms, "a note is tried again later");
-            }
-            Next::PutBack(_) => log!(debug, reason, "a note is back in the outbox"),
-            Next::Stuck(retry) => {
-                let not_before_ms = retry.not_before_ms;
-                log!(
-                    error,
-                    reason,
-                    not_before_ms,
-                    "a note cannot be delivered with these credentials or settings"
-                );
-            }
-        }
-    }
-}
-
-impl Next {
-    /// The `outcome` of `connector_notes_total`; waiting to look is none.
-    fn label(&self) -> Option<&'static str> {
-        match self {
-            Self::Settle(Outcome::Delivered(_)) => Some("delivered"),
-            Self::Settle(Outcome::Failed(_)) => Some("dead"),
-            Self::Settle(Outcome::Gone(_)) => Some("gone"),
-            Self::PutBack(retry) | Self::Stuck(retry) => retry.counts.then_some("retried"),
-        }
-    }
-
-    fn reason(&self) -> Option<&str> {
-        match self {
-            Self::Settle(Outcome::Delivered(_)) => None,
-            Self::Settle(Outcome::Failed(reason) | Outcome::Gone(reason)) => Some(reason),
-            Self::PutBack(retry) | Self::Stuck(retry) => Some(&retry.error),
         }
     }
 }

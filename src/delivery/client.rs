@@ -6,12 +6,14 @@
 //! repeated here, because only the outbox knows whether it may be.
 
 use std::error::Error as _;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Url};
 
+use super::admission::Rate;
 use crate::clock::Clock;
 
 /// Bounds of every call.
@@ -41,6 +43,8 @@ pub struct Answer {
     /// Milliseconds until `X-RateLimit-Reset`. Vendors send it with every answer; it asks for
     /// patience only where the limit was hit.
     pub rate_reset_ms: Option<u64>,
+    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, where all three are there.
+    pub rate: Option<Rate>,
     /// The body, or its beginning.
     pub body: Vec<u8>,
     /// Whether `body` is all of it.
@@ -101,6 +105,7 @@ impl Client {
             status: response.status().as_u16(),
             retry_after_ms: retry_after_ms(response.headers(), self.clock.now_ms()),
             rate_reset_ms: rate_reset_ms(response.headers(), self.clock.now_ms()),
+            rate: rate(response.headers()),
             body: Vec::new(),
             is_whole: true,
         };
@@ -152,8 +157,20 @@ fn retry_after_ms(headers: &HeaderMap, now_ms: u64) -> Option<u64> {
 }
 
 fn rate_reset_ms(headers: &HeaderMap, now_ms: u64) -> Option<u64> {
-    let value = headers.get("x-ratelimit-reset")?.to_str().ok()?.trim();
-    value.parse().ok().map(|at_s| until_ms(at_s, now_ms))
+    number(headers, "x-ratelimit-reset").map(|at_s| until_ms(at_s, now_ms))
+}
+
+fn rate(headers: &HeaderMap) -> Option<Rate> {
+    let reset_s: u64 = number(headers, "x-ratelimit-reset")?;
+    Some(Rate {
+        limit: number(headers, "x-ratelimit-limit")?,
+        remaining: number(headers, "x-ratelimit-remaining")?,
+        reset_ms: reset_s.saturating_mul(1000),
+    })
+}
+
+fn number<T: FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
 fn until_ms(at_s: u64, now_ms: u64) -> u64 {

@@ -1,9 +1,11 @@
-//! What a platform must be able to do, and the two ways it can answer.
+//! What a platform must be able to do, and what a call to it tells: about the note, and about the
+//! account.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::admission::{Fingerprint, Rate, Sign};
 use crate::domain::id::{DeliveryId, PartId, ProductId};
 use crate::domain::session::NoteBody;
 
@@ -18,6 +20,35 @@ pub struct Job {
     pub note: NoteBody,
 }
 
+/// What came of one call.
+#[derive(Clone, Debug)]
+pub struct Reply<T> {
+    /// What it means for the delivery.
+    pub result: Result<T, Refusal>,
+    /// What it says about the account.
+    pub sign: Sign,
+    /// What it says about the account's rate window.
+    pub rate: Option<Rate>,
+    /// The status of the answer, if one came.
+    pub http_status: Option<u16>,
+    /// The beginning of what the platform said about a failure: plain text, bounded, without secrets
+    /// and without any of the note.
+    pub excerpt: Option<Arc<str>>,
+}
+
+impl<T> Reply<T> {
+    /// No call was made, and this is why.
+    pub fn not_called(refusal: Refusal) -> Self {
+        Self {
+            result: Err(refusal),
+            sign: Sign::NotCalled,
+            rate: None,
+            http_status: None,
+            excerpt: None,
+        }
+    }
+}
+
 /// Proof of arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -30,11 +61,9 @@ pub struct Receipt {
 /// Reasons are for operators and never hold a secret or a note's text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Certainly not done; try again, no sooner than `after_ms` milliseconds from now if set.
+    /// Certainly not done; try again.
     #[error("{reason}")]
     Later {
-        /// What the platform asked for.
-        after_ms: Option<u64>,
         /// What happened.
         reason: Arc<str>,
     },
@@ -59,10 +88,25 @@ pub enum Refusal {
         /// What happened.
         reason: Arc<str>,
     },
-    /// Certainly not done, because credentials or settings are not accepted. An operator can mend
-    /// that, so the delivery waits; meanwhile it must not hammer.
+    /// Certainly not done, because the rate limit was hit. Waiting for it is no attempt.
+    #[error("{reason}")]
+    Limited {
+        /// What the platform asked for.
+        after_ms: Option<u64>,
+        /// What happened.
+        reason: Arc<str>,
+    },
+    /// Certainly not done, because the account's credentials are not accepted. An operator can mend
+    /// that; waiting for it is no attempt.
     #[error("{reason}")]
     Unauthorized {
+        /// What happened.
+        reason: Arc<str>,
+    },
+    /// Certainly not done, because the product's settings are not accepted. An operator can mend that,
+    /// so the delivery is tried again, rarely.
+    #[error("{reason}")]
+    Misconfigured {
         /// What happened.
         reason: Arc<str>,
     },
@@ -72,7 +116,6 @@ impl Refusal {
     /// Try again as the schedule says.
     pub fn later(reason: impl Into<Arc<str>>) -> Self {
         Self::Later {
-            after_ms: None,
             reason: reason.into(),
         }
     }
@@ -86,8 +129,8 @@ impl Refusal {
     }
 
     /// Not accepted as configured.
-    pub fn unauthorized(reason: impl Into<Arc<str>>) -> Self {
-        Self::Unauthorized {
+    pub fn misconfigured(reason: impl Into<Arc<str>>) -> Self {
+        Self::Misconfigured {
             reason: reason.into(),
         }
     }
@@ -99,11 +142,14 @@ pub trait Destination: Send + Sync + 'static {
     /// The platform's name: the middle part of its lanes and its label in metrics.
     fn name(&self) -> &'static str;
 
+    /// The account that a product's deliveries use now; `None` when it has none.
+    fn account(&self, product: &ProductId) -> Option<Fingerprint>;
+
     /// Makes one attempt.
-    async fn deliver(&self, job: &Job) -> Result<Receipt, Refusal>;
+    async fn deliver(&self, job: &Job) -> Reply<Receipt>;
 
     /// Reads the conversation back: the parts that could be this very delivery, attempted at or
     /// after `since_ms` (Unix milliseconds), oldest first. Which of them belong to other deliveries
     /// only the store knows. A platform that recognises repetitions by itself answers with none.
-    async fn read_back(&self, job: &Job, since_ms: u64) -> Result<Vec<PartId>, Refusal>;
+    async fn read_back(&self, job: &Job, since_ms: u64) -> Reply<Vec<PartId>>;
 }

@@ -2,29 +2,35 @@
 //!
 //! The cast: the [`Outbox`] is the worker that leases deliveries from the store; a [`Destination`] is
 //! a platform that takes them; a [`Job`] is one delivery as a destination sees it; a [`Receipt`] says
-//! it arrived and a [`Refusal`] says what to do now that it did not; a [`Report`] carries the outcome
-//! back to the session, whose commit finishes the delivery.
+//! it arrived and a [`Refusal`] says what to do now that it did not; [`admission`] says whether an
+//! account may be called at all; a [`Report`] carries the outcome back to the session, whose commit
+//! finishes the delivery.
 //!
 //! Guaranteed:
 //!
 //! * Deliveries of one lane (one conversation) leave one after the other, in commit order; a lane
-//!   that hangs delays no other.
+//!   that hangs delays no other, and neither does an account. Products take turns.
+//! * A vendor's rate window is never overdrawn knowingly, and waiting for it, or for credentials that
+//!   work, is no attempt: neither makes a dead letter.
 //! * An attempt without a definite answer (timeout, reset, 5xx, a crash of ours) is followed by reading
 //!   the conversation, no sooner than the request timeout after it began. What is found there is not
 //!   sent again.
 //! * One lease makes at most one call, and starts none that might outlast the lease.
 //! * Every delivery ends: delivered, gone with its conversation, or a dead letter with a reason.
 //! * Credentials are looked up for each attempt; they are in no row, log line or error.
+//! * Every call is in the delivery's history, with no more of its answer than a bounded excerpt of an
+//!   error.
 //!
 //! Deliberately absent: knowledge of sessions beyond their key, decisions about links (the session
-//! makes them when it hears that a conversation is gone), and limits shared by several deliveries to
-//! one vendor: each lane obeys `Retry-After` for itself.
+//! makes them when it hears that a conversation is gone), and limits shared by several processes.
 
+pub mod admission;
 mod attempt;
 pub mod client;
 pub mod destination;
 pub mod intercom;
 pub mod outbox;
+mod outcome;
 
-pub use destination::{Destination, Job, Receipt, Refusal};
+pub use destination::{Destination, Job, Receipt, Refusal, Reply};
 pub use outbox::{Nudge, Options, Outbox, Report, Surroundings};

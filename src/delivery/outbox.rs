@@ -3,20 +3,22 @@
 //! It is woken by a nudge and by the clock, and the nudge carries no data: what there is to do is read
 //! from the store each time, so that the happy case, a repetition and a restart are one path.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use super::admission::{Fingerprint, Gates, Limits};
 use super::attempt::Attempt;
 use super::destination::Destination;
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::domain::id::Key;
+use crate::domain::id::{Key, ProductId};
 use crate::domain::retry::Schedule;
 use crate::domain::session::Settlement;
 use crate::metrics::Metrics;
-use crate::store::Store;
+use crate::store::{Lease, LeaseRequest, Store};
 use crate::tasks::Tasks;
 
 /// Bounds and paces.
@@ -33,6 +35,8 @@ pub struct Options {
     pub poll_ms: u64,
     /// When to try again, and when to give up.
     pub schedule: Schedule,
+    /// What one account may do.
+    pub account: Limits,
 }
 
 /// Takes the end of a delivery to the session that asked for it.
@@ -46,7 +50,13 @@ pub trait Report: Send + Sync + 'static {
 /// Tells the worker that there may be something to do. Cheap to clone; nudges while it works are
 /// not lost, and many count as one.
 #[derive(Clone, Debug, Default)]
-pub struct Nudge(Arc<Notify>);
+pub struct Nudge(Arc<Bell>);
+
+#[derive(Debug, Default)]
+struct Bell {
+    rung: Notify,
+    invited: Mutex<BTreeSet<ProductId>>,
+}
 
 impl Nudge {
     /// A bell nobody has rung.
@@ -56,7 +66,24 @@ impl Nudge {
 
     /// Makes the worker look at the store.
     pub fn nudge(&self) {
-        self.0.notify_one();
+        self.0.rung.notify_one();
+    }
+
+    /// The same, and a product's account is tried again even if it was found closed.
+    pub fn invite(&self, product: &ProductId) {
+        self.invited().insert(product.clone());
+        self.nudge();
+    }
+
+    fn take_invited(&self) -> BTreeSet<ProductId> {
+        std::mem::take(&mut *self.invited())
+    }
+
+    fn invited(&self) -> MutexGuard<'_, BTreeSet<ProductId>> {
+        self.0
+            .invited
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -85,13 +112,21 @@ pub struct Outbox {
     around: Arc<Surroundings>,
     options: Options,
     slots: Arc<Semaphore>,
+    gates: Arc<Gates>,
 }
 
 impl Outbox {
     /// Nothing is leased before [`Outbox::run`].
     pub fn new(around: Surroundings, options: Options) -> Self {
+        let gates = Gates::new(
+            options.account,
+            around.clock.clone(),
+            around.chance.clone(),
+            around.metrics.clone(),
+        );
         Self {
             slots: Arc::new(Semaphore::new(options.workers)),
+            gates: Arc::new(gates),
             around: Arc::new(around),
             options,
         }
@@ -110,7 +145,7 @@ impl Outbox {
             tokio::select! {
                 biased;
                 () = tasks.stopping() => return,
-                () = self.around.nudge.0.notified() => {}
+                () = self.around.nudge.0.rung.notified() => {}
                 () = self.around.clock.sleep_until_ms(due_ms) => {}
             }
         }
@@ -121,32 +156,39 @@ impl Outbox {
         drop(self.slots.acquire().await);
     }
 
-    /// Starts whatever is due, as far as there are free slots; returns when to look again.
+    /// Starts whatever is due, as far as there are free slots and open accounts; returns when to look
+    /// again.
     async fn lease(&self) -> u64 {
         let Surroundings { store, clock, .. } = &*self.around;
-        let free = self.slots.available_permits();
+        for product in self.around.nudge.take_invited() {
+            if let Some(account) = self.account_of(&product) {
+                self.gates.invite(account);
+            }
+        }
+        let limit = self.slots.available_permits();
         let now_ms = clock.now_ms();
         let until_ms = now_ms.saturating_add(self.options.lease_ms);
-        let leases = match store.lease(now_ms, until_ms, free).await {
+        let (quotas, _) = self.gates.quotas(|product| self.account_of(product));
+        let request = LeaseRequest {
+            now_ms,
+            until_ms,
+            limit,
+            product_max: self.options.account.account_workers,
+            quotas,
+        };
+        let leases = match store.lease(request).await {
             Ok(leases) => leases,
             Err(error) => {
                 tracing::warn!(%error, "the outbox could not be read; it is read again shortly");
                 return now_ms.saturating_add(self.options.poll_ms);
             }
         };
-        let is_full = leases.len() >= free;
+        let is_full = leases.len() >= limit;
         for lease in leases {
             let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
                 break;
             };
-            let attempt = Attempt::new(Arc::clone(&self.around), self.options, lease, until_ms);
-            let nudge = self.around.nudge.clone();
-            self.around.tasks.spawn("delivery", async move {
-                attempt.run().await;
-                drop(slot);
-                // The lane's next delivery may be due now, and a slot is free for any lane.
-                nudge.nudge();
-            });
+            self.start(lease, until_ms, slot);
         }
         if is_full {
             // More may be due: the end of any attempt nudges, and until then there is no slot.
@@ -155,18 +197,56 @@ impl Outbox {
         self.next_look_ms().await
     }
 
-    /// No later than the next poll, and never at once: what is due now has just been leased.
+    /// Has one delivery attempted, if its account takes a call.
+    fn start(&self, lease: Lease, until_ms: u64, slot: OwnedSemaphorePermit) {
+        let attempt = Attempt {
+            around: Arc::clone(&self.around),
+            options: self.options,
+            lease,
+            until_ms,
+        };
+        let destination = attempt.destination();
+        let product = &attempt.lease.key.product;
+        let account = destination
+            .as_ref()
+            .and_then(|one| Some((one.name(), one.account(product)?)));
+        let pass = account.map(|(name, account)| self.gates.admit(product, name, account));
+        let nudge = self.around.nudge.clone();
+        self.around.tasks.spawn("delivery", async move {
+            match pass {
+                Some(None) => attempt.give_back().await,
+                Some(pass) => attempt.run(destination, pass).await,
+                None => attempt.run(destination, None).await,
+            }
+            drop(slot);
+            // The lane's next delivery may be due now, and a slot is free for any lane.
+            nudge.nudge();
+        });
+    }
+
+    /// No later than the next poll, and never at once: what could be leased has just been leased.
+    /// What is due for accounts that take no calls does not count before they do.
     async fn next_look_ms(&self) -> u64 {
         let now_ms = self.around.clock.now_ms();
         let poll_ms = now_ms.saturating_add(self.options.poll_ms);
-        match self.around.store.next_delivery_ms().await {
-            Ok(Some(due_ms)) => due_ms.max(now_ms + PAUSE_MS).min(poll_ms),
-            Ok(None) => poll_ms,
+        let (quotas, opens_ms) = self.gates.quotas(|product| self.account_of(product));
+        let closed = quotas.into_iter().filter(|quota| quota.max == 0);
+        let closed: Vec<ProductId> = closed.flat_map(|quota| quota.products).collect();
+        let due_ms = match self.around.store.next_delivery_ms(&closed).await {
+            Ok(due_ms) => due_ms,
             Err(error) => {
                 tracing::warn!(%error, "the outbox's next due time could not be read");
-                poll_ms
+                None
             }
-        }
+        };
+        let first_ms = due_ms.into_iter().chain(opens_ms).min();
+        first_ms.map_or(poll_ms, |at_ms| at_ms.max(now_ms + PAUSE_MS).min(poll_ms))
+    }
+
+    /// The account that a product uses now, on whichever platform it has one.
+    fn account_of(&self, product: &ProductId) -> Option<Fingerprint> {
+        let mut all = self.around.destinations.iter();
+        all.find_map(|one| one.account(product))
     }
 }
 

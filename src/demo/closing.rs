@@ -89,7 +89,7 @@ pub(super) fn suggest(screen: &mut Screen, url: &str) {
     screen.blank();
 }
 
-fn commands(url: &str) -> [(&'static str, String); 4] {
+fn commands(url: &str) -> [(&'static str, String); 5] {
     let listen = format!(
         r"curl -N '{url}/stream/{PRODUCT}?since=0-0' \
   -H 'Authorization: Bearer {SECRET}'"
@@ -108,11 +108,16 @@ fn commands(url: &str) -> [(&'static str, String); 4] {
         r"curl {url}/sessions/{PRODUCT}/demo-posthog-1 \
   -H 'X-Admin-Key: {ADMIN_KEY}'"
     );
+    let deliveries = format!(
+        r"curl '{url}/deliveries?limit=3' \
+  -H 'X-Admin-Key: {ADMIN_KEY}'"
+    );
     let count = format!("curl -s {url}/metrics | grep connector_notes");
     [
         ("the feed, from the beginning", listen),
         ("one more click by Ada, and a note", click),
         ("her session, as operators see it", show),
+        ("the newest notes on their way out", deliveries),
         ("what is counted about notes", count),
     ]
 }

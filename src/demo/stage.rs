@@ -106,10 +106,7 @@ impl Stage {
         let stop = CancellationToken::new();
         let told = stop.clone();
         tasks.spawn("service", async move {
-            let told = async move { told.cancelled().await };
-            if let Err(error) = app.serve(listener, told).await {
-                tracing::error!(%error, "the service failed");
-            }
+            app.serve(listener, told.cancelled()).await;
         });
         Ok(Self {
             address,

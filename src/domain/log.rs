@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::attempt::AttemptRecord;
 use super::id::{DeliveryId, PartId};
 
 /// The version of every stored log entry's body.
@@ -207,6 +208,13 @@ pub struct NewDelivery {
 /// A change of work already in the outbox, committed together with what the state made of it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OutboxChange {
+    /// A call was made for the delivery; what is finished gets no further calls.
+    Attempted {
+        /// Which.
+        id: DeliveryId,
+        /// The call.
+        attempt: AttemptRecord,
+    },
     /// The delivery succeeded; platforms that cannot redact return no part.
     Delivered {
         /// Which.

@@ -6,7 +6,7 @@
 //! goes into the moment's effects. The actor may run the same inputs again on a newer state when a
 //! commit was refused, so nothing outside may ever be touched from here.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -105,11 +105,12 @@ impl<P> Moment<'_, P> {
     }
 }
 
-/// Index rows as they were read. Each row that was read becomes a guard of the commit.
+/// Index rows as they were read. Each row that was read becomes a guard of the commit, in the order
+/// of the keys, so that equal decisions make equal commits.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    read: HashMap<IndexKey, Option<Arc<str>>>,
-    written: HashMap<IndexKey, Option<Arc<str>>>,
+    read: BTreeMap<IndexKey, Option<Arc<str>>>,
+    written: BTreeMap<IndexKey, Option<Arc<str>>>,
 }
 
 impl Facts {

@@ -6,8 +6,10 @@
 //! way out. Facts that span sessions are rows of an **index**.
 
 pub mod action;
+pub mod attempt;
 pub mod fsm;
 pub mod id;
+pub mod lane;
 pub mod link;
 pub mod log;
 pub mod machine;

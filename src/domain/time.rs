@@ -8,12 +8,35 @@
     reason = "float casts saturate, which is the clamp that is wanted"
 )]
 pub fn to_ms(seconds: f64) -> u64 {
-    // A product such as 1.15 * 1000 may land a hair above the whole number that was meant.
+    // A product such as 1.15 * 1000 may land a hair above the whole number that was meant, and one of
+    // an instant a hair after a millisecond may land on that millisecond.
     let exact = seconds * 1000.0;
     let nearest = exact.round();
     let is_meant = (exact - nearest).abs() < 1e-3 && nearest / 1000.0 >= seconds;
-    let whole = if is_meant { nearest } else { exact.ceil() };
+    let up = exact.ceil();
+    let whole = if is_meant {
+        nearest
+    } else if up / 1000.0 < seconds {
+        up + 1.0
+    } else {
+        up
+    };
     whole.clamp(0.0, MS_MAX) as u64
+}
+
+/// Unix seconds of a time that a person wrote: Unix seconds, or an ISO 8601 time with its zone.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the year 9999 in milliseconds fits a double exactly"
+)]
+pub fn parse_s(text: &str) -> Option<f64> {
+    match text.parse::<f64>() {
+        Ok(seconds) => (seconds.is_finite() && seconds >= 0.0).then_some(seconds),
+        Err(_) => {
+            let at: jiff::Timestamp = text.parse().ok()?;
+            Some(at.as_millisecond() as f64 / 1000.0)
+        }
+    }
 }
 
 /// The instant `after_s` later than `now`, on the grid of milliseconds on which clocks are read.

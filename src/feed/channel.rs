@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::domain::id::ProductId;
 use crate::domain::log::Offset;
 use crate::metrics::Metrics;
-use crate::store::{self, Entry, Store};
+use crate::store::{self, Entry, FeedPage, Store};
 use crate::tasks::Tasks;
 
 /// Bounds on what the feed holds.
@@ -142,6 +142,11 @@ impl Feed {
     pub fn close(&self) {
         self.0.closing.cancel();
     }
+
+    /// Whether [`Feed::close`] was called.
+    pub fn is_closing(&self) -> bool {
+        self.0.closing.is_cancelled()
+    }
 }
 
 impl Inner {
@@ -183,16 +188,25 @@ impl Channel {
     }
 
     /// Appends what was read; forgets the oldest frames.
-    fn fill(&self, entries: Vec<Entry>, scanned: Offset, ring_entries: usize) {
+    fn fill(&self, page: FeedPage, ring_entries: usize) {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
-        let frames = entries.into_iter().map(|entry| Arc::new(Frame::new(entry)));
+        if page.trimmed > ring.head {
+            // Retention was faster than this reader. Whoever stands before the hole is sent to the
+            // store, which says what is missing.
+            ring.frames.clear();
+            ring.floor = page.trimmed;
+        }
+        let frames = page
+            .entries
+            .into_iter()
+            .map(|entry| Arc::new(Frame::new(entry)));
         ring.frames.extend(frames);
         while ring.frames.len() > ring_entries {
             if let Some(oldest) = ring.frames.pop_front() {
                 ring.floor = oldest.entry.offset;
             }
         }
-        ring.head = ring.head.max(scanned);
+        ring.head = ring.head.max(page.scanned);
         let head = ring.head;
         drop(ring);
         self.head.send_if_modified(|seen| {
@@ -215,7 +229,7 @@ async fn read(feed: Arc<Inner>, channel: Weak<Channel>) {
             Ok(page) => {
                 let is_full = page.entries.len() >= limit;
                 if page.scanned > after {
-                    strong.fill(page.entries, page.scanned, feed.limits.ring_entries);
+                    strong.fill(page, feed.limits.ring_entries);
                 }
                 if is_full {
                     continue;

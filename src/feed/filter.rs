@@ -1,8 +1,7 @@
 //! What a subscriber asked for.
 
-use jiff::Timestamp;
-
 use crate::domain::log::Offset;
+use crate::domain::time::{parse_s, to_ms};
 use crate::store::Entry;
 
 /// Which events a subscriber wants; empty means all.
@@ -45,21 +44,12 @@ pub enum Start {
 
 impl Start {
     /// Reads `?since=`: an offset, Unix seconds, or an ISO 8601 time; `None` for anything else.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "the year 9999 in milliseconds fits a double exactly"
-    )]
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(offset) = Offset::parse(text) {
             return Some(Self::After(offset));
         }
-        let seconds = match text.parse::<f64>() {
-            Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => seconds,
-            Ok(_) => return None,
-            Err(_) => text.parse::<Timestamp>().ok()?.as_millisecond() as f64 / 1000.0,
-        };
         // Everything of the named instant itself is wanted.
-        let ms = crate::domain::time::to_ms(seconds);
+        let ms = to_ms(parse_s(text)?);
         Some(Self::After(match ms.checked_sub(1) {
             Some(ms) => Offset { ms, n: u64::MAX },
             None => Offset::default(),

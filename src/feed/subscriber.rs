@@ -50,6 +50,10 @@ impl Subscriber {
             return Some(Bytes::from_static(sse::HEARTBEAT));
         }
         let inner = Arc::clone(&self.feed.0);
+        // However much there is still to read: it resumes where it stopped.
+        if inner.closing.is_cancelled() {
+            return None;
+        }
         let mut quiet = std::pin::pin!(inner.clock.sleep(heartbeat));
         loop {
             // Marked as seen before looking, so that news in between wakes us again.

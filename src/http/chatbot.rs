@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
-use super::request::{RequestId, read_body, text_header};
+use super::request::{RequestId, hold_parsed, read_body, text_header};
 use super::state::AppState;
-use crate::delivery::intercom::webhook::{Notification, Topic, parse};
+use crate::delivery::intercom::webhook::{Author, Notification, Topic, parse};
 use crate::domain::session::index::{LinkRequest, Trust};
 use crate::ingest::signature;
 use crate::product::Product;
@@ -36,16 +36,21 @@ pub(super) async fn webhook(
     body: Body,
 ) -> Result<Json<Value>, Problem> {
     let product = state.product(&product_id)?;
-    let raw = read_body(body, state.config.http.small_body_bytes_max).await?;
+    let mut memory = state.admission.small_bodies.open(&product.id);
+    let max_bytes = state.config.http.small_body_bytes_max;
+    let raw = read_body(&state, body, max_bytes, &mut memory).await?;
     let trust = admit(&state, &product, &headers, &raw)?;
+    hold_parsed(&mut memory, raw.len())?;
     let notification =
         parse(&raw).map_err(|_| Problem::bad_request("invalid_json", "invalid json"))?;
+    drop(memory);
     let topic = notification.topic.as_str();
     let count = |outcome: &str| {
         let counter = &state.metrics.chatbot_webhooks;
         counter.with_label_values(&[topic, outcome]).inc();
     };
-    let Some(request) = link_request(&notification, trust) else {
+    let own = product.intercom.as_ref().map(|own| own.admin_id.as_str());
+    let Some(request) = link_request(&notification, trust, own) else {
         count("ignored");
         return Ok(Json(json!({"status": "ignored"})));
     };
@@ -99,8 +104,16 @@ fn admit(
     Err(Problem::unauthorized())
 }
 
-/// What the notification asks for; `None` for topics that link nothing.
-fn link_request(notification: &Notification, trust: Trust) -> Option<LinkRequest> {
+/// What the notification asks for; `None` for topics that link nothing, and for what the connector
+/// wrote itself as `own`: our notes must not come back as a person's message.
+fn link_request(
+    notification: &Notification,
+    trust: Trust,
+    own: Option<&str>,
+) -> Option<LinkRequest> {
+    if matches!(&notification.author, Author::Admin(Some(id)) if Some(id.as_str()) == own) {
+        return None;
+    }
     if !matches!(notification.topic, Topic::UserCreated | Topic::UserReplied) {
         return None;
     }

@@ -24,10 +24,14 @@ pub(super) async fn alive() -> Json<Value> {
     }))
 }
 
-/// Requests can be served: the configuration is loaded (else nothing would listen), the store can be
-/// read, and commits succeed. While they fail the reason is told, and each call has the store try
-/// whether the cause is gone.
+/// Requests can be served: the configuration is loaded (else nothing would listen), nobody told the
+/// service to stop, the store can be read, and commits succeed. While they fail the reason is told,
+/// and each call has the store try whether the cause is gone.
 pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
+    if state.stopping.is_cancelled() {
+        let detail = "the service is stopping";
+        return Err(Problem::unavailable("stopping", detail));
+    }
     let asked = async {
         state.store.ready().await?;
         state.store.depth().await

@@ -14,9 +14,10 @@ use axum::{Extension, Json};
 use futures_util::future::join_all;
 use serde_json::json;
 
+use super::admission::Hold;
 use super::credentials::admit_ingest;
 use super::problem::Problem;
-use super::request::{RequestId, read_body, text_header};
+use super::request::{RequestId, hold_parsed, read_body, text_header};
 use super::state::AppState;
 use crate::domain::action::{DropReason, Provider};
 use crate::domain::id::Key;
@@ -50,7 +51,9 @@ async fn take(
     let product = state.product(&product_id);
     let result = match &product {
         Ok(product) => {
-            let read = read(&state, product, &headers, body, forced).await;
+            // Held until the answer is known.
+            let mut place = state.admission.requests.open(&product.id);
+            let read = read(&state, product, &headers, body, forced, &mut place).await;
             match read {
                 Ok(batch) => {
                     provider = batch.provider;
@@ -88,19 +91,28 @@ async fn take(
     response
 }
 
-/// Bounded, admitted, inflated, understood; in this order.
+/// Bounded, admitted, inflated, understood; in this order. The request takes its place only once its
+/// sender is known, so that nobody without the secret can keep others out.
 async fn read(
     state: &AppState,
     product: &Product,
     headers: &HeaderMap,
     body: Body,
     forced: Option<Provider>,
+    place: &mut Hold,
 ) -> Result<Batch, Problem> {
     let limits = &state.config.http;
-    let raw = read_body(body, limits.body_bytes_max).await?;
+    let mut memory = state.admission.bodies.open(&product.id);
+    let raw = read_body(state, body, limits.body_bytes_max, &mut memory).await?;
     let began = state.clock.monotonic();
     admit_ingest(state, product, headers, &raw)?;
+    place.grow(1).map_err(|_| {
+        let detail = "too many requests of this product are under way; nothing was taken in, \
+            repeat later";
+        Problem::unavailable("ingest_overloaded", detail)
+    })?;
     let plain = inflate(headers, &raw, limits.inflated_bytes_max)?;
+    hold_parsed(&mut memory, plain.len())?;
     let now = state.clock.now_s();
     let batch = ingest::read(&plain, forced, &product.ingest, limits.events_max, now);
     let took = state.clock.since(began);

@@ -9,8 +9,9 @@ use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::request::{RequestId, read_body, text_header};
+use super::request::{RequestId, hold_parsed, read_body, text_header};
 use super::state::AppState;
+use crate::domain::id::ProductId;
 use crate::domain::session::index::{LinkRequest, Trust};
 use crate::product::Product;
 use crate::session::linker::{Person, Resolution};
@@ -27,7 +28,11 @@ pub(super) async fn link(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let raw = read_body(body, state.config.http.small_body_bytes_max).await?;
+    // Whose page it is stands in the body, so that all pages share what one product may hold.
+    let mut memory = state.admission.small_bodies.open(&ProductId::from(""));
+    let max_bytes = state.config.http.small_body_bytes_max;
+    let raw = read_body(&state, body, max_bytes, &mut memory).await?;
+    hold_parsed(&mut memory, raw.len())?;
     let fields: Value = serde_json::from_slice(&raw)
         .map_err(|_| Problem::bad_request("invalid_json", "invalid json"))?;
     let product = state.product(field(&fields, "product_id")?.trim())?;

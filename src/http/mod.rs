@@ -1,6 +1,7 @@
 //! The doors. Every endpoint, what it needs to be opened, and how it says no.
 //!
-//! [`routes`] shows every route and layer on one screen. A handler's signature is its whole truth:
+//! [`Server`] accepts connections and bounds them; `routes.rs` shows every route and layer on
+//! one screen; [`Admission`] shares what is scarce among products. A handler's signature is its whole truth:
 //! who is asked for, what is read, which [`Problem`]s come back. Secrets are compared in constant
 //! time and before any parsing; bodies are bounded before and after inflation; a refusal is cheap,
 //! because published clients repeat refused connections for ever (contract 2.3).
@@ -8,20 +9,22 @@
 //! Deliberately absent: any waiting for a vendor. A 2xx says that the commit is durable and nothing
 //! more.
 
+mod admission;
 mod chatbot;
 mod credentials;
+mod deliveries;
 mod health;
 mod ingest;
 mod link;
-mod listener;
 mod problem;
 mod request;
 mod routes;
+mod server;
 mod sessions;
 mod state;
 mod stream;
 
-pub use listener::{Peer, StallGuard};
+pub use admission::Admission;
 pub use problem::Problem;
-pub use routes::routes;
+pub use server::Server;
 pub use state::{AppState, Handles};

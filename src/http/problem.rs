@@ -1,11 +1,19 @@
 //! How every door says no: RFC 9457 problem documents.
 
-use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use std::fmt::Write;
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::chance::Chance;
 use crate::session;
+
+/// The shortest wait that `Retry-After` asks for, in seconds.
+const RETRY_AFTER_S: f64 = 2.0;
+
+/// By how much it varies, so that senders who were refused together do not come back together.
+const RETRY_SPREAD_S: f64 = 8.0;
 
 /// A refusal. `detail` is read as plain text by old clients, and `error` repeats `code` for them.
 /// It never holds a secret or any part of a body.
@@ -14,12 +22,28 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
-    retry_after_s: Option<u32>,
+    is_temporary: bool,
+    is_last: bool,
 }
 
-/// Remembered in the response so that refusals are counted by code.
+/// Remembered in the response so that refusals are counted by code, and the temporary ones say when
+/// to come back.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Code(pub &'static str);
+pub(super) struct Refused {
+    pub(super) code: &'static str,
+    pub(super) is_temporary: bool,
+}
+
+/// When to come back: two to ten seconds, drawn for each refusal.
+pub(super) fn retry_after(chance: &Chance) -> HeaderValue {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the number lies between two and ten"
+    )]
+    let seconds = (RETRY_AFTER_S + chance.fraction() * RETRY_SPREAD_S).round() as u32;
+    HeaderValue::from(seconds)
+}
 
 impl Problem {
     /// A refusal with a stable `code` and a sentence that says what to do about it.
@@ -28,7 +52,8 @@ impl Problem {
             status,
             code,
             detail: detail.into(),
-            retry_after_s: None,
+            is_temporary: false,
+            is_last: false,
         }
     }
 
@@ -55,6 +80,12 @@ impl Problem {
         )
     }
 
+    /// 408 for a peer that stopped sending; the connection is closed, because what belongs to which
+    /// request is no longer clear.
+    pub fn timeout(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, code, detail).closing()
+    }
+
     /// 413.
     pub fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
@@ -63,9 +94,21 @@ impl Problem {
     /// 503 with `Retry-After`: nothing happened, repeat later.
     pub fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            retry_after_s: Some(5),
+            is_temporary: true,
             ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
         }
+    }
+
+    /// The same, and nothing more on this connection.
+    pub(super) fn closing(self) -> Self {
+        Self {
+            is_last: true,
+            ..self
+        }
+    }
+
+    pub(super) fn code(&self) -> &'static str {
+        self.code
     }
 
     /// 500 after a panic.
@@ -98,9 +141,9 @@ impl From<crate::store::Error> for Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let body = json!({
+impl Problem {
+    fn document(&self) -> String {
+        let document = json!({
             "type": format!("urn:event-connector:problem:{}", self.code),
             "title": self.status.canonical_reason().unwrap_or("Error"),
             "status": self.status.as_u16(),
@@ -108,19 +151,57 @@ impl IntoResponse for Problem {
             "code": self.code,
             "error": self.code,
         });
-        let mut response = (self.status, Json(body)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
-        if let Some(seconds) = self.retry_after_s {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
+        document.to_string()
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let kind = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, kind);
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        response.extensions_mut().insert(Code(self.code));
+        if self.is_last {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        headers
+    }
+
+    /// The answer outside the router, whose outermost layer adds `Retry-After` otherwise.
+    pub(super) fn into_answer(self, chance: &Chance) -> Response {
+        let is_temporary = self.is_temporary;
+        let mut response = self.into_response();
+        if is_temporary {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, retry_after(chance));
+        }
+        response
+    }
+
+    /// The answer as it stands on the wire, where no request was read. It is the connection's last.
+    pub(super) fn to_http(&self, chance: &Chance) -> String {
+        let document = self.document();
+        let mut headers = self.clone().closing().headers();
+        headers.insert(header::CONTENT_LENGTH, document.len().into());
+        if self.is_temporary {
+            headers.insert(header::RETRY_AFTER, retry_after(chance));
+        }
+        let mut text = format!("HTTP/1.1 {}\r\n", self.status);
+        for (name, value) in &headers {
+            let value = value.to_str().unwrap_or_default();
+            let _ = write!(text, "{name}: {value}\r\n");
+        }
+        text + "\r\n" + &document
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, self.headers(), self.document()).into_response();
+        response.extensions_mut().insert(Refused {
+            code: self.code,
+            is_temporary: self.is_temporary,
+        });
         response
     }
 }

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::extract::{Extension, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use futures_util::StreamExt;
 use tracing::Instrument;
 
-use super::listener::Peer;
-use super::problem::{Code, Problem};
+use super::admission::{Exhausted, Hold};
+use super::problem::{Problem, Refused, retry_after};
+use super::server::Peer;
 use super::state::AppState;
 
 /// The header that carries a request's identifier, in and out.
@@ -31,11 +32,11 @@ const REQUEST_ID_CHARS_MAX: usize = 128;
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(pub Arc<str>);
 
-/// Names the request, answers with the name, ends it when it takes too long, and counts refusals by
-/// code. A stream has begun to answer long before that and is not ended.
+/// Names the request, answers with the name, ends it when it takes too long, counts refusals by code
+/// and says when to come back. A stream has begun to answer long before that and is not ended.
 pub(super) async fn identify(
     State(state): State<AppState>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(peer): Extension<Peer>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -56,8 +57,12 @@ pub(super) async fn identify(
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    if let Some(Code(code)) = response.extensions().get::<Code>() {
+    if let Some(&Refused { code, is_temporary }) = response.extensions().get() {
         state.metrics.problems.with_label_values(&[code]).inc();
+        if is_temporary {
+            let wait = retry_after(&state.chance);
+            response.headers_mut().insert(header::RETRY_AFTER, wait);
+        }
     }
     response
 }
@@ -94,25 +99,97 @@ fn given_id(headers: &HeaderMap) -> Option<Arc<str>> {
 /// still sends when the connection closes sees a reset instead of the answer.
 const DRAINED: usize = 4;
 
-/// Reads a body of at most `max_bytes`. The rest of a larger one is read away within a bound.
-pub(super) async fn read_body(body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
+/// A body as it is read.
+#[derive(Default)]
+struct Reading {
+    bytes: BytesMut,
+    /// The only chunk so far, which is not copied.
+    first: Option<Bytes>,
+    length: usize,
+}
+
+impl Reading {
+    fn push(&mut self, chunk: Bytes) {
+        if self.length == chunk.len() {
+            self.first = Some(chunk);
+            return;
+        }
+        if let Some(first) = self.first.take() {
+            self.bytes.extend_from_slice(&first);
+        }
+        self.bytes.extend_from_slice(&chunk);
+    }
+
+    /// Goes on counting, and keeps nothing any more.
+    fn forget(&mut self) {
+        self.first = None;
+        self.bytes = BytesMut::new();
+    }
+
+    fn finish(self) -> Bytes {
+        self.first.unwrap_or_else(|| self.bytes.freeze())
+    }
+}
+
+/// Reads a body of at most `max_bytes` and holds them. What is refused on the way is read away within
+/// a bound, so that the sender sees the answer.
+///
+/// # Errors
+///
+/// 400 `incomplete_body` when the body ends early, 408 `body_timeout` when nothing comes for
+/// `http.body_idle_ms`, 413 when it is larger, 503 `bodies_overloaded` when too many are read at once.
+pub(super) async fn read_body(
+    state: &AppState,
+    body: Body,
+    max_bytes: usize,
+    hold: &mut Hold,
+) -> Result<Bytes, Problem> {
+    let idle = Duration::from_millis(state.config.http.body_idle_ms);
     let mut chunks = body.into_data_stream();
-    let (mut read, mut length) = (BytesMut::new(), 0_usize);
-    while let Some(chunk) = chunks.next().await {
+    let mut reading = Reading::default();
+    let mut refused = None;
+    loop {
+        let Some(chunk) = state.clock.timeout(idle, chunks.next()).await else {
+            let detail = "no byte of the body arrived for too long";
+            return Err(Problem::timeout("body_timeout", detail));
+        };
+        let Some(chunk) = chunk else { break };
         let cut = |_| Problem::bad_request("incomplete_body", "the body ended early");
         let chunk = chunk.map_err(cut)?;
-        length = length.saturating_add(chunk.len());
-        if length <= max_bytes {
-            read.extend_from_slice(&chunk);
-        } else if length > max_bytes.saturating_mul(DRAINED) {
+        reading.length = reading.length.saturating_add(chunk.len());
+        if refused.is_none() {
+            refused = if reading.length > max_bytes {
+                let detail = format!("the body is larger than {max_bytes} bytes");
+                Some(Problem::too_large(detail))
+            } else {
+                hold.grow(chunk.len()).map_err(too_many_bodies).err()
+            };
+            if refused.is_none() {
+                reading.push(chunk);
+                continue;
+            }
+            hold.release();
+            reading.forget();
+        }
+        if reading.length > max_bytes.saturating_mul(DRAINED) {
             break;
         }
     }
-    if length > max_bytes {
-        let detail = format!("the body is larger than {max_bytes} bytes");
-        return Err(Problem::too_large(detail));
-    }
-    Ok(read.freeze())
+    refused.map_or_else(|| Ok(reading.finish()), Err)
+}
+
+/// How much memory parsing takes for each byte of a body, at worst: a tree of the smallest values.
+const PARSED: usize = 32;
+
+/// Holds what parsing a body of `length` bytes takes.
+pub(super) fn hold_parsed(hold: &mut Hold, length: usize) -> Result<(), Problem> {
+    let parsed = length.saturating_mul(PARSED);
+    hold.grow(parsed).map_err(too_many_bodies)
+}
+
+fn too_many_bodies(_: Exhausted) -> Problem {
+    let detail = "too many large bodies arrive at once; nothing was taken in, repeat later";
+    Problem::unavailable("bodies_overloaded", detail)
 }
 
 /// A header's value, if it is there once and is text.

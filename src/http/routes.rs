@@ -13,11 +13,11 @@ use tower_http::cors::{Any as AnyOrigin, CorsLayer};
 
 use super::problem::Problem;
 use super::state::AppState;
-use super::{chatbot, health, ingest, link, request, sessions, stream};
+use super::{chatbot, deliveries, health, ingest, link, request, sessions, stream};
 use crate::domain::action::Provider;
 
 /// The service as one router.
-pub fn routes(state: AppState) -> Router {
+pub(super) fn routes(state: AppState) -> Router {
     Router::new()
         .route("/webhook/{product_id}", ingest::from(None))
         .route("/ingest/{product_id}", ingest::from(None))
@@ -43,6 +43,9 @@ pub fn routes(state: AppState) -> Router {
         )
         .route("/sessions/start", post(link::start_is_gone))
         .route("/sessions/{product_id}/{session_id}", get(sessions::show))
+        .route("/deliveries", get(deliveries::list))
+        .route("/deliveries/{id}", get(deliveries::show))
+        .route("/deliveries/{id}/replay", post(deliveries::replay))
         .route("/health", get(health::alive))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -3,6 +3,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -15,6 +17,7 @@ use crate::session::Registry;
 use crate::session::linker::Linker;
 use crate::store::Store;
 
+use super::admission::Admission;
 use super::problem::Problem;
 
 /// Shared by all handlers. Cheap to clone, because every layer of every request does.
@@ -41,6 +44,12 @@ pub struct Handles {
     pub store: Arc<dyn Store>,
     /// Counters.
     pub metrics: Metrics,
+    /// What all requests share.
+    pub admission: Admission,
+    /// Cancelled once the service is told to stop.
+    pub stopping: CancellationToken,
+    /// Whom to tell that an operator has a product's delivery sent again.
+    pub replayed: Arc<dyn Fn(&ProductId) + Send + Sync>,
 }
 
 impl Deref for AppState {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -14,11 +15,19 @@ use super::credentials::admit_stream;
 use super::link::admit_origin;
 use super::problem::Problem;
 use super::request::text_header;
+use super::server::Endless;
 use super::state::AppState;
+use crate::chance::Chance;
 use crate::domain::log::Offset;
-use crate::feed::{Filter, Start};
+use crate::feed::{Filter, Start, sse};
 
 const LAST_EVENT_ID: &str = "last-event-id";
+
+/// How long after a stop the first subscribers come back.
+const RECONNECT_MIN: Duration = Duration::from_secs(1);
+
+/// Over how long they spread.
+const RECONNECT_SPREAD: Duration = Duration::from_secs(9);
 
 /// Streams every action of the product, from now on or from where the subscriber stopped.
 pub(super) async fn stream(
@@ -41,16 +50,33 @@ pub(super) async fn stream(
         Problem::unavailable("too_many_subscribers", error.to_string())
     })?;
     let heartbeat = Duration::from_millis(state.config.feed.heartbeat_ms);
-    let frames = stream::unfold(subscriber, move |mut subscriber| async move {
-        let bytes = subscriber.next(heartbeat).await?;
-        Some((Ok::<_, Infallible>(bytes), subscriber))
+    let (feed, chance) = (state.feed.clone(), state.chance.clone());
+    let frames = stream::unfold(Some(subscriber), move |subscriber| {
+        let (feed, chance) = (feed.clone(), chance.clone());
+        async move {
+            let mut subscriber = subscriber?;
+            if let Some(bytes) = subscriber.next(heartbeat).await {
+                return Some((Ok::<_, Infallible>(bytes), Some(subscriber)));
+            }
+            let last = feed
+                .is_closing()
+                .then(|| sse::farewell(reconnect(&chance)))?;
+            Some((Ok(last), None))
+        }
     });
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream; charset=utf-8"),
         (header::CACHE_CONTROL, "no-cache, no-transform"),
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    Ok((StatusCode::OK, headers, Body::from_stream(frames)).into_response())
+    let body = Body::from_stream(frames);
+    Ok((StatusCode::OK, headers, Extension(Endless), body).into_response())
+}
+
+/// When a subscriber shall come back after a stop: each at another moment, because a restarted service
+/// would otherwise meet them all at once.
+fn reconnect(chance: &Chance) -> Duration {
+    RECONNECT_MIN + RECONNECT_SPREAD.mul_f64(chance.fraction())
 }
 
 /// `Last-Event-ID`, else `?since=`, else live. A header that was never one of our ids means live:

@@ -102,7 +102,7 @@ impl<M: Machine> Actor<M> {
     }
 
     /// Mail first, then the deadline, then idleness; `None` when the key was put to sleep or the
-    /// service stops, and all mail is done.
+    /// service stops, and all mail and what is due are done.
     async fn next_event(&mut self) -> Option<Event<M>> {
         let registry = self.registry.clone();
         let around = &registry.0.around;
@@ -114,7 +114,10 @@ impl<M: Machine> Actor<M> {
             count = self.mail.recv_many(&mut batch, limits.batch_max) => {
                 (count > 0).then_some(Event::Mail(batch))
             }
-            () = around.tasks.stopping() => None,
+            () = around.tasks.stopping() => {
+                let is_due = due_ms.is_some_and(|due_ms| due_ms <= around.clock.now_ms());
+                is_due.then_some(Event::Deadline)
+            }
             () = around.clock.sleep_until_ms(due_ms.unwrap_or(0)), if due_ms.is_some() => {
                 Some(Event::Deadline)
             }

@@ -33,6 +33,18 @@ pub async fn run<M: Machine>(registry: Registry<M>, interval: Duration) {
     }
 }
 
+/// Wakes everything that is due now, for a last time before a stop; returns how many keys that were.
+pub async fn flush<M: Machine>(registry: &Registry<M>) -> usize {
+    let mut woken = 0;
+    loop {
+        let claimed = sweep(registry, 0).await;
+        woken += claimed;
+        if claimed < CLAIM_MAX {
+            return woken;
+        }
+    }
+}
+
 async fn sweep<M: Machine>(registry: &Registry<M>, grace_ms: u64) -> usize {
     let around = &registry.0.around;
     let room = registry.0.limits.live_max.saturating_sub(registry.live());

@@ -17,6 +17,7 @@
 //! Deliberately absent: transactions held open by a caller, queries by value, and any knowledge of
 //! what a state means.
 
+mod delivery;
 pub mod memory;
 pub mod sqlite;
 
@@ -26,6 +27,11 @@ use async_trait::async_trait;
 
 use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
 use crate::domain::log::{Effects, IndexKey, Offset};
+
+pub use delivery::{
+    ATTEMPTS_MAX, DeliveryHistory, DeliveryPage, DeliveryQuery, DeliveryRecord, DeliveryStatus,
+    LISTED_MAX, Lease, LeaseRequest, Quota, Retry,
+};
 
 /// How many commit ids a snapshot remembers.
 pub const COMMIT_IDS_MAX: usize = 32;
@@ -167,41 +173,6 @@ pub struct FeedPage {
     pub trimmed: Offset,
 }
 
-/// One delivery, leased for one attempt.
-#[derive(Clone, Debug)]
-pub struct Lease {
-    /// Which delivery.
-    pub id: DeliveryId,
-    /// The state that hears of the outcome.
-    pub key: Key,
-    /// Its order group.
-    pub lane: Arc<str>,
-    /// What to do.
-    pub body: Arc<str>,
-    /// Counts attempts from 1, this one included.
-    pub attempt: u32,
-    /// When the delivery was committed, Unix milliseconds.
-    pub created_ms: u64,
-    /// When the first attempt whose outcome nobody knows began, Unix milliseconds. While set, the
-    /// delivery may already have happened: read before you post.
-    pub unsettled_since_ms: Option<u64>,
-}
-
-/// How an attempt that neither succeeded nor failed for good is put back.
-#[derive(Clone, Debug)]
-pub struct Retry {
-    /// Which delivery.
-    pub id: DeliveryId,
-    /// Not to be leased before, Unix milliseconds.
-    pub not_before_ms: u64,
-    /// As in [`Lease::unsettled_since_ms`]; `None` once a read has settled the matter.
-    pub unsettled_since_ms: Option<u64>,
-    /// What happened, fit for an operator; never a secret.
-    pub error: Arc<str>,
-    /// Whether this counts as an attempt; waiting to read back does not.
-    pub counts: bool,
-}
-
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
@@ -276,16 +247,40 @@ pub trait Store: Send + Sync + 'static {
     /// when there is none.
     async fn head(&self, product: &ProductId) -> Result<Offset, Error>;
 
-    /// Leases up to `limit` due deliveries until `until_ms`, at most one per lane: the oldest that
-    /// is not finished. A lease that ran out without a word is leased again with its start in
+    /// Leases due deliveries, at most one per lane: the oldest that is not finished. Products take
+    /// turns: each call goes on behind the product that the one before it served last, and nobody
+    /// gets a second delivery before everybody with something due had one. Within a product the
+    /// longest due goes first. What it costs grows with the products that have something waiting, not
+    /// with how much waits.
+    ///
+    /// A lease that ran out without a word is leased again with its start in
     /// [`Lease::unsettled_since_ms`].
-    async fn lease(&self, now_ms: u64, until_ms: u64, limit: usize) -> Result<Vec<Lease>, Error>;
+    async fn lease(&self, request: LeaseRequest) -> Result<Vec<Lease>, Error>;
 
-    /// Puts a leased delivery back.
+    /// Puts a leased delivery back. Changes nothing when the lease is not the newest one.
     async fn retry(&self, retry: Retry) -> Result<(), Error>;
 
-    /// When the next waiting delivery may be leased, if any waits.
-    async fn next_delivery_ms(&self) -> Result<Option<u64>, Error>;
+    /// When the next waiting delivery of any product but those in `closed` may be leased, if any
+    /// waits.
+    async fn next_delivery_ms(&self, closed: &[ProductId]) -> Result<Option<u64>, Error>;
+
+    /// Deliveries that match, newest first. One call looks at a bounded number of them.
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<DeliveryPage, Error>;
+
+    /// One delivery and the calls made for it.
+    async fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryHistory>, Error>;
+
+    /// Has a delivery sent again, and answers which one that will be; `None` when it is unknown.
+    ///
+    /// What waits is due now; what is under way goes on. A dead letter waits again in its old place,
+    /// due now, with all its attempts before it and its doubt kept. What was delivered or withdrawn
+    /// is copied to the end of its lane as `copy`, however often that was done before.
+    async fn replay(
+        &self,
+        id: &DeliveryId,
+        copy: DeliveryId,
+        now_ms: u64,
+    ) -> Result<Option<DeliveryId>, Error>;
 
     /// Which of `parts` some delivery of the lane has already recorded as its own.
     async fn recorded_parts(&self, lane: &str, parts: &[PartId]) -> Result<Vec<PartId>, Error>;

@@ -94,8 +94,7 @@ async fn start(document: &Value, tasks: &Tasks, stop: CancellationToken) -> Conn
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     tasks.spawn("service", async move {
-        let served = app.serve(listener, async move { stop.cancelled().await });
-        served.await.expect("serving");
+        app.serve(listener, stop.cancelled()).await;
     });
     Connector {
         url,

@@ -177,6 +177,18 @@ async fn invalid_utf8_and_gzip_members_are_read_as_far_as_they_make_sense() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_many_times_too_large_in_one_piece_is_refused_like_any_other() {
+    let service = Service::with(Setup::with("CONNECTOR__HTTP__BODY_BYTES_MAX", "10")).await;
+    let body = click("s1", "u1", "Save").to_string().into_bytes();
+    let (status, problem) = post(&service, "/webhook/acme", PLAIN, body).await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (413, &json!("payload_too_large"))
+    );
+    assert_eq!(service.metrics.bodies_bytes.get(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_handler_is_never_taken_down_by_ids_of_any_kind() {
     let service = Service::start().await;
     for session in ["", "a/b", "🎉|x@y:z", "%00", "..", &"x".repeat(9000)] {

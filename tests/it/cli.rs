@@ -1,7 +1,8 @@
 //! The binary as people and containers use it.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -208,6 +209,87 @@ async fn serve_reloads_products_keeps_the_last_good_ones_and_stops_when_told() {
     assert_eq!(ended.code(), Some(0));
     let gone = run(&["health", "--address", service.address()], &[]);
     assert_eq!(gone.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn a_first_signal_waits_for_requests_and_a_second_ends_at_once() {
+    let home = tempfile::tempdir().expect("a directory");
+    write_products(
+        home.path(),
+        &json!([{"product_id": "one", "webhook_secret": "s3cret"}]),
+    );
+    let mut service = Serving::start(home.path());
+    let mut busy = TcpStream::connect(service.address()).expect("connected");
+    let head = "POST /webhook/one HTTP/1.1\r\nHost: test\r\nX-PostHog-Secret: s3cret\r\n\
+                Expect: 100-continue\r\nContent-Length: 10\r\n\r\n";
+    busy.write_all(head.as_bytes()).expect("sent");
+    // The service asks for the body, so the request is under way.
+    let mut asked = [0; 25];
+    busy.read_exact(&mut asked).expect("an interim answer");
+    assert_eq!(&asked[..12], b"HTTP/1.1 100");
+    service.signal("-TERM");
+    eventually("the port is closed", || async {
+        match TcpStream::connect(service.address()) {
+            Ok(_) => Err(()),
+            Err(_) => Ok(()),
+        }
+    })
+    .await;
+    assert!(
+        service.child.try_wait().expect("looked").is_none(),
+        "it waits"
+    );
+    service.signal("-INT");
+    let ended = service.child.wait().expect("it ends");
+    assert_eq!(ended.code(), Some(1));
+    let mut rest = Vec::new();
+    let _ = busy.read_to_end(&mut rest);
+    assert!(rest.is_empty(), "nothing was answered");
+}
+
+#[test]
+fn the_limit_of_open_files_is_raised_and_what_does_not_fit_is_said() {
+    let home = tempfile::tempdir().expect("a directory");
+    let script = "ulimit -Sn 200; ulimit -Hn 300; exec \"$0\" serve";
+    let mut command = Command::new("sh");
+    let mut child = command
+        .args(["-c", script, env!("CARGO_BIN_EXE_event-connector")])
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .envs([
+            ("CONNECTOR__HTTP__BIND", "127.0.0.1:0"),
+            ("PRODUCTS_CONFIG", "[]"),
+            ("CONNECTOR__LOG__FORMAT", "json"),
+        ])
+        .env("CONNECTOR__STORE__PATH", home.path().join("store.db"))
+        .spawn()
+        .expect("the service starts");
+    let log = BufReader::new(child.stderr.take().expect("stderr is piped"));
+    let mut said = String::new();
+    for line in log.lines().map_while(Result::ok) {
+        said.push_str(&line);
+        if line.contains("listening on ") {
+            break;
+        }
+    }
+    let limits = fs::read_to_string(format!("/proc/{}/limits", child.id()));
+    child.kill().expect("killed");
+    child.wait().expect("it ends");
+    assert!(
+        said.contains("http.connections_max needs 16512 open files"),
+        "{said}"
+    );
+    assert!(said.contains("allows 300"), "{said}");
+    // Only Linux shows the limits of others.
+    if let Ok(limits) = limits {
+        let files = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        let numbers: Vec<_> = files.expect("a line").split_whitespace().skip(3).collect();
+        assert_eq!(numbers, ["300", "300", "files"]);
+    }
 }
 
 #[test]

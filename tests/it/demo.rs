@@ -300,7 +300,7 @@ fn the_commands_for_a_second_terminal_work_as_they_stand() {
     );
     let (lines, later) = read_to(&mut running.0, "What you send appears here too");
     let commands = commands(&lines);
-    let [listen, click, show, count] = commands.as_slice() else {
+    let [listen, click, show, deliveries, count] = commands.as_slice() else {
         panic!("{commands:?}");
     };
 
@@ -338,6 +338,8 @@ fn the_commands_for_a_second_terminal_work_as_they_stand() {
         shown.contains("\"conversation_id\":\"215470012345\""),
         "{shown}"
     );
+    let listed = text(&shell(deliveries).output().expect("sh is there").stdout);
+    assert!(listed.contains("\"status\":\"delivered\""), "{listed}");
     let counted = text(&shell(count).output().expect("sh is there").stdout);
     assert!(
         counted.contains("connector_notes_total{outcome=\"delivered\""),

@@ -1,7 +1,7 @@
 //! The modelled Intercom is as strict as the real one's published descriptions.
 
 use event_connector::clock::Clock;
-use event_connector::delivery::intercom::webhook::{Topic, parse};
+use event_connector::delivery::intercom::webhook::{Author, Topic, parse};
 use event_connector::demo::intercom::{Intercom, Settings};
 use event_connector::tasks::Tasks;
 use hmac::{Hmac, KeyInit, Mac};
@@ -267,7 +267,7 @@ async fn webhooks_are_signed_over_their_raw_bytes_and_name_the_person() {
     assert_eq!(notification.conversation, Some("1".into()));
     assert_eq!(notification.external_id, Some("u1".into()));
     assert_eq!(notification.email.as_deref(), Some("ada@acme.example"));
-    assert!(notification.author_is_user);
+    assert_eq!(notification.author, Author::Person);
 
     let (again, _) = workspace
         .intercom

@@ -10,16 +10,13 @@
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a program of its own: it prints its results, reads its environment and does statistics"
+    reason = "a program of its own: it prints its results and reads its environment"
 )]
 
 #[path = "../support/around.rs"]
-#[expect(dead_code, reason = "the broken builds need it, and this test starts none")]
 mod around;
 #[path = "../support/chaos.rs"]
+#[expect(dead_code, reason = "shared with tests that see more weathers")]
 mod chaos;
 mod churn;
 #[path = "../support/look.rs"]
@@ -86,7 +83,6 @@ async fn soak(length: Duration) -> Result<String, String> {
         access_token: ACCESS_TOKEN.to_owned(),
         admin_id: ADMIN_ID.to_owned(),
         client_secret: CLIENT_SECRET.to_owned(),
-        ..Settings::default()
     };
     let vendor = Intercom::start(clock.clone(), &tasks, workspace)
         .await
@@ -133,6 +129,7 @@ fn settings(length: Duration) -> Vec<(&'static str, &'static str)> {
         ("retention.outbox_s", keep),
         ("retention.state_s", keep),
         ("retention.interval_ms", "250"),
+        ("store.checkpoint_pages", "100"),
         ("session.link_carry_s", keep),
         ("session.pending_link_s", "1"),
         ("session.idle_s", "1"),
@@ -140,6 +137,9 @@ fn settings(length: Duration) -> Vec<(&'static str, &'static str)> {
         ("feed.heartbeat_ms", "500"),
         ("delivery.retries_max", "3"),
         ("delivery.retry_cap_ms", "500"),
-        ("log.level", "\"event_connector=warn,event_connector::cli=info\""),
+        (
+            "log.level",
+            "\"event_connector=warn,event_connector::cli=info\"",
+        ),
     ]
 }

@@ -56,7 +56,9 @@ impl Series {
             descriptors,
             file_kb,
         } = self.samples.last().copied().unwrap_or_default();
-        format!("{resident_kb:>7} KB resident, {descriptors:>4} descriptors, {file_kb:>6} KB of files")
+        format!(
+            "{resident_kb:>7} KB resident, {descriptors:>4} descriptors, {file_kb:>6} KB of files"
+        )
     }
 }
 
@@ -79,7 +81,10 @@ pub(crate) fn judge(series: &Series) -> Result<String, String> {
 fn flat(name: &str, values: &[u64], spare: u64) -> Result<String, String> {
     let quarter = values.len() / 4;
     let middle = |from: usize| {
-        let mut part = values.get(from..from + quarter).unwrap_or_default().to_vec();
+        let mut part = values
+            .get(from..from + quarter)
+            .unwrap_or_default()
+            .to_vec();
         part.sort_unstable();
         part.get(quarter / 2).copied().unwrap_or_default()
     };

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use event_connector::domain::id::{Key, PartId, ProductId};
+use event_connector::domain::id::{DeliveryId, Key, PartId, ProductId};
 use event_connector::domain::log::{IndexKey, Offset};
 use event_connector::store::{
-    Aged, Commit, Depth, Entry, Error, FeedPage, Lease, Outcome, Retention, Retry, Store, Stored,
+    Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
+    Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
 };
 use futures_util::future::BoxFuture;
 
@@ -70,16 +71,33 @@ impl Store for Around {
         self.store.head(product).await
     }
 
-    async fn lease(&self, now_ms: u64, until_ms: u64, limit: usize) -> Result<Vec<Lease>, Error> {
-        self.store.lease(now_ms, until_ms, limit).await
+    async fn lease(&self, request: LeaseRequest) -> Result<Vec<Lease>, Error> {
+        self.store.lease(request).await
     }
 
     async fn retry(&self, retry: Retry) -> Result<(), Error> {
         self.store.retry(retry).await
     }
 
-    async fn next_delivery_ms(&self) -> Result<Option<u64>, Error> {
-        self.store.next_delivery_ms().await
+    async fn next_delivery_ms(&self, closed: &[ProductId]) -> Result<Option<u64>, Error> {
+        self.store.next_delivery_ms(closed).await
+    }
+
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<DeliveryPage, Error> {
+        self.store.deliveries(query).await
+    }
+
+    async fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryHistory>, Error> {
+        self.store.delivery(id).await
+    }
+
+    async fn replay(
+        &self,
+        id: &DeliveryId,
+        copy: DeliveryId,
+        now_ms: u64,
+    ) -> Result<Option<DeliveryId>, Error> {
+        self.store.replay(id, copy, now_ms).await
     }
 
     async fn recorded_parts(&self, lane: &str, parts: &[PartId]) -> Result<Vec<PartId>, Error> {

@@ -110,6 +110,31 @@ fn every_metric_is_in_the_readme() {
 }
 
 #[test]
+fn every_metric_that_an_alert_asks_for_exists() {
+    let source = read("src/metrics.rs");
+    let is_there = |name: &str| source.contains(&format!("\"{name}\""));
+    let mut findings = Vec::new();
+    let mut asked = 0;
+    for (number, line) in (1..).zip(read("config/alerts.yml").lines()) {
+        for (at, _) in line.match_indices("connector_") {
+            let name: String = line[at..].chars().take_while(|c| is_word(*c)).collect();
+            asked += 1;
+            let family = ["_bucket", "_count", "_sum"]
+                .iter()
+                .find_map(|ending| name.strip_suffix(ending))
+                .unwrap_or(&name);
+            if !is_there(family) {
+                findings.push(format!(
+                    "config/alerts.yml:{number}: there is no metric {family}; rename it here as well"
+                ));
+            }
+        }
+    }
+    assert!(asked > 0, "config/alerts.yml asks for no metrics");
+    expect_none("alerts", &findings);
+}
+
+#[test]
 fn every_metric_is_moved_by_a_test() {
     let tests: String = sources(&["tests/it"])
         .iter()

@@ -163,10 +163,12 @@ fn stands_in(line: &str, word: &str) -> bool {
     })
 }
 
-/// The migrations of one backend: number and name, in order.
-fn migrations(backend: &str) -> Vec<(usize, String)> {
+/// The migrations in a folder, without those in folders below it: number and name, in order.
+fn migrations(folder: &str) -> Vec<(usize, String)> {
+    let folder = root().join("migrations").join(folder);
     let mut paths = Vec::new();
-    collect(&root().join("migrations").join(backend), &mut paths);
+    collect(&folder, &mut paths);
+    paths.retain(|path| path.parent() == Some(&*folder));
     let mut found: Vec<(usize, String)> = paths
         .iter()
         .map(|path| {
@@ -198,4 +200,11 @@ fn migrations_are_numbered_without_gaps() {
         })
         .collect();
     expect_none("migrations", &findings);
+}
+
+#[test]
+fn every_migration_but_the_first_has_its_reverse() {
+    let mut ups = migrations("sqlite");
+    ups.retain(|(number, _)| *number > 1);
+    assert_eq!(migrations("sqlite/down"), ups, "migrations/sqlite/down");
 }

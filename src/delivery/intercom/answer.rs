@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::text;
+use crate::delivery::admission::Sign;
 use crate::delivery::client::Answer;
 use crate::delivery::destination::Refusal;
 use crate::domain::id::PartId;
@@ -22,6 +23,26 @@ pub(super) enum Accepted {
     Parts(Vec<Part>),
     /// It is a conversation, too long to be read.
     TooLong,
+}
+
+/// What an answer says about the account that was used. Only Intercom itself proves that it works.
+pub(super) fn sign(answer: &Answer, is_conversation: bool) -> Sign {
+    let is_ours = || error_code(&answer.body).is_some();
+    match answer.status {
+        _ if is_conversation => Sign::Works,
+        429 => Sign::Limited {
+            after_ms: wish_ms(answer),
+        },
+        401 => Sign::Refused,
+        402 | 403 if is_ours() => Sign::Refused,
+        400..500 if answer.status != 408 && is_ours() => Sign::Works,
+        _ => Sign::Silent,
+    }
+}
+
+/// What Intercom asks for after a refusal.
+fn wish_ms(answer: &Answer) -> Option<u64> {
+    answer.retry_after_ms.max(answer.rate_reset_ms)
 }
 
 /// Turns an answer to either call into messages or a refusal. `admin` is the author of our notes.
@@ -73,23 +94,26 @@ fn refusal(answer: &Answer) -> Refusal {
     let name = code.as_deref().unwrap_or("no error code");
     let reason = format!("Intercom answered {} ({name})", answer.status);
     match (answer.status, code.as_deref()) {
-        (429, _) => Refusal::Later {
-            after_ms: answer.retry_after_ms.max(answer.rate_reset_ms),
+        (429, _) => Refusal::Limited {
+            after_ms: wish_ms(answer),
             reason: reason.into(),
         },
         (408 | 500.., _) => Refusal::Unknown {
             after_ms: answer.retry_after_ms,
             reason: reason.into(),
         },
-        // Anybody can answer 401 to 403; settings are what an operator has to look at.
-        (401..=403, _) | (_, Some("admin_not_found" | "intercom_version_invalid")) => {
-            Refusal::unauthorized(reason)
+        (401, _) | (402 | 403, Some(_)) => Refusal::Unauthorized {
+            reason: reason.into(),
+        },
+        // Whatever stands between us and Intercom may forbid one note and let the others pass.
+        (402 | 403, None) | (_, Some("admin_not_found" | "intercom_version_invalid")) => {
+            Refusal::misconfigured(reason)
         }
         (404 | 410, Some("conversation_not_found" | "not_found")) => Refusal::Gone {
             reason: reason.into(),
         },
         // Without Intercom's own words a 404 or a redirect says that the address is wrong.
-        (..=399, _) | (404 | 410, None) => Refusal::unauthorized(reason),
+        (..=399, _) | (404 | 410, None) => Refusal::misconfigured(reason),
         _ => Refusal::Never {
             reason: reason.into(),
         },

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Url};
+use reqwest::{Method, RequestBuilder, Url};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::account::{Account, Accounts};
 use super::answer::{self, Accepted};
+use super::excerpt::excerpt;
 use super::text;
-use crate::delivery::client::{Answer, Client, Error};
-use crate::delivery::destination::{Destination, Job, Receipt, Refusal};
+use crate::delivery::admission::{Fingerprint, Sign};
+use crate::delivery::client::{Client, Error};
+use crate::delivery::destination::{Destination, Job, Receipt, Refusal, Reply};
 use crate::domain::id::{ConversationId, PartId, ProductId};
 
 /// Posts notes into Intercom conversations.
@@ -33,31 +35,64 @@ impl Intercom {
         }
     }
 
-    fn account(&self, product: &ProductId) -> Result<Account, Refusal> {
-        (self.accounts)(product)
-            .ok_or_else(|| Refusal::later(format!("product {product} has no Intercom account")))
+    fn request(
+        &self,
+        job: &Job,
+        account: &Account,
+        (method, tail, body): (Method, &str, Option<String>),
+    ) -> Result<RequestBuilder, Refusal> {
+        let url = address(account, &job.note.conversation_id, tail)?;
+        let request = self.client.request(method, url).headers(headers(account)?);
+        Ok(match body {
+            None => request,
+            Some(body) => request
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+                .body(body),
+        })
     }
 
-    async fn call(
+    /// Calls, and tells what the answer means for the account and the delivery.
+    async fn ask<T>(
         &self,
-        method: Method,
-        url: Url,
+        job: &Job,
         account: &Account,
-        body: Option<String>,
-    ) -> Result<Answer, Refusal> {
-        let mut request = self.client.request(method, url).headers(headers(account)?);
-        if let Some(body) = body {
-            request = request
-                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-                .body(body);
+        call: (Method, &str, Option<String>),
+        read: impl FnOnce(Accepted) -> Result<T, Refusal>,
+    ) -> Reply<T> {
+        let request = match self.request(job, account, call) {
+            Ok(request) => request,
+            Err(refusal) => return Reply::not_called(refusal),
+        };
+        let answer = match self.client.send(request).await {
+            Ok(answer) => answer,
+            Err(error) => return unanswered(&error),
+        };
+        let accepted = answer::judge(&answer, &account.admin_id);
+        let is_error = !(200..300).contains(&answer.status);
+        Reply {
+            sign: answer::sign(&answer, accepted.is_ok()),
+            rate: answer.rate,
+            http_status: Some(answer.status),
+            excerpt: is_error
+                .then(|| {
+                    let token = account.access_token.expose_secret();
+                    excerpt(&answer.body, &job.note.text, token)
+                })
+                .flatten(),
+            result: accepted.and_then(read),
         }
-        self.client
-            .send(request)
-            .await
-            .map_err(|error| match error {
-                Error::NotSent(_) => Refusal::later(error.to_string()),
-                Error::NoAnswer(_) => Refusal::unknown(error.to_string()),
-            })
+    }
+}
+
+/// What it means that no answer came.
+fn unanswered<T>(error: &Error) -> Reply<T> {
+    let refusal = match error {
+        Error::NotSent(_) => Refusal::later(error.to_string()),
+        Error::NoAnswer(_) => Refusal::unknown(error.to_string()),
+    };
+    Reply {
+        sign: Sign::Silent,
+        ..Reply::not_called(refusal)
     }
 }
 
@@ -67,31 +102,39 @@ impl Destination for Intercom {
         "intercom"
     }
 
-    async fn deliver(&self, job: &Job) -> Result<Receipt, Refusal> {
-        let account = self.account(&job.product)?;
-        let url = address(&account, &job.note.conversation_id, "/reply")?;
+    fn account(&self, product: &ProductId) -> Option<Fingerprint> {
+        let account = (self.accounts)(product)?;
+        let token = account.access_token.expose_secret();
+        Some(Fingerprint::of(&account.base_url, token))
+    }
+
+    async fn deliver(&self, job: &Job) -> Reply<Receipt> {
+        let Some(account) = (self.accounts)(&job.product) else {
+            return Reply::not_called(no_account(&job.product));
+        };
         let body = json!({
             "message_type": "note",
             "type": "admin",
             "admin_id": account.admin_id,
             "body": text::to_html(&job.note.text),
         });
-        let answer = self
-            .call(Method::POST, url, &account, Some(body.to_string()))
-            .await?;
-        let part = match answer::judge(&answer, &account.admin_id)? {
-            Accepted::Parts(parts) => answer::posted(&parts, &job.note.text),
-            Accepted::TooLong => None,
-        };
-        Ok(Receipt { part })
+        let call = (Method::POST, "/reply", Some(body.to_string()));
+        self.ask(job, &account, call, |accepted| {
+            let part = match accepted {
+                Accepted::Parts(parts) => answer::posted(&parts, &job.note.text),
+                Accepted::TooLong => None,
+            };
+            Ok(Receipt { part })
+        })
+        .await
     }
 
-    async fn read_back(&self, job: &Job, since_ms: u64) -> Result<Vec<PartId>, Refusal> {
-        let account = self.account(&job.product)?;
-        let mut url = address(&account, &job.note.conversation_id, "")?;
-        url.set_query(Some("display_as=plaintext"));
-        let answer = self.call(Method::GET, url, &account, None).await?;
-        match answer::judge(&answer, &account.admin_id)? {
+    async fn read_back(&self, job: &Job, since_ms: u64) -> Reply<Vec<PartId>> {
+        let Some(account) = (self.accounts)(&job.product) else {
+            return Reply::not_called(no_account(&job.product));
+        };
+        let call = (Method::GET, "?display_as=plaintext", None);
+        self.ask(job, &account, call, |accepted| match accepted {
             Accepted::Parts(parts) => {
                 let oldest_ms = since_ms.saturating_sub(self.clock_skew_ms);
                 Ok(answer::candidates(parts, &job.note.text, oldest_ms))
@@ -99,8 +142,13 @@ impl Destination for Intercom {
             Accepted::TooLong => Err(Refusal::unknown(
                 "the conversation is longer than delivery.response_bytes_max",
             )),
-        }
+        })
+        .await
     }
+}
+
+fn no_account(product: &ProductId) -> Refusal {
+    Refusal::later(format!("product {product} has no Intercom account"))
 }
 
 /// The conversation's address. Intercom reads `last` in its place as "whichever is newest", and
@@ -116,13 +164,13 @@ fn address(account: &Account, conversation: &ConversationId, tail: &str) -> Resu
     let base = account.base_url.trim_end_matches('/');
     let id = utf8_percent_encode(id, SEGMENT);
     Url::parse(&format!("{base}/conversations/{id}{tail}"))
-        .map_err(|error| Refusal::unauthorized(format!("the base URL cannot be used: {error}")))
+        .map_err(|error| Refusal::misconfigured(format!("the base URL cannot be used: {error}")))
 }
 
 fn headers(account: &Account) -> Result<HeaderMap, Refusal> {
     let value = |text: &str, what: &str| {
         HeaderValue::from_str(text)
-            .map_err(|_| Refusal::unauthorized(format!("the {what} cannot be sent as a header")))
+            .map_err(|_| Refusal::misconfigured(format!("the {what} cannot be sent as a header")))
     };
     let bearer = format!("Bearer {}", account.access_token.expose_secret());
     let mut bearer = value(&bearer, "access token")?;

@@ -21,9 +21,20 @@ pub struct Notification {
     pub external_id: Option<UserId>,
     /// That person's address, original case.
     pub email: Option<String>,
-    /// Whether the newest message was written by a person and not by a teammate or a bot. Where
-    /// nobody is named as its author the topic decides.
-    pub author_is_user: bool,
+    /// Who wrote the newest message. Where nobody is named the topic decides.
+    pub author: Author,
+}
+
+/// Who wrote a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// Somebody who asks for help.
+    Person,
+    /// A teammate, by identifier if one is named. The connector's own notes come back under the one it
+    /// writes as.
+    Admin(Option<String>),
+    /// A bot, or nobody.
+    Other,
 }
 
 /// What a notification is about.
@@ -83,10 +94,11 @@ pub fn parse(body: &[u8]) -> Result<Notification, Malformed> {
         conversation: conversation(item),
         external_id: person.external_id.map(UserId::from),
         email: person.email,
-        author_is_user: author.map_or_else(
-            || matches!(topic, Topic::UserCreated | Topic::UserReplied),
-            is_person,
-        ),
+        author: match author {
+            Some(author) => read_author(author),
+            None if matches!(topic, Topic::UserCreated | Topic::UserReplied) => Author::Person,
+            None => Author::Other,
+        },
         topic,
     })
 }
@@ -119,6 +131,14 @@ fn author(item: &Value) -> Option<&Value> {
         .or_else(|| at(item, &["source", "author"]))
         .or_else(|| at(item, &["conversation_message", "author"]))
         .filter(|author| author.is_object())
+}
+
+fn read_author(author: &Value) -> Author {
+    match author.get("type").and_then(Value::as_str) {
+        _ if is_person(author) => Author::Person,
+        Some("admin") => Author::Admin(text_at(author, &["id"])),
+        _ => Author::Other,
+    }
 }
 
 fn is_person(author: &Value) -> bool {

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::door::Door;
 use super::fault::{Call, Fault};
-use super::model::{Conversation, Model, Part, Post, Request};
+use super::model::{Conversation, Model, Part, Post, Request, Window};
 use super::{server, wire};
 use crate::clock::Clock;
 use crate::tasks::Tasks;
@@ -72,6 +72,7 @@ impl Intercom {
             requests: Vec::new(),
             faults: Vec::new(),
             serial: 9000,
+            window: None,
         };
         let intercom = Self(Arc::new(Inner {
             clock,
@@ -140,6 +141,11 @@ impl Intercom {
         self.change(|model| token.clone_into(&mut model.access_token));
     }
 
+    /// From now on only so many calls are taken in every ten seconds; answers say how many are left.
+    pub fn limit_rate(&self, calls: u32) {
+        self.change(|model| model.window = Some(Window::new(calls)));
+    }
+
     /// Scripts the next call of this kind, to any conversation or to the given one. Several scripts
     /// are used up in order.
     pub fn script(&self, call: Call, conversation: Option<&str>, fault: Fault) {
@@ -198,12 +204,22 @@ impl Intercom {
             let found = model.conversations.get(conversation)?;
             Some(wire::notification(topic, found, model.serial))
         });
-        self.signed(&body.unwrap_or_default())
+        self.sign(body.unwrap_or_default().to_string().into_bytes())
     }
 
     /// A signed ping.
     pub fn ping(&self) -> (Vec<u8>, String) {
-        self.signed(&wire::ping(self.0.clock.now_ms()))
+        self.sign(wire::ping(self.0.clock.now_ms()).to_string().into_bytes())
+    }
+
+    /// Any body with its `X-Hub-Signature`.
+    pub fn sign(&self, body: Vec<u8>) -> (Vec<u8>, String) {
+        let mut mac = Hmac::<Sha1>::new_from_slice(self.0.client_secret.as_bytes())
+            .expect("HMAC takes keys of any length");
+        mac.update(&body);
+        let digest = mac.finalize().into_bytes();
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        (body, format!("sha1={hex}"))
     }
 
     pub(super) fn clock(&self) -> &Clock {
@@ -226,16 +242,6 @@ impl Intercom {
 
     fn lock(&self) -> MutexGuard<'_, Model> {
         self.0.model.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn signed(&self, body: &serde_json::Value) -> (Vec<u8>, String) {
-        let body = body.to_string().into_bytes();
-        let mut mac = Hmac::<Sha1>::new_from_slice(self.0.client_secret.as_bytes())
-            .expect("HMAC takes keys of any length");
-        mac.update(&body);
-        let digest = mac.finalize().into_bytes();
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        (body, format!("sha1={hex}"))
     }
 }
 

@@ -9,7 +9,7 @@
 //! descriptions 2.11 to 2.16 (external-apis §1); every call appears in the request log before
 //! anything happens to it; time comes from the given clock, so a delay lasts until that clock moves.
 //!
-//! Deliberately absent: rate limits of its own, searching by more than one field, and everything
+//! Deliberately absent: rate limits unless one is set, searching by more than one field, and everything
 //! that the connector does not call.
 
 mod door;

@@ -68,7 +68,54 @@ pub(super) struct Part {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Value,
+    /// What the rate limit's headers say, if there is a limit.
+    pub(super) quota: Option<Quota>,
 }
+
+/// How much of the rate window is left.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quota {
+    pub(super) limit: u32,
+    pub(super) remaining: u32,
+    pub(super) reset_s: u64,
+}
+
+/// A rate limit in windows that follow each other without a gap.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub(super) limit: u32,
+    used: u32,
+    ends_ms: u64,
+}
+
+impl Window {
+    pub(super) fn new(limit: u32) -> Self {
+        Self {
+            limit,
+            used: 0,
+            ends_ms: 0,
+        }
+    }
+
+    /// Counts a call; says whether it is within the limit.
+    fn count(&mut self, now_ms: u64) -> (bool, Quota) {
+        if now_ms >= self.ends_ms {
+            self.used = 0;
+            self.ends_ms = (now_ms / WINDOW_MS + 1) * WINDOW_MS;
+        }
+        let is_within = self.used < self.limit;
+        self.used += u32::from(is_within);
+        let quota = Quota {
+            limit: self.limit,
+            remaining: self.limit - self.used,
+            reset_s: self.ends_ms / 1000,
+        };
+        (is_within, quota)
+    }
+}
+
+/// How long a rate window lasts (external-apis §1.5).
+const WINDOW_MS: u64 = 10_000;
 
 /// Everything at one moment.
 #[derive(Debug)]
@@ -79,6 +126,7 @@ pub(super) struct Model {
     pub(super) requests: Vec<Request>,
     pub(super) faults: Vec<(Call, Option<String>, Fault)>,
     pub(super) serial: u64,
+    pub(super) window: Option<Window>,
 }
 
 impl Model {
@@ -95,6 +143,22 @@ impl Model {
         if request.authorization != format!("Bearer {}", self.access_token) {
             return Answer::error(401, "unauthorized");
         }
+        let Some(window) = &mut self.window else {
+            return self.obey(path, query, request);
+        };
+        let (is_within, quota) = window.count(request.at_ms);
+        let answer = if is_within {
+            self.obey(path, query, request)
+        } else {
+            Answer::error(429, "rate_limit_exceeded")
+        };
+        Answer {
+            quota: Some(quota),
+            ..answer
+        }
+    }
+
+    fn obey(&mut self, path: &[String], query: &str, request: &Request) -> Answer {
         if !schema::is_version(&request.version) {
             return Answer::error(400, "intercom_version_invalid");
         }
@@ -203,13 +267,18 @@ impl Model {
 
 impl Answer {
     fn ok(body: Value) -> Self {
-        Self { status: 200, body }
+        Self {
+            status: 200,
+            body,
+            quota: None,
+        }
     }
 
     fn error(status: u16, code: &str) -> Self {
         Self {
             status,
             body: wire::error_list(code),
+            quota: None,
         }
     }
 }

@@ -118,7 +118,14 @@ fn call(method: &str, path: &[String]) -> Call {
 /// The answer that the model gave.
 fn right(answer: Answer) -> Response<Body> {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    plain(status, Body::from(answer.body.to_string()))
+    let mut response = plain(status, Body::from(answer.body.to_string()));
+    if let Some(quota) = answer.quota {
+        let headers = response.headers_mut();
+        headers.insert("x-ratelimit-limit", quota.limit.into());
+        headers.insert("x-ratelimit-remaining", quota.remaining.into());
+        headers.insert("x-ratelimit-reset", quota.reset_s.into());
+    }
+    response
 }
 
 /// The answer that the script asks for; `None` after a delay, when all goes on as it should.

@@ -93,7 +93,8 @@ pub(super) fn notification(topic: &str, conversation: &Conversation, serial: u64
     let newest = conversation
         .parts
         .last()
-        .filter(|one| topic != "conversation.user.created" && one.author_type == "user");
+        .filter(|_| topic != "conversation.user.created")
+        .filter(|one| topic.starts_with("conversation.user.") == (one.author_type == "user"));
     let parts: Vec<Value> = newest
         .iter()
         .map(|one| part(conversation, one, false))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::activity::to_json;
 use super::state::{Held, LastError, Link, Outcome, Policy, Session, Settlement};
 use crate::domain::id::{ConversationId, DeliveryId, PartId, SessionId};
+use crate::domain::lane;
 use crate::domain::log::{EntryType, IndexKey, NewDelivery, OutboxChange, Space};
 use crate::domain::machine::Moment;
 use crate::domain::note;
@@ -144,7 +145,7 @@ impl Session {
         moment: &Moment<'_, Policy>,
     ) -> Arc<str> {
         let platform = moment.policy.platform.unwrap_or("none");
-        format!("{}/{platform}/{conversation}", self.product).into()
+        lane::lane(&self.product, platform, conversation)
     }
 
     /// The row to be removed when the conversation turns out to be gone.
@@ -164,10 +165,18 @@ impl Session {
         moment: &mut Moment<'_, Policy>,
     ) {
         let id = settlement.delivery.clone();
+        if let Some(attempt) = settlement.attempt.clone() {
+            let id = id.clone();
+            moment
+                .effects
+                .outbox
+                .push(OutboxChange::Attempted { id, attempt });
+        }
+        let replayed = settlement.replayed;
         match &settlement.outcome {
-            Outcome::Delivered(part) => self.take_delivered(id, part.clone(), moment),
-            Outcome::Failed(reason) => self.take_failed(id, reason, moment),
-            Outcome::Gone(reason) => self.take_gone(id, reason, moment),
+            Outcome::Delivered(part) => self.take_delivered(id, part.clone(), replayed, moment),
+            Outcome::Failed(reason) => self.take_failed(id, reason, replayed, moment),
+            Outcome::Gone(reason) => self.take_gone(id, reason, replayed, moment),
         }
     }
 
@@ -175,9 +184,12 @@ impl Session {
         &mut self,
         id: DeliveryId,
         part: Option<PartId>,
+        replayed: bool,
         moment: &mut Moment<'_, Policy>,
     ) {
-        if self.open_note(&id).is_some() {
+        // A report that is repeated names a part that is known by now.
+        let is_known = part.as_ref().is_some_and(|part| self.parts.contains(part));
+        if self.open_note(&id).is_some() || (replayed && !is_known) {
             let body = json!({"delivery_id": id, "part_id": part});
             moment.log(
                 EntryType::NoteDelivered,
@@ -196,8 +208,14 @@ impl Session {
             .push(OutboxChange::Delivered { id, part });
     }
 
-    fn take_failed(&mut self, id: DeliveryId, reason: &Arc<str>, moment: &mut Moment<'_, Policy>) {
-        if self.open_note(&id).is_some() {
+    fn take_failed(
+        &mut self,
+        id: DeliveryId,
+        reason: &Arc<str>,
+        replayed: bool,
+        moment: &mut Moment<'_, Policy>,
+    ) {
+        if replayed || self.open_note(&id).is_some() {
             let body = json!({"delivery_id": id, "reason": reason});
             moment.log(EntryType::NoteFailed, "delivery", self.user_text(), &body);
             self.open_notes.retain(|note| note.delivery != id);
@@ -212,14 +230,16 @@ impl Session {
 
     /// The conversation no longer exists: everything not delivered to it is withdrawn and held
     /// again, and the session is untied unless it has moved to another conversation meanwhile.
-    fn take_gone(&mut self, id: DeliveryId, reason: &Arc<str>, moment: &mut Moment<'_, Policy>) {
+    fn take_gone(
+        &mut self,
+        id: DeliveryId,
+        reason: &Arc<str>,
+        replayed: bool,
+        moment: &mut Moment<'_, Policy>,
+    ) {
         let Some(conversation) = self.open_note(&id).map(|note| note.conversation.clone()) else {
-            let reason = Arc::clone(reason);
-            moment
-                .effects
-                .outbox
-                .push(OutboxChange::Dead { id, reason });
-            return;
+            // There are no lines left that could wait for another conversation.
+            return self.take_failed(id, reason, replayed, moment);
         };
         let mut returned = Vec::new();
         for note in std::mem::take(&mut self.open_notes) {

@@ -9,6 +9,7 @@ use super::index::{LinkRequest, Trust};
 use super::notes::OpenNote;
 use super::ring::Ring;
 use crate::domain::action::Activity;
+use crate::domain::attempt::AttemptRecord;
 use crate::domain::fsm::Fsm;
 use crate::domain::id::{ConversationId, DeliveryId, Key, PartId, SessionId, UserId};
 use crate::domain::log::{EntryType, IndexKey};
@@ -89,6 +90,11 @@ pub struct Settlement {
     pub delivery: DeliveryId,
     /// How it ended.
     pub outcome: Outcome,
+    /// The call that ended it, if one was made.
+    pub attempt: Option<AttemptRecord>,
+    /// Whether an operator asked for it to be sent again: then its end is news, even when the
+    /// session has long forgotten the delivery.
+    pub replayed: bool,
 }
 
 /// How a delivery ended.

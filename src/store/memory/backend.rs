@@ -6,10 +6,11 @@ use async_trait::async_trait;
 
 use super::fault::Fault;
 use super::tables::Tables;
-use crate::domain::id::{Key, PartId, ProductId};
+use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
 use crate::domain::log::{IndexKey, Offset};
 use crate::store::{
-    Aged, Commit, Depth, Entry, Error, FeedPage, Lease, Outcome, Retention, Retry, Store, Stored,
+    Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
+    Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
 };
 
 /// A store in memory. Every method is one step under one lock, so nothing ever waits.
@@ -119,8 +120,8 @@ impl Store for Memory {
         Ok(product.map_or_else(Offset::default, |product| product.last))
     }
 
-    async fn lease(&self, now_ms: u64, until_ms: u64, limit: usize) -> Result<Vec<Lease>, Error> {
-        Ok(self.open()?.lease(now_ms, until_ms, limit))
+    async fn lease(&self, request: LeaseRequest) -> Result<Vec<Lease>, Error> {
+        Ok(self.open()?.lease(&request))
     }
 
     async fn retry(&self, retry: Retry) -> Result<(), Error> {
@@ -128,8 +129,25 @@ impl Store for Memory {
         Ok(())
     }
 
-    async fn next_delivery_ms(&self) -> Result<Option<u64>, Error> {
-        Ok(self.read()?.next_delivery_ms())
+    async fn next_delivery_ms(&self, closed: &[ProductId]) -> Result<Option<u64>, Error> {
+        Ok(self.read()?.next_delivery_ms(closed))
+    }
+
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<DeliveryPage, Error> {
+        Ok(self.read()?.deliveries(query))
+    }
+
+    async fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryHistory>, Error> {
+        Ok(self.read()?.delivery(id))
+    }
+
+    async fn replay(
+        &self,
+        id: &DeliveryId,
+        copy: DeliveryId,
+        now_ms: u64,
+    ) -> Result<Option<DeliveryId>, Error> {
+        Ok(self.open()?.replay(id, copy, now_ms))
     }
 
     async fn recorded_parts(&self, lane: &str, parts: &[PartId]) -> Result<Vec<PartId>, Error> {

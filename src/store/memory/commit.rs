@@ -19,6 +19,7 @@ impl Tables {
             if !self.guards_hold(commit) {
                 return Outcome::Conflict(None);
             }
+            self.number_product(&commit.product);
             self.write_rows(commit);
             return Outcome::Committed;
         };
@@ -31,6 +32,7 @@ impl Tables {
         if version != new.base || !self.guards_hold(commit) {
             return Outcome::Conflict(newest);
         }
+        self.number_product(&commit.product);
         let sequence = self.write_state(commit, new);
         self.append(commit, &new.key, sequence);
         for delivery in &effects.deliveries {

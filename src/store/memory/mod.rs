@@ -9,7 +9,9 @@
 mod age;
 mod backend;
 mod commit;
+mod deliveries;
 mod fault;
+mod lease;
 mod outbox;
 mod tables;
 

@@ -1,11 +1,13 @@
 //! Work on its way out, lane by lane.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::tables::{Delivery, Progress, Tables};
+use crate::domain::attempt::AttemptRecord;
 use crate::domain::id::{DeliveryId, Key, PartId};
 use crate::domain::log::{NewDelivery, OutboxChange};
-use crate::store::{Lease, Retry};
+use crate::store::{ATTEMPTS_MAX, DeliveryStatus, Retry};
 
 impl Tables {
     /// Puts new work at the end of its lane. Work that is there already stays as it is.
@@ -19,77 +21,76 @@ impl Tables {
             key: key.clone(),
             lane: Arc::clone(&new.lane),
             body: Arc::clone(&new.body),
+            fence: 0,
             attempts: 0,
+            calls: 0,
+            history: VecDeque::new(),
+            replay_of: None,
+            revived: false,
+            error: None,
             created_ms: now_ms,
             unsettled_ms: None,
             progress: Progress::Behind,
         };
         self.outbox.insert(number, delivery);
-        self.hand_on(&new.lane, now_ms);
+        self.advance(&new.lane, now_ms);
     }
 
     /// Changes work in the outbox. What is finished stays as it is.
     pub(super) fn change_outbox(&mut self, change: &OutboxChange, now_ms: u64) {
-        let (id, part, dead) = match change {
-            OutboxChange::Delivered { id, part } => (id, part.clone(), false),
-            OutboxChange::Dead { id, .. } => (id, None, true),
-            OutboxChange::Withdrawn { id } => (id, None, false),
-            OutboxChange::RetryNow { lane } => {
-                for delivery in self.outbox.values_mut().filter(|d| d.lane == *lane) {
-                    if let Progress::Waiting { due_ms } = &mut delivery.progress {
-                        *due_ms = now_ms.min(*due_ms);
-                    }
+        let (id, status, part, reason) = match change {
+            OutboxChange::Attempted { id, attempt } => {
+                if let Some(delivery) = self.unfinished(id) {
+                    delivery.record(attempt);
                 }
                 return;
             }
+            OutboxChange::Delivered { id, part } => {
+                (id, DeliveryStatus::Delivered, part.clone(), None)
+            }
+            OutboxChange::Dead { id, reason } => (id, DeliveryStatus::Dead, None, Some(reason)),
+            OutboxChange::Withdrawn { id } => (id, DeliveryStatus::Withdrawn, None, None),
+            OutboxChange::RetryNow { lane } => return self.hurry(lane, now_ms),
         };
         let Some(delivery) = self.unfinished(id) else {
             return;
         };
         delivery.progress = Progress::Finished {
             at_ms: now_ms,
+            status,
             part,
-            dead,
         };
+        delivery.error = reason.cloned().or_else(|| delivery.error.take());
         let lane = Arc::clone(&delivery.lane);
-        self.hand_on(&lane, now_ms);
+        self.advance(&lane, now_ms);
     }
 
-    /// Leases what is due, the longest due first.
-    pub(super) fn lease(&mut self, now_ms: u64, until_ms: u64, limit: usize) -> Vec<Lease> {
-        let mut due: Vec<_> = self
-            .outbox
-            .iter_mut()
-            .filter_map(|(number, delivery)| {
-                let due_ms = delivery.progress.due_ms()?;
-                (due_ms <= now_ms).then_some(((due_ms, *number), delivery))
-            })
-            .collect();
-        due.sort_by_key(|(order, _)| *order);
-        due.into_iter()
-            .take(limit)
-            .map(|(_, delivery)| delivery.lease(now_ms, until_ms))
-            .collect()
+    /// Whatever waits in front of a lane for a later attempt is due now.
+    pub(super) fn hurry(&mut self, lane: &str, now_ms: u64) {
+        for delivery in self.outbox.values_mut().filter(|d| *d.lane == *lane) {
+            if let Progress::Waiting { due_ms } = &mut delivery.progress {
+                *due_ms = now_ms.min(*due_ms);
+            }
+        }
     }
 
-    /// Puts a leased delivery back. What is not leased stays as it is.
+    /// Puts a leased delivery back, if `retry` comes from the newest lease.
     pub(super) fn retry(&mut self, retry: &Retry) {
         let Some(delivery) = self.unfinished(&retry.id) else {
             return;
         };
-        if matches!(delivery.progress, Progress::Leased { .. }) {
+        let is_held = matches!(delivery.progress, Progress::Leased { .. });
+        if is_held && delivery.fence == retry.fence {
             delivery.progress = Progress::Waiting {
                 due_ms: retry.not_before_ms,
             };
             delivery.unsettled_ms = retry.unsettled_since_ms;
             delivery.attempts += u32::from(retry.counts);
+            delivery.error = retry.error.clone().or_else(|| delivery.error.take());
+            if let Some(attempt) = &retry.attempt {
+                delivery.record(attempt);
+            }
         }
-    }
-
-    /// The earliest time at which something may be leased: work that waits, or a lease's end.
-    pub(super) fn next_delivery_ms(&self) -> Option<u64> {
-        let due = self.outbox.values().map(|d| d.progress.due_ms());
-        due.flatten().min()
     }
 
     /// Which of `parts` a delivery of the lane has recorded, in the order asked.
@@ -110,49 +111,29 @@ impl Tables {
         found.filter(|d| !matches!(d.progress, Progress::Finished { .. }))
     }
 
-    /// Makes the oldest unfinished delivery of a lane due, unless it carries a time already.
-    fn hand_on(&mut self, lane: &str, now_ms: u64) {
-        let oldest = self
+    /// Makes the oldest unfinished delivery of a lane due, unless the lane has a due time already.
+    pub(super) fn advance(&mut self, lane: &str, now_ms: u64) {
+        let mut open = self
             .outbox
             .values_mut()
-            .find(|d| *d.lane == *lane && !matches!(d.progress, Progress::Finished { .. }));
-        if let Some(delivery) = oldest
-            && delivery.progress == Progress::Behind
-        {
-            delivery.progress = Progress::Waiting { due_ms: now_ms };
+            .filter(|d| *d.lane == *lane && !matches!(d.progress, Progress::Finished { .. }))
+            .collect::<Vec<_>>();
+        if open.iter().any(|d| d.progress != Progress::Behind) {
+            return;
+        }
+        if let Some(oldest) = open.first_mut() {
+            oldest.progress = Progress::Waiting { due_ms: now_ms };
         }
     }
 }
 
 impl Delivery {
-    fn lease(&mut self, now_ms: u64, until_ms: u64) -> Lease {
-        if let Progress::Leased { started_ms, .. } = self.progress {
-            // An attempt that ran out without a word has been an attempt.
-            self.attempts += 1;
-            self.unsettled_ms = self.unsettled_ms.into_iter().chain([started_ms]).min();
-        }
-        self.progress = Progress::Leased {
-            until_ms,
-            started_ms: now_ms,
-        };
-        Lease {
-            id: DeliveryId::from(&*self.id),
-            key: self.key.clone(),
-            lane: Arc::clone(&self.lane),
-            body: Arc::clone(&self.body),
-            attempt: self.attempts + 1,
-            created_ms: self.created_ms,
-            unsettled_since_ms: self.unsettled_ms,
-        }
-    }
-}
-
-impl Progress {
-    fn due_ms(&self) -> Option<u64> {
-        match self {
-            Self::Waiting { due_ms } => Some(*due_ms),
-            Self::Leased { until_ms, .. } => Some(*until_ms),
-            Self::Behind | Self::Finished { .. } => None,
+    /// Writes a call down and forgets the oldest beyond [`ATTEMPTS_MAX`].
+    pub(super) fn record(&mut self, attempt: &AttemptRecord) {
+        self.calls += 1;
+        self.history.push_back((self.calls, attempt.clone()));
+        while self.history.len() > ATTEMPTS_MAX as usize {
+            self.history.pop_front();
         }
     }
 }

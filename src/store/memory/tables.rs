@@ -1,12 +1,13 @@
 //! Everything the store holds, and the simple questions about it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::fault::Plan;
-use crate::domain::id::{Key, PartId, ProductId};
+use crate::domain::attempt::AttemptRecord;
+use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
 use crate::domain::log::{IndexKey, Offset};
-use crate::store::{CommitId, Depth, Entry, FeedPage, Stored};
+use crate::store::{CommitId, DeliveryStatus, Depth, Entry, FeedPage, Stored};
 
 /// All tables.
 #[derive(Debug, Default)]
@@ -22,6 +23,8 @@ pub(super) struct Tables {
     pub(super) parked: Vec<u64>,
     pub(super) quarantined: u64,
     pub(super) numbers: u64,
+    /// The number of the tenant that leased last; the next one has the next turn.
+    pub(super) served: u64,
     pub(super) faults: Plan,
     pub(super) closed: bool,
 }
@@ -48,6 +51,8 @@ pub(super) struct State {
 /// How far a tenant's log goes.
 #[derive(Debug, Default)]
 pub(super) struct Product {
+    /// Counts the tenants, from 1.
+    pub(super) number: u64,
     pub(super) last: Offset,
     pub(super) trimmed: Offset,
 }
@@ -73,7 +78,13 @@ pub(super) struct Delivery {
     pub(super) key: Key,
     pub(super) lane: Arc<str>,
     pub(super) body: Arc<str>,
+    pub(super) fence: u64,
     pub(super) attempts: u32,
+    pub(super) calls: u32,
+    pub(super) history: VecDeque<(u32, AttemptRecord)>,
+    pub(super) replay_of: Option<DeliveryId>,
+    pub(super) revived: bool,
+    pub(super) error: Option<Arc<str>>,
     pub(super) created_ms: u64,
     pub(super) unsettled_ms: Option<u64>,
     pub(super) progress: Progress,
@@ -91,12 +102,21 @@ pub(super) enum Progress {
     /// It is over.
     Finished {
         at_ms: u64,
+        status: DeliveryStatus,
         part: Option<PartId>,
-        dead: bool,
     },
 }
 
 impl Tables {
+    /// Gives the tenant a number if it has none.
+    pub(super) fn number_product(&mut self, id: &ProductId) {
+        let number = u64::try_from(self.products.len()).unwrap_or(u64::MAX) + 1;
+        self.products.entry(id.clone()).or_insert_with(|| Product {
+            number,
+            ..Product::default()
+        });
+    }
+
     /// A number larger than all before.
     pub(super) fn number(&mut self) -> u64 {
         self.numbers += 1;
@@ -217,7 +237,13 @@ impl Tables {
         Depth {
             outbox: count(|progress| !matches!(progress, Progress::Finished { .. })),
             dead_letters: count(|progress| {
-                matches!(progress, Progress::Finished { dead: true, .. })
+                matches!(
+                    progress,
+                    Progress::Finished {
+                        status: DeliveryStatus::Dead,
+                        ..
+                    }
+                )
             }),
             log_bytes: self.log_bytes(),
             quarantined: self.quarantined,

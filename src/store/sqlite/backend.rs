@@ -13,11 +13,15 @@ use super::options::Options;
 use super::reader::Readers;
 use super::row::{signed, unsigned};
 use super::writer::Writer;
-use super::{age, checkpoint, commit, index, keys, log, outbox, quarantine, reader, writer};
-use crate::domain::id::{Key, PartId, ProductId};
+use super::{
+    age, checkpoint, commit, deliveries, index, keys, lease, log, outbox, quarantine, reader,
+    writer,
+};
+use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
 use crate::domain::log::{IndexKey, Offset};
 use crate::store::{
-    Aged, Commit, Depth, Entry, Error, FeedPage, Lease, Outcome, Retention, Retry, Store, Stored,
+    Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
+    Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
 };
 
 /// What one of the store's threads runs.
@@ -202,9 +206,9 @@ impl Store for Sqlite {
         self.readers.read(move |db| log::head(db, &product)).await
     }
 
-    async fn lease(&self, now_ms: u64, until_ms: u64, limit: usize) -> Result<Vec<Lease>, Error> {
+    async fn lease(&self, request: LeaseRequest) -> Result<Vec<Lease>, Error> {
         self.writer
-            .write(move |ledger| outbox::lease(&ledger.db, now_ms, until_ms, limit))
+            .write(move |ledger| lease::lease(ledger, &request))
             .await
             .map_err(error)
     }
@@ -216,8 +220,36 @@ impl Store for Sqlite {
             .map_err(error)
     }
 
-    async fn next_delivery_ms(&self) -> Result<Option<u64>, Error> {
-        self.readers.read(outbox::next_ms).await
+    async fn next_delivery_ms(&self, closed: &[ProductId]) -> Result<Option<u64>, Error> {
+        let closed = closed.to_vec();
+        self.readers
+            .read(move |db| lease::next_ms(db, &closed))
+            .await
+    }
+
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<DeliveryPage, Error> {
+        let query = query.clone();
+        self.readers
+            .read(move |db| deliveries::list(db, &query))
+            .await
+    }
+
+    async fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryHistory>, Error> {
+        let id = id.clone();
+        self.readers.read(move |db| deliveries::show(db, &id)).await
+    }
+
+    async fn replay(
+        &self,
+        id: &DeliveryId,
+        copy: DeliveryId,
+        now_ms: u64,
+    ) -> Result<Option<DeliveryId>, Error> {
+        let id = id.clone();
+        self.writer
+            .write(move |ledger| deliveries::replay(&ledger.db, &id, &copy, now_ms))
+            .await
+            .map_err(error)
     }
 
     async fn recorded_parts(&self, lane: &str, parts: &[PartId]) -> Result<Vec<PartId>, Error> {

@@ -21,6 +21,8 @@ pub(super) struct Ledger {
     pub(super) db: Connection,
     /// How the disk behind it fares.
     pub(super) health: Health,
+    /// The tenant that leased last; the next one has the next turn.
+    pub(super) served: i64,
     products: HashMap<ProductId, Product>,
     log_bytes: i64,
 }
@@ -58,6 +60,7 @@ impl Ledger {
         Self {
             db,
             health: Health::new(),
+            served: 0,
             products: HashMap::new(),
             log_bytes: 0,
         }

@@ -37,13 +37,16 @@
 //! shrinking it: freed pages are used again.
 
 mod age;
+mod attempts;
 mod backend;
 mod checkpoint;
 mod commit;
+mod deliveries;
 mod examine;
 mod health;
 mod index;
 mod keys;
+mod lease;
 mod ledger;
 mod log;
 mod open;

@@ -6,15 +6,25 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use refinery::{Migration, Runner};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use super::examine::examine;
 use super::options::Options;
 use crate::store::Error;
 
-mod embedded {
-    refinery::embed_migrations!("migrations/sqlite");
-}
+/// Every schema, oldest first. They are named one by one because their reverses lie in a folder beside
+/// them, where a search would find those too.
+const MIGRATIONS: [(&str, &str); 2] = [
+    (
+        "V1__initial",
+        include_str!("../../../migrations/sqlite/V1__initial.sql"),
+    ),
+    (
+        "V2__deliveries",
+        include_str!("../../../migrations/sqlite/V2__deliveries.sql"),
+    ),
+];
 
 /// Nobody but the owner may read what people did.
 const MODE: u32 = 0o600;
@@ -45,8 +55,9 @@ pub(super) fn open(options: &Options) -> Result<Opened, Error> {
     examine(path).map_err(of_file)?;
     create(path).map_err(of_file)?;
     let mut writer = connect_writer(options).map_err(|error| unavailable(&with_advice(&error)))?;
-    refuse_newer_schema(&writer, path)?;
-    embedded::migrations::runner()
+    let runner = runner().map_err(|error| unavailable(&error))?;
+    refuse_newer_schema(&runner, &writer, path)?;
+    runner
         .run(&mut writer)
         .map_err(|error| unavailable(&error))?;
     end_leases(&writer).map_err(|error| unavailable(&error))?;
@@ -167,8 +178,15 @@ fn end_leases(db: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn refuse_newer_schema(db: &Connection, path: &Path) -> Result<(), Error> {
-    let known = embedded::migrations::runner()
+fn runner() -> Result<Runner, refinery::Error> {
+    let migrations = MIGRATIONS.map(|(name, sql)| Migration::unapplied(name, sql));
+    Ok(Runner::new(
+        &migrations.into_iter().collect::<Result<Vec<_>, _>>()?,
+    ))
+}
+
+fn refuse_newer_schema(runner: &Runner, db: &Connection, path: &Path) -> Result<(), Error> {
+    let known = runner
         .get_migrations()
         .iter()
         .map(|migration| i64::from(migration.version()))

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use event_connector::clock::Clock;
-use event_connector::delivery::{Destination, Job, Receipt, Refusal};
-use event_connector::domain::id::{Key, PartId};
+use event_connector::delivery::admission::{Fingerprint, Sign};
+use event_connector::delivery::{Destination, Job, Receipt, Refusal, Reply};
+use event_connector::domain::id::{Key, PartId, ProductId};
 use event_connector::domain::machine::Machine;
 use event_connector::domain::session::{Held, Session};
 use event_connector::store::Store;
@@ -86,7 +87,11 @@ impl Destination for Platform {
         "intercom"
     }
 
-    async fn deliver(&self, job: &Job) -> Result<Receipt, Refusal> {
+    fn account(&self, _: &ProductId) -> Option<Fingerprint> {
+        None
+    }
+
+    async fn deliver(&self, job: &Job) -> Reply<Receipt> {
         let lines = self.lines(job).await;
         let call = self.posts().len();
         let scripted = self.script.get(call).cloned().unwrap_or_default();
@@ -111,17 +116,28 @@ impl Destination for Platform {
         }
         let part = scripted["part_id"].as_str().map(str::to_owned);
         let part = part.unwrap_or_else(|| format!("part-{}", call + 1));
-        match result.as_str() {
+        reply(match result.as_str() {
             "ok" => Ok(Receipt {
                 part: Some(part.into()),
             }),
             "raise" => Err(Refusal::unknown("the scripted call broke")),
             _ => Err(Refusal::later("the scripted call was refused")),
-        }
+        })
     }
 
     /// A scripted failure has posted nothing.
-    async fn read_back(&self, _: &Job, _: u64) -> Result<Vec<PartId>, Refusal> {
-        Ok(Vec::new())
+    async fn read_back(&self, _: &Job, _: u64) -> Reply<Vec<PartId>> {
+        reply(Ok(Vec::new()))
+    }
+}
+
+/// What a platform without accounts says.
+fn reply<T>(result: Result<T, Refusal>) -> Reply<T> {
+    Reply {
+        result,
+        sign: Sign::Works,
+        rate: None,
+        http_status: None,
+        excerpt: None,
     }
 }

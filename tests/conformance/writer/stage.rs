@@ -350,6 +350,15 @@ fn options() -> delivery::Options {
             base_ms: 2000,
             cap_ms: 300_000,
         },
+        account: delivery::admission::Limits {
+            account_workers: 16,
+            breaker_failures: 5,
+            breaker_pause_ms: 5000,
+            breaker_pause_cap_ms: 300_000,
+            refused_probe_ms: 3_600_000,
+            rate_pause_ms: 2000,
+            rate_pause_cap_ms: 900_000,
+        },
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use event_connector::chance::Chance;
 use event_connector::clock::{Clock, Hand};
+use event_connector::delivery::admission::Limits as AccountLimits;
 use event_connector::delivery::client::{Client, Limits};
 use event_connector::delivery::intercom::{Account, Accounts, Intercom as Destination};
 use event_connector::delivery::{Nudge, Options, Outbox, Report, Surroundings};
@@ -32,6 +33,16 @@ pub(super) const SCHEDULE: Schedule = Schedule {
     cap_ms: 300_000,
 };
 
+pub(super) const ACCOUNT: AccountLimits = AccountLimits {
+    account_workers: 4,
+    breaker_failures: 5,
+    breaker_pause_ms: 5_000,
+    breaker_pause_cap_ms: 300_000,
+    refused_probe_ms: 3_600_000,
+    rate_pause_ms: 2_000,
+    rate_pause_cap_ms: 900_000,
+};
+
 /// Everything a test touches.
 pub(super) struct Desk {
     pub(super) clock: Clock,
@@ -41,11 +52,13 @@ pub(super) struct Desk {
     pub(super) metrics: Metrics,
     pub(super) book: Arc<Book>,
     pub(super) account: Arc<Mutex<Option<Account>>>,
+    /// The account of the product `beta`.
+    pub(super) beta: Arc<Mutex<Option<Account>>>,
     pub(super) tasks: Tasks,
+    pub(super) nudge: Nudge,
     options: Options,
-    nudge: Nudge,
     chance: Chance,
-    _model: Tasks,
+    model: Tasks,
 }
 
 /// Stands where the session stands: finishes the delivery in the store and remembers the outcome.
@@ -60,7 +73,7 @@ pub(super) struct Book {
 
 #[async_trait]
 impl Report for Book {
-    async fn report(&self, _: &Key, settlement: Settlement) -> Result<(), String> {
+    async fn report(&self, key: &Key, settlement: Settlement) -> Result<(), String> {
         {
             let mut failures = self.failures.lock().expect("no test panics here");
             if *failures > 0 {
@@ -69,17 +82,22 @@ impl Report for Book {
             }
         }
         let id = settlement.delivery.clone();
+        let attempted = settlement.attempt.map(|attempt| OutboxChange::Attempted {
+            id: id.clone(),
+            attempt,
+        });
         let change = match settlement.outcome.clone() {
             Outcome::Delivered(part) => OutboxChange::Delivered { id, part },
             Outcome::Failed(reason) => OutboxChange::Dead { id, reason },
             Outcome::Gone(_) => OutboxChange::Withdrawn { id },
         };
         let effects = Effects {
-            outbox: vec![change],
+            outbox: attempted.into_iter().chain([change]).collect(),
             ..Effects::default()
         };
         let now_ms = self.clock.now_ms();
-        commit(&self.store, &self.chance, now_ms, None, effects).await;
+        let product = &key.product;
+        commit(&self.store, &self.chance, now_ms, product, None, effects).await;
         let entry = (settlement.delivery.to_string(), settlement.outcome);
         self.settled.send_modify(|settled| settled.push(entry));
         self.nudge.nudge();
@@ -106,6 +124,7 @@ impl Desk {
             request_timeout_ms: TIMEOUT_MS,
             poll_ms: 1_000,
             schedule: SCHEDULE,
+            account: ACCOUNT,
         };
         change(&mut options);
         let store = Arc::new(Memory::new());
@@ -133,11 +152,12 @@ impl Desk {
             metrics: Metrics::new(),
             book: Arc::new(book),
             account: Arc::new(Mutex::new(Some(account))),
+            beta: Arc::default(),
             tasks: Tasks::new(),
             options,
             nudge,
             chance,
-            _model: model,
+            model,
         };
         desk.start(&desk.tasks);
         desk
@@ -150,10 +170,14 @@ impl Desk {
             response_bytes_max: RESPONSE_BYTES_MAX,
         };
         let client = Client::new(self.clock.clone(), limits).expect("TLS starts");
-        let account = Arc::clone(&self.account);
+        let (acme, beta) = (Arc::clone(&self.account), Arc::clone(&self.beta));
         let accounts: Accounts = Arc::new(move |product: &ProductId| {
-            let account = account.lock().expect("no test panics here").clone();
-            account.filter(|_| product.as_str() == "acme")
+            let account = match product.as_str() {
+                "acme" => &acme,
+                "beta" => &beta,
+                _ => return None,
+            };
+            account.lock().expect("no test panics here").clone()
         });
         let around = Surroundings {
             store: Arc::clone(&self.store) as Arc<dyn Store>,
@@ -170,18 +194,27 @@ impl Desk {
 
     /// Commits a note, as a session would.
     pub(super) async fn queue(&self, id: &str, conversation: &str, text: &str) {
+        self.queue_for("acme", id, conversation, text).await;
+    }
+
+    /// The same for another product.
+    pub(super) async fn queue_for(&self, product: &str, id: &str, conversation: &str, text: &str) {
         let note = NoteBody {
             conversation_id: conversation.into(),
             session_id: "s1".into(),
             text: text.into(),
         };
         let body = serde_json::to_string(&note).expect("a note is JSON");
-        self.queue_row(id, &format!("acme/intercom/{conversation}"), &body)
-            .await;
+        let lane = format!("{product}/intercom/{conversation}");
+        self.queue_row_for(product, id, &lane, &body).await;
     }
 
     /// Commits any outbox row of product `acme`.
     pub(super) async fn queue_row(&self, id: &str, lane: &str, body: &str) {
+        self.queue_row_for("acme", id, lane, body).await;
+    }
+
+    async fn queue_row_for(&self, product: &str, id: &str, lane: &str, body: &str) {
         let delivery = NewDelivery {
             id: id.into(),
             lane: lane.into(),
@@ -191,7 +224,7 @@ impl Desk {
             deliveries: vec![delivery],
             ..Effects::default()
         };
-        let key = Key::session(&"acme".into(), &format!("s-{id}").as_str().into());
+        let key = Key::session(&product.into(), &format!("s-{id}").as_str().into());
         let state = StateWrite {
             key,
             base: 0,
@@ -199,7 +232,16 @@ impl Desk {
             due_ms: None,
         };
         let now_ms = self.clock.now_ms();
-        commit(&self.store, &self.chance, now_ms, Some(state), effects).await;
+        let product = product.into();
+        commit(
+            &self.store,
+            &self.chance,
+            now_ms,
+            &product,
+            Some(state),
+            effects,
+        )
+        .await;
         self.nudge.nudge();
     }
 
@@ -211,7 +253,8 @@ impl Desk {
             ..Effects::default()
         };
         let now_ms = self.clock.now_ms();
-        commit(&self.store, &self.chance, now_ms, None, effects).await;
+        let product = "acme".into();
+        commit(&self.store, &self.chance, now_ms, &product, None, effects).await;
         self.nudge.nudge();
     }
 
@@ -232,8 +275,44 @@ impl Desk {
 
     /// How long until the store would lease again, milliseconds.
     pub(super) async fn pause_ms(&self) -> u64 {
-        let next = self.store.next_delivery_ms().await.expect("memory answers");
+        let next = self
+            .store
+            .next_delivery_ms(&[])
+            .await
+            .expect("memory answers");
         next.expect("something waits") - self.clock.now_ms()
+    }
+
+    /// Gives the product `beta` a workspace of its own.
+    pub(super) async fn open_beta(&self) -> Intercom {
+        let intercom = Intercom::start(self.clock.clone(), &self.model, Settings::default())
+            .await
+            .expect("a local port is free");
+        *self.beta.lock().expect("no test panics here") = Some(Account {
+            access_token: Settings::default().access_token.into(),
+            admin_id: Settings::default().admin_id,
+            base_url: intercom.base_url(),
+            version: "2.11".to_owned(),
+        });
+        intercom
+    }
+
+    /// Moves time on whenever nothing happens without it, until this many deliveries have come to
+    /// their end; calls always end before time moves.
+    pub(super) async fn wait_through(&self, count: usize) {
+        let timed = self
+            .metrics
+            .delivery_seconds
+            .with_label_values(&["intercom"]);
+        while self.book.settled.borrow().len() < count {
+            tokio::task::yield_now().await;
+            let called = u64::try_from(self.intercom.requests().len()).expect("few calls");
+            if timed.get_sample_count() >= called
+                && let Some(wake) = self.hand.next_wake()
+            {
+                self.hand.advance(wake.min(Duration::from_millis(250)));
+            }
+        }
     }
 
     /// Moves time to when the store would lease again; returns by how much.
@@ -292,12 +371,13 @@ async fn commit(
     store: &Memory,
     chance: &Chance,
     now_ms: u64,
+    product: &ProductId,
     state: Option<StateWrite>,
     effects: Effects,
 ) {
     let commit = Commit {
         id: *chance.id(now_ms).as_bytes(),
-        product: "acme".into(),
+        product: product.clone(),
         now_ms,
         state,
         effects,

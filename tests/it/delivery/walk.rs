@@ -10,7 +10,7 @@ use event_connector::domain::session::Outcome;
 use event_connector::product::Region;
 use event_connector::store::Store;
 
-use super::desk::{Desk, LEASE_MS, START_S, delivered, within};
+use super::desk::{Desk, START_S, TIMEOUT_MS, delivered, within};
 
 #[tokio::test]
 async fn a_note_arrives_and_its_part_is_reported() {
@@ -61,7 +61,7 @@ async fn notes_of_one_conversation_keep_their_order() {
             desk.queue(&format!("d{n}"), "c", &format!("note {n}"))
                 .await;
         }
-        desk.counted("retried", 1).await;
+        desk.counted("limited", 1).await;
         desk.jump().await;
         let order: Vec<_> = desk
             .settled(5)
@@ -156,8 +156,8 @@ async fn a_stop_leases_nothing_more_and_lets_attempts_finish() {
         assert_eq!(desk.settled(1).await.len(), 1);
         assert!(desk.texts("b").is_empty());
         let now_ms = desk.clock.now_ms();
-        let left = desk.store.lease(now_ms, now_ms + LEASE_MS, 9).await;
-        assert_eq!(left.expect("memory answers").len(), 1);
+        let next = desk.store.next_delivery_ms(&[]).await;
+        assert_eq!(next.expect("memory answers"), Some(now_ms - 5_000));
     })
     .await;
 }
@@ -204,17 +204,22 @@ async fn logs_tell_what_happened_and_no_secret() {
     within(async {
         let desk = Desk::open().await;
         desk.intercom.open_conversation("c", "u1", "");
-        for fault in [
-            Fault::before(Twist::error(401, "unauthorized")),
-            Fault::after(Twist::Reset),
+        for (call, fault) in [
+            (Call::Reply, Fault::after(Twist::Reset)),
+            (Call::Read, Fault::before(Twist::error(401, "unauthorized"))),
         ] {
-            desk.intercom.script(Call::Reply, Some("c"), fault);
+            desk.intercom.script(call, Some("c"), fault);
         }
-        desk.queue("d1", "c", "the secret plans").await;
+        let stuck = Fault::before(Twist::error(404, "admin_not_found"));
+        desk.intercom.script(Call::Reply, Some("gone"), stuck);
         desk.queue("d2", "gone", "the secret plans").await;
         desk.counted("retried", 1).await;
-        desk.jump().await;
+        desk.queue("d1", "c", "the secret plans").await;
         desk.counted("retried", 2).await;
+        desk.advance(TIMEOUT_MS);
+        desk.counted("unauthorized", 1).await;
+        desk.nudge.invite(&"acme".into());
+        desk.settled(1).await;
         desk.jump().await;
         desk.settled(2).await;
         desk.counted("delivered", 1).await;
@@ -224,14 +229,16 @@ async fn logs_tell_what_happened_and_no_secret() {
     let text = text.expect("logs are text");
     for wanted in [
         "a note is in its conversation",
-        "a note cannot be delivered with these credentials or settings",
-        "Intercom answered 401 (unauthorized)",
+        "a note cannot be delivered with these settings",
+        "an account's credentials are refused",
+        "an account works again",
+        "Intercom answered 404 (admin_not_found)",
         "no complete answer",
         "delivery_id=d1",
         "product_id=acme",
         "session_id=s-d1",
         "conversation_id=\"c\"",
-        "attempt=3",
+        "attempt=2",
     ] {
         assert!(text.contains(wanted), "{wanted} is missing in {text}");
     }

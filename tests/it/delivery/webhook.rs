@@ -1,6 +1,6 @@
 //! Notifications of every version, and bodies that are none.
 
-use event_connector::delivery::intercom::webhook::{Malformed, Notification, Topic, parse};
+use event_connector::delivery::intercom::webhook::{Author, Malformed, Notification, Topic, parse};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ fn a_new_conversation_names_its_author_and_contact() {
     assert_eq!(who(&notification), wanted);
     assert_eq!(notification.topic, Topic::UserCreated);
     assert_eq!(notification.id.as_deref(), Some("notif_1"));
-    assert!(notification.author_is_user);
+    assert_eq!(notification.author, Author::Person);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_reply_in_a_conversation_that_a_teammate_began_names_the_person() {
         (Some("387"), Some("70"), Some("joe@acme.example"))
     );
     assert_eq!(notification.topic, Topic::UserReplied);
-    assert!(notification.author_is_user);
+    assert_eq!(notification.author, Author::Person);
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn the_shape_of_version_1_is_read_as_well() {
         who(&notification),
         (Some("147"), Some("u-70"), Some("ada@acme.example"))
     );
-    assert!(notification.author_is_user);
+    assert_eq!(notification.author, Author::Person);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_teammates_address_is_never_taken_for_the_users() {
         }),
     );
     assert_eq!(who(&notification), (Some("1"), None, None));
-    assert!(!notification.author_is_user);
+    assert_eq!(notification.author, Author::Other);
     assert_eq!(
         notification.topic,
         Topic::Other("conversation.admin.replied".to_owned())
@@ -165,7 +165,7 @@ fn a_ping_has_neither_identifier_nor_conversation() {
     let notification = read(&ping);
     assert_eq!(notification.topic, Topic::Ping);
     assert_eq!((notification.id, notification.conversation), (None, None));
-    assert!(!notification.author_is_user);
+    assert_eq!(notification.author, Author::Other);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn what_is_missing_or_of_another_type_is_left_out() {
     ] {
         let notification = about("conversation.user.replied", item);
         assert_eq!(who(&notification), (None, None, None));
-        assert!(notification.author_is_user);
+        assert_eq!(notification.author, Author::Person);
     }
     let bare = read(&json!({"topic": "conversation.user.created"}));
     assert_eq!(who(&bare), (None, None, None));

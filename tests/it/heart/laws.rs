@@ -3,6 +3,7 @@
 
 use event_connector::domain::machine::Machine;
 use event_connector::domain::session::{Link, Outcome};
+use event_connector::domain::time::to_ms;
 use proptest::prelude::*;
 
 use super::stage::{Stage, T0, action};
@@ -78,6 +79,24 @@ fn play(stage: &mut Stage, story: &[(u32, Turn)]) -> (Vec<String>, f64) {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "milliseconds of this millennium fit a double exactly"
+    )]
+    fn a_clock_that_reads_a_deadlines_milliseconds_has_reached_it(
+        whole in 1_779_000_000_000_u64..1_780_000_000_000,
+        steps in -3_i64..=3,
+    ) {
+        // Otherwise whoever waits for the deadline finds that it is not due, and waits no longer.
+        let exact = whole as f64 / 1000.0;
+        let at = (0..steps.abs()).fold(exact, |at, _| {
+            if steps < 0 { at.next_down() } else { at.next_up() }
+        });
+        prop_assert!(to_ms(at) as f64 / 1000.0 >= at);
+        prop_assert!(to_ms(at) <= whole + 1);
+    }
 
     #[test]
     fn every_action_is_on_the_feed_once_and_in_order(story in turns()) {

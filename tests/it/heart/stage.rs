@@ -115,7 +115,15 @@ impl Stage {
 
     pub(super) fn settle(&mut self, now: f64, id: &DeliveryId, outcome: Outcome) {
         let delivery = id.clone();
-        self.handle(now, Input::Settled(Settlement { delivery, outcome }));
+        self.handle(
+            now,
+            Input::Settled(Settlement {
+                delivery,
+                outcome,
+                attempt: None,
+                replayed: false,
+            }),
+        );
     }
 
     /// Lets time pass up to `end`, serving every deadline at its own instant.

@@ -12,7 +12,7 @@ use event_connector::domain::log::Offset;
 use event_connector::store::{Outcome, Store};
 use tokio::task::JoinSet;
 
-use super::house::{House, key, product, write};
+use super::house::{House, key, product, wanted, write};
 
 pub(super) async fn every_commit_of_a_crowd_is_kept_once(house: &House) {
     let mut crowd = JoinSet::new();
@@ -116,7 +116,10 @@ pub(super) async fn every_delivery_is_leased_by_one_worker_only(house: &House) {
         workers.spawn(async move {
             let mut ids = Vec::new();
             loop {
-                let leases = store.lease(1_000, 9_000, 3).await.expect("leasable");
+                let leases = store
+                    .lease(wanted(1_000, 8_000, 3))
+                    .await
+                    .expect("leasable");
                 if leases.is_empty() {
                     return ids;
                 }

@@ -143,8 +143,9 @@ async fn an_unreadable_delivery_does_not_block_its_lane() {
             &house,
             &format!("UPDATE outbox SET {column} WHERE id = 'a1'"),
         );
-        assert_eq!(house.leased_ids(1_000).await, ["b1"], "{column}");
-        assert_eq!(house.leased_ids(1_000).await, ["a2"], "{column}");
+        let mut leased = house.leased_ids(1_000).await;
+        leased.sort();
+        assert_eq!(leased, ["a2", "b1"], "{column}");
         assert_eq!(quarantined(&house).await, 1);
         assert_eq!(set_aside(&house)[0].0, "delivery");
         house.store.close().await;

@@ -10,7 +10,7 @@ use event_connector::domain::log::{
 use event_connector::store::memory::Memory;
 use event_connector::store::sqlite::{Options, Sqlite, Synchronous};
 use event_connector::store::{
-    Commit, Error, Guard, Lease, Outcome, Retention, Retry, StateWrite, Store, Stored,
+    Commit, Error, Guard, Lease, LeaseRequest, Outcome, Retention, Retry, StateWrite, Store, Stored,
 };
 use event_connector::tasks::Tasks;
 use tempfile::TempDir;
@@ -218,10 +218,23 @@ pub(super) fn withdrawn(id: &str) -> OutboxChange {
 pub(super) fn retry(id: &str, not_before_ms: u64) -> Retry {
     Retry {
         id: DeliveryId::from(id),
+        fence: 1,
         not_before_ms,
         unsettled_since_ms: None,
-        error: "timeout".into(),
+        error: Some("timeout".into()),
         counts: true,
+        attempt: None,
+    }
+}
+
+/// Asks for whatever is due at `now_ms`, for so long.
+pub(super) fn wanted(now_ms: u64, for_ms: u64, limit: usize) -> LeaseRequest {
+    LeaseRequest {
+        now_ms,
+        until_ms: now_ms + for_ms,
+        limit,
+        product_max: usize::MAX,
+        quotas: Vec::new(),
     }
 }
 
@@ -269,7 +282,7 @@ impl House {
 
     /// Leases whatever is due at `now_ms`, for 100 ms.
     pub(super) async fn lease(&self, now_ms: u64) -> Vec<Lease> {
-        let leased = self.store.lease(now_ms, now_ms + 100, 100).await;
+        let leased = self.store.lease(wanted(now_ms, 100, 100)).await;
         leased.expect("leasing works")
     }
 

@@ -2,7 +2,7 @@
 
 use event_connector::domain::log::OutboxChange;
 
-use super::house::{House, dead, delivered, draft, key, retry, withdrawn, write};
+use super::house::{House, dead, delivered, draft, key, retry, wanted, withdrawn, write};
 
 fn retry_now(lane: &str) -> OutboxChange {
     OutboxChange::RetryNow { lane: lane.into() }
@@ -82,7 +82,11 @@ pub(super) async fn the_longest_due_lane_goes_first(house: &House) {
             .wrote(write(&key("s"), base, "").at(now_ms).delivery(id, id))
             .await;
     }
-    let leased = house.store.lease(3_000, 4_000, 2).await.expect("leasable");
+    let leased = house
+        .store
+        .lease(wanted(3_000, 1_000, 2))
+        .await
+        .expect("leasable");
     let ids: Vec<_> = leased.iter().map(|lease| lease.id.as_str()).collect();
     assert_eq!(ids, ["d2", "d3"]);
     assert_eq!(house.leased_ids(3_000).await, ["d1"]);

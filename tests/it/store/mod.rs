@@ -11,14 +11,17 @@ mod faults;
 mod feed;
 mod files;
 mod guards;
+mod history;
 mod house;
 mod lanes;
 mod limits;
 mod log;
 mod model;
 mod outbox;
+mod schema;
 mod states;
 mod suite;
+mod turns;
 
 use suite::store_suite;
 

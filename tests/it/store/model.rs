@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use event_connector::domain::attempt::{AttemptOutcome, AttemptRecord, Call};
 use event_connector::domain::id::{DeliveryId, Key, Kind, PartId};
 use event_connector::domain::log::{EntryType, IndexKey, Offset, OutboxChange, Space};
-use event_connector::store::{Retention, Retry, Store};
+use event_connector::store::{
+    DeliveryQuery, DeliveryStatus, LeaseRequest, Quota, Retention, Retry, Store,
+};
 use proptest::prelude::*;
 
-use super::house::{self, Draft, FOR_EVER, draft, product, write};
+use super::house::{self, Draft, FOR_EVER, draft, product, wanted, write};
 
 /// One step of a story.
 #[derive(Clone, Debug)]
@@ -15,7 +18,8 @@ enum Step {
     Tick(i64),
     Commit(Change),
     Repeat,
-    Lease { for_ms: u64, limit: usize },
+    Lease(LeaseRequest),
+    Replay { of: u8, copy: u8 },
     Retry(Retry),
     Claim { for_ms: u64, limit: usize },
     Quarantine(u8),
@@ -115,13 +119,54 @@ fn changes() -> impl Strategy<Value = Change> {
 
 fn retries() -> impl Strategy<Value = Retry> {
     let unsettled = prop::option::of(900..1_500_u64);
-    (0..40_u8, 900..2_000_u64, unsettled, any::<bool>()).prop_map(|(number, ms, since, counts)| {
-        Retry {
+    let held = (0..40_u8, 0..3_u64);
+    let told = (any::<bool>(), any::<bool>(), prop::option::of(attempts()));
+    (held, 900..2_000_u64, unsettled, told).prop_map(
+        |((number, fence), ms, since, (has_error, counts, attempt))| Retry {
             id: DeliveryId::from(id(number)),
+            fence,
             not_before_ms: ms,
             unsettled_since_ms: since,
-            error: "timeout".into(),
+            error: has_error.then(|| "timeout".into()),
             counts,
+            attempt,
+        },
+    )
+}
+
+fn attempts() -> impl Strategy<Value = AttemptRecord> {
+    let took = prop::option::of(0..9_u64);
+    let status = prop::option::of(200..600_u16);
+    (took, status, prop::option::of("[a-z]{0,9}")).prop_map(|(took_ms, http_status, text)| {
+        AttemptRecord {
+            call: Call::Post,
+            started_ms: 7,
+            took_ms,
+            http_status,
+            outcome: AttemptOutcome::Later,
+            reason: text.clone().map(Into::into),
+            excerpt: text.map(Into::into),
+        }
+    })
+}
+
+fn requests() -> impl Strategy<Value = LeaseRequest> {
+    let quota = (
+        prop::sample::subsequence(vec!["shop", "bank", "pub"], 0..3),
+        0..3_usize,
+    );
+    let quotas = prop::collection::vec(quota, 0..2);
+    (1..100_u64, 0..5_usize, 0..4_usize, quotas).prop_map(|(for_ms, limit, product_max, quotas)| {
+        LeaseRequest {
+            product_max,
+            quotas: quotas
+                .into_iter()
+                .map(|(names, max)| Quota {
+                    products: names.into_iter().map(product).collect(),
+                    max,
+                })
+                .collect(),
+            ..wanted(0, for_ms, limit)
         }
     })
 }
@@ -143,7 +188,8 @@ fn steps() -> impl Strategy<Value = Step> {
         3 => (-20..80_i64).prop_map(Step::Tick),
         10 => changes().prop_map(Step::Commit),
         1 => Just(Step::Repeat),
-        3 => (1..100_u64, 0..5_usize).prop_map(|(for_ms, limit)| Step::Lease { for_ms, limit }),
+        4 => requests().prop_map(Step::Lease),
+        1 => (0..40_u8, 40..80_u8).prop_map(|(of, copy)| Step::Replay { of, copy }),
         2 => retries().prop_map(Step::Retry),
         2 => (1..100_u64, 0..4_usize).prop_map(|(for_ms, limit)| Step::Claim { for_ms, limit }),
         1 => (0..6_u8).prop_map(Step::Quarantine),
@@ -208,9 +254,17 @@ async fn take(step: &Step, store: &dyn Store, now_ms: u64, last: Option<&Draft>)
             Some(draft) => format!("{:?}", store.commit(Arc::new(draft.0.clone())).await),
             None => String::new(),
         },
-        Step::Lease { for_ms, limit } => {
-            let leases = store.lease(now_ms, now_ms + for_ms, *limit).await;
-            format!("{leases:?}")
+        Step::Lease(request) => {
+            let leases = store.lease(LeaseRequest {
+                now_ms,
+                until_ms: now_ms + request.until_ms,
+                ..request.clone()
+            });
+            format!("{:?}", leases.await)
+        }
+        Step::Replay { of, copy } => {
+            let of = DeliveryId::from(id(*of));
+            format!("{:?}", store.replay(&of, id(*copy).into(), now_ms).await)
         }
         Step::Retry(retry) => format!("{:?}", store.retry(retry.clone()).await),
         Step::Claim { for_ms, limit } => {
@@ -222,9 +276,12 @@ async fn take(step: &Step, store: &dyn Store, now_ms: u64, last: Option<&Draft>)
         }
         Step::Age(keep) => format!("{:?}", store.age(now_ms, *keep).await),
     };
-    let next = store.next_delivery_ms().await;
+    let next = store.next_delivery_ms(&[]).await;
+    let others = store
+        .next_delivery_ms(&[product("shop"), product("pub")])
+        .await;
     let depth = store.depth().await;
-    format!("{told} {next:?} {depth:?}")
+    format!("{told} {next:?} {others:?} {depth:?}")
 }
 
 /// Everything a store holds, as far as it can be asked.
@@ -249,6 +306,27 @@ async fn everything(store: &dyn Store, now_ms: u64) -> Vec<String> {
     for number in 0..6 {
         told.push(format!("{:?}", store.load(&key(number)).await));
         told.push(format!("{:?}", store.history(&key(number), 9).await));
+    }
+    for status in [
+        None,
+        Some(DeliveryStatus::Dead),
+        Some(DeliveryStatus::Waiting),
+    ] {
+        let mut query = DeliveryQuery {
+            status,
+            limit: 3,
+            ..DeliveryQuery::default()
+        };
+        loop {
+            let page = store.deliveries(&query).await.expect("readable");
+            for delivery in &page.deliveries {
+                told.push(format!("{:?}", store.delivery(&delivery.id).await));
+            }
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
     }
     for number in 0..4 {
         let known = store.recorded_parts(&lane(number), &parts).await;

@@ -1,5 +1,6 @@
 //! One delivery from commit to end.
 
+use event_connector::domain::attempt::AttemptRecord;
 use event_connector::domain::id::PartId;
 use event_connector::store::Retry;
 
@@ -55,11 +56,15 @@ pub(super) async fn the_earliest_unsettled_attempt_is_remembered(house: &House) 
     let third = house.lease(1_400).await.remove(0);
     assert_eq!(third.unsettled_since_ms, Some(1_000));
     assert_eq!(third.attempt, 3);
-    let settled = retry("d", 1_500);
+    let settled = Retry {
+        fence: third.fence,
+        ..retry("d", 1_500)
+    };
     put_back(house, settled).await;
     let fourth = house.lease(1_500).await.remove(0);
     assert_eq!(fourth.unsettled_since_ms, None);
     let unsettled = Retry {
+        fence: fourth.fence,
         unsettled_since_ms: Some(1_500),
         ..retry("d", 1_600)
     };
@@ -101,6 +106,33 @@ pub(super) async fn a_retry_of_what_is_not_leased_changes_nothing(house: &House)
     house.wrote(draft().change(delivered("d", None))).await;
     put_back(house, retry("d", 1_000)).await;
     assert!(house.lease(9_000).await.is_empty());
+}
+
+pub(super) async fn a_retry_by_somebody_whose_lease_is_over_changes_nothing(house: &House) {
+    one(house).await;
+    let first = house.lease(1_000).await.remove(0);
+    let second = house.lease(1_100).await.remove(0);
+    assert!(second.fence > first.fence);
+    let late = Retry {
+        fence: first.fence,
+        attempt: Some(AttemptRecord::lost(1_000)),
+        ..retry("d", 1_110)
+    };
+    put_back(house, late.clone()).await;
+    assert!(house.lease(1_150).await.is_empty(), "it is still leased");
+    let shown = house.store.delivery(&"d".into()).await.expect("readable");
+    let shown = shown.expect("there");
+    assert_eq!(shown.attempts.len(), 1, "only the lease that ran out");
+    assert_eq!(shown.delivery.error, None);
+    put_back(
+        house,
+        Retry {
+            fence: second.fence,
+            ..late
+        },
+    )
+    .await;
+    assert_eq!(house.lease(1_150).await.len(), 1);
 }
 
 pub(super) async fn finishing_twice_changes_nothing(house: &House) {
@@ -153,7 +185,7 @@ pub(super) async fn recorded_parts_are_known_by_their_lane(house: &House) {
 }
 
 pub(super) async fn the_next_delivery_is_the_earliest_due(house: &House) {
-    let next = async || house.store.next_delivery_ms().await.expect("readable");
+    let next = async || house.store.next_delivery_ms(&[]).await.expect("readable");
     assert_eq!(next().await, None);
     let two = write(&key("s"), 0, "")
         .delivery("a1", "a")

@@ -56,11 +56,23 @@ macro_rules! store_suite {
                 outbox: a_retry_waits_and_counts
                 outbox: a_retry_that_does_not_count_leaves_the_count
                 outbox: a_retry_of_what_is_not_leased_changes_nothing
+                outbox: a_retry_by_somebody_whose_lease_is_over_changes_nothing
                 outbox: finishing_twice_changes_nothing
                 outbox: a_known_delivery_is_not_put_in_again
                 outbox: recorded_parts_are_known_by_their_lane
                 outbox: the_next_delivery_is_the_earliest_due
                 outbox: dead_letters_are_counted
+                turns: products_take_turns_whatever_one_of_them_has_waiting
+                turns: a_turn_goes_on_where_the_last_lease_stopped
+                turns: a_quota_is_shared_by_its_products_and_zero_passes_them_by
+                turns: the_next_delivery_of_others_passes_a_closed_product_by
+                history: a_call_is_remembered_until_its_delivery_goes
+                history: the_newest_calls_are_kept_and_go_on_counting
+                history: a_lease_that_ran_out_is_in_the_history
+                history: listings_filter_and_go_on_behind_a_page
+                history: what_waits_is_replayed_at_once_and_what_is_under_way_goes_on
+                history: a_dead_letter_is_revived_in_its_place_with_its_doubt
+                history: what_is_over_is_replayed_as_another_one_each_time
                 deadlines: overdue_keys_are_claimed_oldest_first
                 deadlines: a_claim_keeps_others_away_until_it_ends
                 deadlines: a_commit_moves_or_clears_the_deadline

@@ -5,5 +5,5 @@ mod service;
 mod stream;
 mod wait;
 
-pub(crate) use service::{SECRET, Service, Setup, click, json_of};
+pub(crate) use service::{ADMIN_KEY, SECRET, Service, Setup, click, json_of, open};
 pub(crate) use wait::eventually;

@@ -1,5 +1,6 @@
 //! The whole application, started as `serve` starts it.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use super::stream::Stream;
 use super::wait::eventually;
 
 pub(crate) const SECRET: &str = "whsec_acme_5c1f0a77";
-const ADMIN_KEY: &str = "admin-5c1f0a77";
+pub(crate) const ADMIN_KEY: &str = "admin-5c1f0a77";
 
 /// What differs from the documented defaults.
 pub(crate) struct Setup {
@@ -34,7 +35,14 @@ pub(crate) struct Setup {
     pub integration: Value,
     /// Time.
     pub clock: Clock,
+    /// More products, with the same secret and no platform.
+    pub(crate) more_products: &'static [&'static str],
+    /// Opens the store, where it is not `SQLite` as it is.
+    pub(crate) store: Option<Opener>,
 }
+
+/// Opens a store at a path.
+pub(crate) type Opener = Box<dyn FnOnce(&Path) -> Arc<dyn Store> + Send>;
 
 impl Default for Setup {
     fn default() -> Self {
@@ -43,6 +51,8 @@ impl Default for Setup {
             integration_type: "intercom",
             integration: json!({}),
             clock: Clock::system(),
+            more_products: &[],
+            store: None,
         }
     }
 }
@@ -76,6 +86,7 @@ pub(crate) struct Service {
 
 struct Running {
     stop: CancellationToken,
+    stopping: CancellationToken,
     tasks: Tasks,
 }
 
@@ -98,13 +109,15 @@ impl Service {
         for (key, value) in setup.integration.as_object().into_iter().flatten() {
             integration[key] = value.clone();
         }
-        let rows = json!([{
+        let mut rows = vec![json!({
             "product_id": "acme",
             "webhook_secret": SECRET,
             "integration_type": setup.integration_type,
             "integration_config": integration,
-        }]);
-        let rows = rows.to_string();
+        })];
+        let more = setup.more_products.iter();
+        rows.extend(more.map(|id| json!({"product_id": id, "webhook_secret": SECRET})));
+        let rows = Value::from(rows).to_string();
         let mut env = vec![
             pair("CONNECTOR_ADMIN_KEY", ADMIN_KEY),
             pair("CONNECTOR__INTERCOM__BASE_URL", &intercom.base_url()),
@@ -113,7 +126,10 @@ impl Service {
         ];
         env.extend(setup.env);
         let path = directory.path().join("store.db");
-        let store = open(&path).await;
+        let store = match setup.store {
+            Some(opener) => opener(&path),
+            None => open(&path).await,
+        };
         let parts = parts(&env, &rows, store, setup.clock.clone());
         let (metrics, store, products) = (
             parts.metrics.clone(),
@@ -140,13 +156,33 @@ impl Service {
     /// Stops, waits until everything is put away, and starts again on the same data.
     pub(crate) async fn restart(mut self) -> Self {
         self.stop().await;
-        let store = open(&self.directory.path().join("store.db")).await;
+        let store = open(&self.store_path()).await;
         let parts = parts(&self.env, &self.rows, store, self.clock.clone());
         self.metrics = parts.metrics.clone();
         self.store = parts.store.clone();
         self.products = parts.products.clone();
         (self.url, self.running) = run(parts).await;
         self
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        self.url.strip_prefix("http://").expect("a plain address")
+    }
+
+    /// Tells it to stop and waits for nothing.
+    pub(crate) fn tell_to_stop(&self) {
+        self.running.stop.cancel();
+    }
+
+    /// What readiness looks at.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.running.stopping
+    }
+
+    /// The file of the store.
+    pub(crate) fn store_path(&self) -> PathBuf {
+        self.directory.path().join("store.db")
     }
 
     /// Stops and waits until everything is put away.
@@ -203,6 +239,27 @@ impl Service {
             .send()
             .await
             .expect("an answer")
+    }
+
+    /// An operator asks for something to be done.
+    pub(crate) async fn operate(&self, path: &str) -> reqwest::Response {
+        let request = self.client.post(format!("{}{path}", self.url));
+        request
+            .header("x-admin-key", ADMIN_KEY)
+            .send()
+            .await
+            .expect("an answer")
+    }
+
+    /// The platform sends a signed notification; it is answered 200.
+    pub(crate) async fn hear(&self, body: Vec<u8>, signature: &str) -> Value {
+        let request = self
+            .client
+            .post(format!("{}/chatbot-webhook/acme", self.url));
+        let request = request.header("x-hub-signature", signature).body(body);
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        json_of(answer).await
     }
 
     /// What an operator is shown of a session.
@@ -264,7 +321,7 @@ fn pair(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
-async fn open(path: &std::path::Path) -> Arc<dyn Store> {
+pub(crate) async fn open(path: &Path) -> Arc<dyn Store> {
     // The store before may still be letting go of its lock.
     let store = eventually("the store opens", || async {
         Sqlite::open(Options::new(path), &|name, work| Tasks::thread(name, work))
@@ -294,12 +351,15 @@ async fn run(parts: Parts) -> (String, Running) {
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let app = App::build(parts).expect("an application");
     let (tasks, stop) = (Tasks::new(), CancellationToken::new());
+    let stopping = app.state().stopping.clone();
     let told = stop.clone();
     tasks.spawn("service", async move {
-        let served = app
-            .serve(listener, async move { told.cancelled().await })
-            .await;
-        served.expect("serving");
+        app.serve(listener, told.cancelled()).await;
     });
-    (url, Running { stop, tasks })
+    let running = Running {
+        stop,
+        stopping,
+        tasks,
+    };
+    (url, running)
 }

@@ -11,6 +11,7 @@ pub(crate) struct Event {
     pub id: Option<String>,
     pub name: Option<String>,
     pub data: String,
+    pub retry_ms: Option<u64>,
 }
 
 impl Event {
@@ -93,6 +94,7 @@ fn parse(frame: &str) -> Event {
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "id" => event.id = Some(value.to_owned()),
+            "retry" => event.retry_ms = Some(value.parse().expect("milliseconds")),
             "event" => event.name = Some(value.to_owned()),
             "data" => event.data.push_str(value),
             other => panic!("unexpected field {other:?} in {frame:?}"),

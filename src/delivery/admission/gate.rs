@@ -1,0 +1,299 @@
+//! One account's gate: what its calls tell, and whether the next one may begin.
+
+use super::window::{Rate, Window};
+use crate::domain::retry::Schedule;
+
+/// Bounds and paces of every gate.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most calls under way for one account.
+    pub account_workers: usize,
+    /// So many calls in a row without a definite answer close it.
+    pub breaker_failures: u32,
+    /// How long it stays closed the first time; each further time is twice as long.
+    pub breaker_pause_ms: u64,
+    /// The longest it stays closed for want of answers.
+    pub breaker_pause_cap_ms: u64,
+    /// How often refused credentials are tried again.
+    pub refused_probe_ms: u64,
+    /// The shortest pause after a 429.
+    pub rate_pause_ms: u64,
+    /// The longest a vendor's rate limit keeps an account closed, whatever it says.
+    pub rate_pause_cap_ms: u64,
+}
+
+impl Limits {
+    /// How long to wait after a 429 that asked for `after_ms`.
+    pub fn rate_pause(&self, after_ms: Option<u64>) -> u64 {
+        let wish = after_ms.unwrap_or(0).max(self.rate_pause_ms);
+        wish.min(self.rate_pause_cap_ms)
+    }
+
+    /// When an account is probed that got no answers so many times in a row.
+    fn silent_until_ms(&self, times: u32, now_ms: u64, jitter: f64) -> u64 {
+        let (base_ms, cap_ms) = (self.breaker_pause_ms, self.breaker_pause_cap_ms);
+        later_ms(base_ms, cap_ms, times, now_ms, jitter)
+    }
+
+    /// When refused credentials are probed.
+    fn refused_until_ms(&self, now_ms: u64, jitter: f64) -> u64 {
+        let pause_ms = self.refused_probe_ms;
+        later_ms(pause_ms, pause_ms, 1, now_ms, jitter)
+    }
+}
+
+/// The end of the pause that a schedule without an end has after so many failures.
+fn later_ms(base_ms: u64, cap_ms: u64, times: u32, now_ms: u64, jitter: f64) -> u64 {
+    let schedule = Schedule {
+        retries_max: u32::MAX,
+        base_ms,
+        cap_ms,
+    };
+    let pause_ms = schedule.after(times, jitter, None).unwrap_or(cap_ms);
+    now_ms.saturating_add(pause_ms)
+}
+
+/// What a call says about its account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// A definite answer, whatever it says about the note.
+    Works,
+    /// No connection, no answer, or none that is definite.
+    Silent,
+    /// The rate limit was hit.
+    Limited {
+        /// How long the vendor asks to wait.
+        after_ms: Option<u64>,
+    },
+    /// The credentials were refused.
+    Refused,
+    /// No call was made.
+    NotCalled,
+}
+
+/// Why a gate is shut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Calls get no definite answer.
+    Silent,
+    /// The credentials are refused.
+    Refused,
+}
+
+/// What a call changed, to be told once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The gate is shut from now on.
+    Shut(Why),
+    /// It was shut for this reason and is open again.
+    Opened(Why),
+}
+
+/// One account's gate.
+#[derive(Clone, Debug, Default)]
+pub struct Gate {
+    window: Window,
+    limited_until_ms: u64,
+    door: Door,
+    /// Grows whenever the door opens or shuts.
+    epoch: u64,
+    in_flight: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Door {
+    Open { failures: u32 },
+    Shut { why: Why, until_ms: u64, times: u32 },
+    Probing { why: Why, times: u32 },
+}
+
+impl Default for Door {
+    fn default() -> Self {
+        Self::Open { failures: 0 }
+    }
+}
+
+/// A call that was admitted. Must be given back to [`Gate::settle`], once.
+#[derive(Debug)]
+pub struct Ticket {
+    epoch: u64,
+}
+
+impl Gate {
+    /// How many calls may begin now.
+    pub fn places(&self, now_ms: u64, limits: &Limits) -> usize {
+        if now_ms < self.limited_until_ms {
+            return 0;
+        }
+        let share = limits.account_workers.saturating_sub(self.in_flight);
+        let places = share.min(self.window.room(self.in_flight, now_ms));
+        match self.door {
+            Door::Open { .. } => places,
+            Door::Shut { until_ms, .. } if now_ms >= until_ms => places.min(1),
+            Door::Shut { .. } | Door::Probing { .. } => 0,
+        }
+    }
+
+    /// When time alone may let a call begin; `None` when one may begin now, or only the end of another
+    /// will let it.
+    pub fn opens_ms(&self, now_ms: u64) -> Option<u64> {
+        let shut_until_ms = match self.door {
+            Door::Shut { until_ms, .. } => until_ms,
+            Door::Open { .. } | Door::Probing { .. } => 0,
+        };
+        let closed_until_ms = self.limited_until_ms.max(shut_until_ms);
+        if closed_until_ms > now_ms {
+            return Some(closed_until_ms);
+        }
+        let is_used_up = self.window.room(self.in_flight, now_ms) == 0;
+        self.window.reset_ms(now_ms).filter(|_| is_used_up)
+    }
+
+    /// Whether a new gate would do the same.
+    pub fn is_as_new(&self, now_ms: u64) -> bool {
+        matches!(self.door, Door::Open { failures: 0 })
+            && self.in_flight == 0
+            && now_ms >= self.limited_until_ms
+            && self.window.is_over(now_ms)
+    }
+
+    /// Whether a call is under way.
+    pub fn is_busy(&self) -> bool {
+        self.in_flight > 0
+    }
+
+    /// Whether the credentials are refused.
+    pub fn is_refused(&self) -> bool {
+        matches!(
+            self.door,
+            Door::Shut {
+                why: Why::Refused,
+                ..
+            } | Door::Probing {
+                why: Why::Refused,
+                ..
+            }
+        )
+    }
+
+    /// Lets a call begin, if one may. Behind a shut door it is the probe.
+    pub fn admit(&mut self, now_ms: u64, limits: &Limits) -> Option<Ticket> {
+        if self.places(now_ms, limits) == 0 {
+            return None;
+        }
+        if let Door::Shut { why, times, .. } = self.door {
+            self.door = Door::Probing { why, times };
+        }
+        self.in_flight += 1;
+        Some(Ticket { epoch: self.epoch })
+    }
+
+    /// Lets the next probe come at once.
+    pub fn invite(&mut self) {
+        if let Door::Shut { until_ms, .. } = &mut self.door {
+            *until_ms = 0;
+        }
+    }
+
+    /// A call ended. `jitter` is a random number in `[0, 1)`.
+    pub fn settle(
+        &mut self,
+        ticket: Ticket,
+        sign: Sign,
+        rate: Option<Rate>,
+        (now_ms, jitter): (u64, f64),
+        limits: &Limits,
+    ) -> Option<Change> {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        match rate {
+            Some(rate) => self.window.told(rate, now_ms, limits.rate_pause_cap_ms),
+            None if sign == Sign::NotCalled => {}
+            None => self.window.untold(now_ms),
+        }
+        if let Sign::Limited { after_ms } = sign {
+            let until_ms = now_ms.saturating_add(limits.rate_pause(after_ms));
+            self.limited_until_ms = self.limited_until_ms.max(until_ms);
+        }
+        // Stragglers say nothing about the door as it is now.
+        if ticket.epoch != self.epoch {
+            return None;
+        }
+        match self.door {
+            Door::Open { failures } => self.settle_open(failures, sign, now_ms, jitter, limits),
+            Door::Probing { why, times } => {
+                self.settle_probe((why, times), sign, now_ms, jitter, limits)
+            }
+            Door::Shut { .. } => None,
+        }
+    }
+
+    fn settle_open(
+        &mut self,
+        failures: u32,
+        sign: Sign,
+        now_ms: u64,
+        jitter: f64,
+        limits: &Limits,
+    ) -> Option<Change> {
+        let failures = match sign {
+            Sign::NotCalled => failures,
+            Sign::Works | Sign::Limited { .. } => 0,
+            Sign::Silent => failures.saturating_add(1),
+            Sign::Refused => {
+                let until_ms = limits.refused_until_ms(now_ms, jitter);
+                return Some(self.shut(Why::Refused, until_ms, 0));
+            }
+        };
+        if failures >= limits.breaker_failures {
+            let until_ms = limits.silent_until_ms(1, now_ms, jitter);
+            return Some(self.shut(Why::Silent, until_ms, 1));
+        }
+        self.door = Door::Open { failures };
+        None
+    }
+
+    fn settle_probe(
+        &mut self,
+        (why, times): (Why, u32),
+        sign: Sign,
+        now_ms: u64,
+        jitter: f64,
+        limits: &Limits,
+    ) -> Option<Change> {
+        match (why, sign) {
+            // A rate limit is an answer, but it may be told before the credentials are looked at.
+            (_, Sign::Works) | (Why::Silent, Sign::Limited { .. }) => {
+                self.door = Door::default();
+                self.epoch += 1;
+                Some(Change::Opened(why))
+            }
+            (Why::Silent, Sign::Refused) => {
+                let until_ms = limits.refused_until_ms(now_ms, jitter);
+                Some(self.shut(Why::Refused, until_ms, 0))
+            }
+            (Why::Refused, Sign::Refused) => {
+                self.shut(why, limits.refused_until_ms(now_ms, jitter), 0);
+                None
+            }
+            (_, Sign::Silent) => {
+                let times = times.saturating_add(1);
+                self.shut(why, limits.silent_until_ms(times, now_ms, jitter), times);
+                None
+            }
+            (_, Sign::NotCalled) | (Why::Refused, Sign::Limited { .. }) => {
+                self.shut(why, now_ms, times);
+                None
+            }
+        }
+    }
+
+    fn shut(&mut self, why: Why, until_ms: u64, times: u32) -> Change {
+        self.door = Door::Shut {
+            why,
+            until_ms,
+            times,
+        };
+        self.epoch += 1;
+        Change::Shut(why)
+    }
+}

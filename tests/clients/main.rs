@@ -1,0 +1,159 @@
+//! The service as others meet it: their programs, against the real process, over real sockets.
+//!
+//! `cargo test --release --test clients` runs every case; names given behind `--` choose among them.
+//! What the cases run (published clients, validators) is put below the target directory by
+//! `tests/clients/install`, which this program calls first.
+//!
+//! * **sdk**: both clients of `autoplay-sdk`, in both generations, receive typed payloads, value for
+//!   value, and come back by themselves after SIGTERM and SIGKILL without a warning of their own.
+//! * **resume**: a bare reader goes on at every offset of a feed, misses nothing and gets nothing
+//!   twice; ids that never were, that are gone, or that are yet to come.
+//! * **eventsource**: the npm package is cut after every event and resumes by itself.
+//! * **storm**: five thousand subscribers lose their server and come back.
+//! * **intercom**: every call passes a validator that holds Intercom's own description.
+//! * **prometheus**: metrics, scrape configuration and alerts as Prometheus' own tool judges them.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program of its own: it prints its results and reads its arguments"
+)]
+
+mod eventsource;
+mod intercom;
+mod process;
+mod prometheus;
+mod reader;
+mod resume;
+mod sdk;
+mod service;
+mod storm;
+mod work;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use event_connector::clock::Clock;
+use futures_util::future::LocalBoxFuture;
+
+/// How long anything may take before a case has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A case: what it is called, and what shows it, with its figures.
+type Case = (
+    &'static str,
+    fn() -> LocalBoxFuture<'static, Result<String, String>>,
+);
+
+const CASES: [Case; 9] = [
+    ("sdk: typed payloads, in order, across restarts", || {
+        Box::pin(sdk::receives())
+    }),
+    ("resume: at every offset, across restarts", || {
+        Box::pin(resume::at_every_offset())
+    }),
+    ("resume: subscribing while events come in", || {
+        Box::pin(resume::while_publishing())
+    }),
+    ("resume: behind what is kept there is a gap", || {
+        Box::pin(resume::behind_retention())
+    }),
+    (
+        "eventsource: cut after every event, across restarts",
+        || Box::pin(eventsource::resumes()),
+    ),
+    ("storm: 5,000 subscribers come back", || {
+        Box::pin(storm::comes_back())
+    }),
+    ("intercom: every call passes its description", || {
+        Box::pin(intercom::passes())
+    }),
+    (
+        "prometheus: the metrics of a server that has worked",
+        || Box::pin(prometheus::metrics()),
+    ),
+    ("prometheus: scrape configuration and alerts", || {
+        Box::pin(prometheus::files())
+    }),
+];
+
+fn main() -> ExitCode {
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
+    let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|part| name.contains(part));
+    if let Err(reason) = install() {
+        eprintln!("clients: {reason}");
+        println!("0 passed, 1 failed");
+        return ExitCode::FAILURE;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let clock = Clock::system();
+    let (mut passed, mut failed) = (0, 0);
+    for (name, case) in CASES.iter().filter(|(name, _)| is_chosen(name)) {
+        let began = clock.monotonic();
+        let outcome = runtime.block_on(case());
+        let took_s = clock.since(began).as_secs();
+        match outcome {
+            Ok(figures) => {
+                passed += 1;
+                println!("clients: {name} ... ok ({figures}; {took_s} s)");
+            }
+            Err(reason) => {
+                failed += 1;
+                println!("clients: {name} ... FAILED after {took_s} s\n{reason}");
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed");
+    ExitCode::from(u8::from(failed > 0 || passed == 0))
+}
+
+fn install() -> Result<(), String> {
+    let installed = Command::new(own("install")).arg(tools()).status();
+    let installed = installed.map_err(|error| format!("tests/clients/install: {error}"))?;
+    installed
+        .success()
+        .then_some(())
+        .ok_or_else(|| "not everything could be installed; the reason stands above".to_owned())
+}
+
+/// Where what is installed lies.
+fn tools() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients")
+}
+
+/// A file of the repository.
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// A file that belongs to this test.
+fn own(path: &str) -> PathBuf {
+    repository("tests/clients").join(path)
+}
+
+/// Looks again and again until something is there.
+async fn until<T>(
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<Option<T>, String>,
+) -> Result<T, String> {
+    let clock = Clock::system();
+    let began = clock.monotonic();
+    while clock.since(began) < PATIENCE {
+        if let Some(found) = look().await? {
+            return Ok(found);
+        }
+        clock.sleep(Duration::from_millis(20)).await;
+    }
+    Err(format!("never happened: {what}"))
+}
+
+/// Waits no longer than is reasonable.
+async fn within<T>(what: &str, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let done = Clock::system().timeout(PATIENCE, work).await;
+    done.unwrap_or_else(|| Err(format!("never happened: {what}")))
+}

@@ -1,0 +1,10 @@
+//! The doors under pressure: hostile peers over raw sockets, more of everything than fits, and a stop
+//! in the middle of it all.
+
+mod crowd;
+mod overload;
+mod raw;
+mod shares;
+mod slow;
+mod stop;
+mod streams;

@@ -1,0 +1,228 @@
+//! The whole service below its doors, on one thread and a clock that is moved by hand: one seed
+//! decides everything that happens, and what happens is held to laws.
+//!
+//! ```sh
+//! cargo test --release --test simulation                 # 300 seeds
+//! SEEDS=10000 cargo test --release --test simulation     # more of them
+//! SEED=123 TRACE=1 cargo test --release --test simulation # one of them, told line by line
+//! ```
+//!
+//! `MUTANT=` with a name beside `SEED` replays how a mutant is caught.
+//!
+//! The cast, in reading order: [`shape`] says what a seed decides beforehand, [`run`] what happens;
+//! an [`instance`] is the service put together on a [`port`] to the one true store ([`truth`]), and it
+//! can die, stall and be wrong about the time; [`vendor`] is the platform that takes notes, reached
+//! through a [`desk`]; [`people`] send and ask, and [`reader`]s read. The laws are in [`record`] (every commit), [`reader`] (every
+//! event) and [`check`] (the end). [`mutant`] is the service broken on purpose, to prove that the laws
+//! notice.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a program of its own: it prints its results, reads its environment, and has threads"
+)]
+
+mod book;
+mod check;
+mod desk;
+mod dice;
+mod instance;
+mod mutant;
+mod people;
+mod port;
+mod reader;
+mod record;
+mod run;
+mod shape;
+mod trace;
+mod truth;
+mod vendor;
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::ops::RangeInclusive;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use mutant::Mutant;
+use trace::Broken;
+
+/// Seeds that once broke a law, each with what it found.
+const REGRESSIONS: [(u64, &str); 3] = [
+    (
+        39,
+        "a deadline was rounded to the millisecond before it, and its actor spun until the next",
+    ),
+    (
+        147,
+        "the feed's live readers were not told what retention took before the feed had read it",
+    ),
+    (
+        280,
+        "a worker whose lease had ended put back a delivery that another held by then",
+    ),
+];
+
+/// How many seeds a mutant gets to show that it is broken.
+const MUTANT_SEEDS: u64 = 200;
+
+fn main() -> ExitCode {
+    if let Some(seed) = number("SEED") {
+        return one(seed);
+    }
+    let seeds = number("SEEDS").unwrap_or(300);
+    let mut failed = 0;
+    let mut passed = 0;
+    let mut tally = |name: &str, outcome: Result<String, String>| match outcome {
+        Ok(figures) => {
+            passed += 1;
+            println!("simulation: {name} ... ok ({figures})");
+        }
+        Err(reason) => {
+            failed += 1;
+            println!("simulation: {name} ... FAILED\n{reason}");
+        }
+    };
+    tally("one seed is one run", repeats());
+    for (seed, found) in REGRESSIONS {
+        let name = format!("seed {seed}: {found}");
+        tally(&name, hold(seed..=seed));
+    }
+    tally("the laws hold", hold(1..=seeds));
+    match each(mutant::ALL.to_vec(), catch) {
+        Ok(outcomes) => {
+            for (mutant, outcome) in mutant::ALL.iter().zip(outcomes) {
+                tally(&format!("{mutant:?} is caught"), outcome);
+            }
+        }
+        Err(stuck) => tally("mutants are caught", Err(stuck)),
+    }
+    println!("{passed} passed, {failed} failed");
+    ExitCode::from(u8::from(failed > 0))
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Replays one seed, of the service as it is or of the mutant named by `MUTANT`.
+fn one(seed: u64) -> ExitCode {
+    let name = std::env::var("MUTANT").unwrap_or_default();
+    let mutant = mutant::ALL
+        .into_iter()
+        .find(|one| format!("{one:?}") == name);
+    let ending = run::play(seed, mutant, number("TRACE").is_some_and(|on| on > 0));
+    let failed = u8::from(ending.broken.is_some());
+    match ending.broken {
+        Some(broken) => println!("{}", report(seed, &broken)),
+        None => println!("simulation: seed {seed}, {} events", ending.events),
+    }
+    println!("{} passed, {failed} failed", 1 - failed);
+    ExitCode::from(failed)
+}
+
+fn report(seed: u64, broken: &Broken) -> String {
+    format!(
+        "seed {seed} breaks {}: {}\n  SEED={seed} TRACE=1 cargo test --release --test simulation",
+        broken.law, broken.text
+    )
+}
+
+/// Two runs of a seed are the same run, and two seeds are not.
+fn repeats() -> Result<String, String> {
+    let twice = (1..=REPEATED_SEEDS).flat_map(|seed| [seed; 2]);
+    let hashes = each(twice.collect(), |seed| run::play(seed, None, false).hash)?;
+    let mut seen = BTreeSet::new();
+    for (seed, pair) in (1..).zip(hashes.chunks(2)) {
+        if pair.first() != pair.last() {
+            return Err(format!("seed {seed} gives {pair:x?}"));
+        }
+        if !seen.insert(pair.to_vec()) {
+            return Err(format!("seed {seed} gives the run of another"));
+        }
+    }
+    Ok(format!("{REPEATED_SEEDS} seeds, each twice"))
+}
+
+/// Plays all seeds; the broken ones are the error.
+fn hold(seeds: RangeInclusive<u64>) -> Result<String, String> {
+    let first = *seeds.start();
+    let endings = each(seeds.collect(), |seed| run::play(seed, None, false))?;
+    let events: u64 = endings.iter().map(|ending| ending.events).sum();
+    let broken: Vec<String> = (first..)
+        .zip(&endings)
+        .filter_map(|(seed, ending)| Some(report(seed, ending.broken.as_ref()?)))
+        .collect();
+    if broken.is_empty() {
+        return Ok(format!("{} seeds, {events} events", endings.len()));
+    }
+    let shown = broken.len().min(SHOWN_MAX);
+    Err(format!(
+        "{} seeds:\n{}",
+        broken.len(),
+        broken[..shown].join("\n")
+    ))
+}
+
+/// Plays a mutant until a law notices.
+fn catch(mutant: Mutant) -> Result<String, String> {
+    for seed in 1..=MUTANT_SEEDS {
+        if let Some(broken) = run::play(seed, Some(mutant), false).broken {
+            return Ok(format!("seed {seed}: {}", broken.law));
+        }
+    }
+    let text = format!("it survives {MUTANT_SEEDS} seeds: the laws are too weak");
+    Err(text)
+}
+
+/// Does `work` for each of `items` on all cores, each on one thread; the results are in their order.
+/// Whatever takes longer than [`STUCK`] goes round in circles: no run waits for the machine.
+fn each<I: Copy + Debug + Send + 'static, T: Send + 'static>(
+    items: Vec<I>,
+    work: fn(I) -> T,
+) -> Result<Vec<T>, String> {
+    let count = items.len();
+    let queue = Arc::new(Mutex::new(items.into_iter().enumerate()));
+    let under_way = Arc::new(Mutex::new(BTreeMap::new()));
+    let (done, results) = mpsc::channel();
+    for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+        let (queue, under_way, done) = (Arc::clone(&queue), Arc::clone(&under_way), done.clone());
+        std::thread::spawn(move || {
+            loop {
+                let Some((place, item)) = locked(&queue).next() else {
+                    return;
+                };
+                locked(&under_way).insert(place, item);
+                let result = work(item);
+                locked(&under_way).remove(&place);
+                if done.send((place, result)).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    let mut sorted = BTreeMap::new();
+    while sorted.len() < count {
+        let Ok((place, result)) = results.recv_timeout(STUCK) else {
+            let stuck: Vec<_> = locked(&under_way).values().copied().collect();
+            return Err(format!("no end in sight: {stuck:?}"));
+        };
+        sorted.insert(place, result);
+    }
+    Ok(sorted.into_values().collect())
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many seeds are played twice.
+const REPEATED_SEEDS: u64 = 20;
+
+/// How many broken seeds are shown.
+const SHOWN_MAX: usize = 20;
+
+/// The longest that the machine may take over a run, or over all runs of a mutant.
+const STUCK: Duration = Duration::from_secs(120);

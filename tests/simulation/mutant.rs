@@ -1,0 +1,155 @@
+//! The service broken on purpose, one way at a time: each must be noticed, or the laws are too weak.
+
+use std::sync::Arc;
+
+use event_connector::domain::id::Key;
+use event_connector::domain::log::{IndexKey, Offset, Space};
+use event_connector::store::{Commit, FeedPage, Lease, Outcome, Retry, Store};
+
+use super::truth::Truth;
+use super::world::World;
+
+/// A way of being broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    /// The store acknowledges a fifth of a second before it writes.
+    AcknowledgesEarly,
+    /// The store writes whatever version a commit was computed from.
+    ForgetsVersions,
+    /// The store writes without looking at guards.
+    ForgetsGuards,
+    /// Index rows that say whom a conversation shows cannot be seen.
+    ForgetsOwners,
+    /// Links that wait are acknowledged and not kept.
+    ForgetsWaitingLinks,
+    /// Deadlines are not stored.
+    ForgetsDeadlines,
+    /// The keys by which duplicates are recognised are not stored.
+    ForgetsDuplicates,
+    /// A delivery in doubt is repeated without a look.
+    ForgetsDoubt,
+    /// Every note has a lane of its own.
+    ForgetsLanes,
+    /// The feed leaves out an entry now and then.
+    SkipsEntries,
+    /// The feed does not say what it no longer has.
+    HidesGaps,
+    /// Nobody nudges, and nobody looks by himself.
+    LosesNudges,
+    /// The end of a delivery is reported as written before it is, and never written.
+    LosesEnds,
+    /// Notes do not wait for a pause.
+    FlushesEarly,
+    /// Notes go to the first conversation of the product.
+    PostsElsewhere,
+    /// What a delivery is told about its attempts is not kept: it is tried again at once.
+    IgnoresRetryAfter,
+}
+
+pub(crate) const ALL: [Mutant; 16] = [
+    Mutant::AcknowledgesEarly,
+    Mutant::ForgetsVersions,
+    Mutant::ForgetsGuards,
+    Mutant::ForgetsOwners,
+    Mutant::ForgetsWaitingLinks,
+    Mutant::ForgetsDeadlines,
+    Mutant::ForgetsDuplicates,
+    Mutant::ForgetsDoubt,
+    Mutant::ForgetsLanes,
+    Mutant::SkipsEntries,
+    Mutant::HidesGaps,
+    Mutant::LosesNudges,
+    Mutant::LosesEnds,
+    Mutant::FlushesEarly,
+    Mutant::PostsElsewhere,
+    Mutant::IgnoresRetryAfter,
+];
+
+/// Commits, in the mutant's way.
+pub(crate) async fn commit(world: &World, truth: &Truth, commit: Arc<Commit>) -> Outcome {
+    let Some(mutant) = world.mutant else {
+        return truth.apply(commit).await;
+    };
+    let mut bent = (*commit).clone();
+    match mutant {
+        Mutant::AcknowledgesEarly => {
+            let (late, truth) = (world.clone(), truth.clone());
+            world.tasks.spawn("early acknowledgement", async move {
+                late.wait_ms(200).await;
+                truth.apply(commit).await;
+            });
+            return Outcome::Committed;
+        }
+        Mutant::ForgetsVersions => {
+            if let Some(new) = &mut bent.state {
+                new.base = version(truth, &new.key).await;
+            }
+        }
+        Mutant::ForgetsGuards | Mutant::ForgetsOwners => bent.guards.clear(),
+        Mutant::ForgetsWaitingLinks => bent
+            .effects
+            .index
+            .retain(|write| !write.key.space.is_pending()),
+        Mutant::ForgetsDeadlines => {
+            if let Some(new) = &mut bent.state {
+                new.due_ms = None;
+            }
+        }
+        Mutant::ForgetsDuplicates => {
+            if let Some(new) = &mut bent.state
+                && let Ok(mut state) = serde_json::from_slice::<serde_json::Value>(&new.state)
+            {
+                state["seen"] = "".into();
+                new.state = serde_json::to_vec(&state).unwrap_or_default().into();
+            }
+        }
+        Mutant::ForgetsLanes => {
+            for delivery in &mut bent.effects.deliveries {
+                delivery.lane = format!("{}/{}", delivery.lane, delivery.id).into();
+            }
+        }
+        _ => {}
+    }
+    truth.apply(Arc::new(bent)).await
+}
+
+async fn version(truth: &Truth, key: &Key) -> u64 {
+    let stored = truth.load(key).await.ok().flatten();
+    stored.map_or(0, |stored| stored.version)
+}
+
+/// Reads index rows, in the mutant's way.
+pub(crate) fn rows(world: &World, keys: &[IndexKey], rows: &mut [Option<Arc<str>>]) {
+    for (key, row) in keys.iter().zip(rows) {
+        if world.is(Mutant::ForgetsOwners) && key.space == Space::Conversation {
+            *row = None;
+        }
+    }
+}
+
+/// Reads the feed, in the mutant's way.
+pub(crate) fn page(world: &World, page: &mut FeedPage) {
+    if world.is(Mutant::SkipsEntries) && page.entries.len() > 1 && world.wire.permille(100) {
+        page.entries.remove(0);
+    }
+    if world.is(Mutant::HidesGaps) {
+        page.trimmed = Offset::default();
+    }
+}
+
+/// Leases, in the mutant's way.
+pub(crate) fn leases(world: &World, leases: &mut [Lease]) {
+    if world.is(Mutant::ForgetsDoubt) {
+        for lease in leases {
+            lease.unsettled_since_ms = None;
+        }
+    }
+}
+
+/// Puts a delivery back, in the mutant's way.
+pub(crate) fn retry(world: &World, mut retry: Retry) -> Retry {
+    if world.is(Mutant::IgnoresRetryAfter) && retry.unsettled_since_ms.is_none() {
+        retry.not_before_ms = 0;
+    }
+    retry
+}
