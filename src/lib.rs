@@ -37,8 +37,8 @@
 //! | [`demo`], [`cli`] | what a person at a terminal sees | `app` |
 //!
 //! [`clock`] alone knows the time, [`chance`] alone is random, [`tasks`] alone spawns; all three are
-//! passed in. [`metrics`] holds every counter, [`telemetry`] sets up log lines. `tests/tidy.rs` fails
-//! on an import that this table does not allow.
+//! passed in. [`metrics`] holds every counter, [`telemetry`] sets up log lines, [`terminal`] knows
+//! colour and width. `tests/tidy.rs` fails on an import that this table does not allow.
 //!
 //! # What always holds
 //!
@@ -89,3 +89,4 @@ pub mod session;
 pub mod store;
 pub mod tasks;
 pub mod telemetry;
+pub mod terminal;

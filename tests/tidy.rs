@@ -30,7 +30,7 @@ const fn room(name: &'static str, may_use: &'static str, because: &'static str) 
     }
 }
 
-const ROOMS: [Room; 19] = [
+const ROOMS: [Room; 20] = [
     room(
         "domain",
         "",
@@ -67,8 +67,13 @@ const ROOMS: [Room; 19] = [
         "it says what was set, not what is done with it",
     ),
     room(
+        "terminal",
+        "",
+        "colour and width are known to whoever prints, and know nothing of what is printed",
+    ),
+    room(
         "telemetry",
-        "config",
+        "config terminal",
         "log lines are set up before anything else exists",
     ),
     room(
@@ -115,12 +120,12 @@ const ROOMS: [Room; 19] = [
     ),
     room(
         "demo",
-        "app client config clock chance tasks domain metrics product store telemetry",
+        "app client config clock chance tasks domain metrics product store telemetry terminal",
         "it plays a vendor and a client around a whole app, and reaches into none of its rooms",
     ),
     room(
         "cli",
-        "app demo config product telemetry clock chance tasks metrics store client",
+        "app demo config product telemetry terminal clock chance tasks metrics store client",
         "commands choose the parts an app is built on; the work itself is in the rooms behind it",
     ),
     room(

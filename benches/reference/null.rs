@@ -17,6 +17,7 @@ use event_connector::store::{
     Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
     Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
 };
+use event_connector::terminal::Terminal;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
@@ -30,7 +31,7 @@ pub(super) async fn serve(bind: SocketAddr, directory: PathBuf) -> anyhow::Resul
         file: None,
         env: settings,
     })?;
-    event_connector::telemetry::install(&config.log);
+    event_connector::telemetry::install(&config.log, Terminal::stderr(&[]));
     let rows = Catalogue::parse(config.products.inline.expose_secret())?;
     let app = App::build(Parts {
         config: Arc::new(config),

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
+
+use super::help;
 
 /// Turns product analytics into readable UI actions and brings them to where help is given.
 #[derive(Debug, Parser)]
@@ -10,11 +13,10 @@ use clap::{Args, Parser, Subcommand};
     name = "event-connector",
     version,
     about,
-    after_help = "See it work, with nothing else installed:\n  event-connector demo\n\n\
-        Run it for real:\n  1. describe your products in config/products.json (see config/products.example.json)\n  \
-        2. event-connector check\n  3. event-connector serve\n\n\
-        Every configuration key can be set in a file (--config) or as CONNECTOR__SECTION__KEY in the\n\
-        environment; `event-connector check --defaults` prints all of them with their reasons."
+    after_help = help::TOP,
+    styles = STYLES,
+    subcommand_required = true,
+    arg_required_else_help = true
 )]
 pub(super) struct Cli {
     #[command(subcommand)]
@@ -23,13 +25,17 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Take activity, link conversations, post notes, stream the feed.
+    /// Take activity, link conversations, post notes, stream the feed
+    #[command(after_help = help::SERVE)]
     Serve(ConfigArgs),
-    /// Show the main job on recorded sessions, with a modelled chatbot and a temporary store.
+    /// Show the main job on recorded sessions, with a modelled chatbot and a temporary store
+    #[command(after_help = help::DEMO)]
     Demo(DemoArgs),
-    /// Report every mistake in configuration and products, or print what is in force.
+    /// Report every mistake in configuration and products, or print what is in force
+    #[command(after_help = help::CHECK)]
     Check(CheckArgs),
-    /// Ask a running service whether it is ready; the container's health check.
+    /// Ask a running service whether it is ready; the container's health check
+    #[command(after_help = help::HEALTH)]
     Health(HealthArgs),
 }
 
@@ -45,11 +51,19 @@ pub(super) struct ConfigArgs {
 #[derive(Args, Debug)]
 pub(super) struct DemoArgs {
     /// The port to listen on; a free one if not given
-    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
     pub(super) port: u16,
-    /// End after the walk instead of serving on; exit code 0 only if everything arrived
+    /// End after the walk instead of serving on
     #[arg(long)]
     pub(super) once: bool,
+    /// Leave out the pauses to read in; without a terminal there are none anyway
+    #[arg(long)]
+    pub(super) fast: bool,
 }
 
 /// What to check.
@@ -71,3 +85,10 @@ pub(super) struct HealthArgs {
     #[arg(long, value_name = "HOST:PORT")]
     pub(super) address: Option<String>,
 }
+
+/// Colours that every theme has made readable on its own background.
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Yellow.on_default().bold())
+    .usage(AnsiColor::Yellow.on_default().bold())
+    .literal(AnsiColor::Green.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());

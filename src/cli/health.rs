@@ -4,11 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::run::print;
 use crate::clock::Clock;
+use crate::terminal::{Advised, Style, Terminal, spoken};
 
 /// How long the service may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -26,15 +28,32 @@ pub(super) fn reachable(bind: SocketAddr) -> String {
     SocketAddr::new(host, bind.port()).to_string()
 }
 
-/// Prints what `/readyz` says; exit code 0 only for "ready".
-pub(super) async fn ask(address: String) -> anyhow::Result<ExitCode> {
-    let answer = Clock::system().timeout(PATIENCE, fetch(&address)).await;
-    let answer = answer.context("no answer within three seconds")??;
+/// Prints what `/readyz` says, as a sentence on a terminal and as it is elsewhere; exit code 0 only
+/// for "ready".
+pub(super) async fn ask(address: String, out: Terminal) -> anyhow::Result<ExitCode> {
+    let clock = Clock::system();
+    let began = clock.monotonic();
+    let answer = clock.timeout(PATIENCE, fetch(&address)).await;
+    let answer = answer
+        .with_context(|| format!("no answer from {address} within three seconds"))
+        .flatten()
+        .map_err(|error| {
+            let next = "start it with event-connector serve, or ask another one with --address";
+            Advised::new(error, next)
+        })?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let body = body.trim();
     if head.split(' ').nth(1) != Some("200") {
-        bail!("not ready: {}", body.trim());
+        let next = "look at the log of the service: it says what it waits for";
+        bail!(Advised::new(anyhow!("not ready: {body}"), next));
     }
-    super::run::print(body.trim());
+    if out.is_terminal() {
+        let took = spoken(clock.since(began));
+        let ready = out.paint(Style::Good, "ready");
+        print(&format!("{ready}  http://{address} answered in {took}"));
+    } else {
+        print(body);
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,11 +6,13 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::arguments::{Cli, Command, ConfigArgs};
-use super::{check, health, serve};
+use super::{check, health, help, serve};
 use crate::config::{Config, LoadOptions, Mistakes};
 use crate::demo;
+use crate::terminal::{Advised, Terminal};
 
 /// Runs what was typed. `environment` is the process environment, read by `main` alone.
 pub fn main(
@@ -19,31 +21,48 @@ pub fn main(
 ) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version come this way too, with code 0.
-            let code = error.exit_code();
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(code).unwrap_or(2));
-        }
+        Err(error) => return refuse(error),
     };
     let environment = readable(environment);
+    let out = Terminal::stdout(&environment);
+    let log = Terminal::stderr(&environment);
     match cli.command {
-        Command::Serve(source) => {
-            with_config(&source, environment, |config| run(serve::serve(config)))
-        }
+        Command::Serve(source) => with_config(&source, environment, |config| {
+            run(serve::serve(config, log))
+        }),
         Command::Demo(demo) => run(demo::run(demo::Options {
             port: demo.port,
             once: demo.once,
+            fast: demo.fast,
+            screen: out,
+            log,
         })),
         Command::Check(arguments) if arguments.defaults => check::defaults(),
-        Command::Check(arguments) => check::check(load(&arguments.source, environment)),
+        Command::Check(arguments) => with_config(&arguments.source, environment, |config| {
+            check::check(&config, log)
+        }),
         Command::Health(arguments) => with_config(&arguments.source, environment, |config| {
             let address = arguments
                 .address
                 .unwrap_or_else(|| health::reachable(config.http.bind));
-            run(health::ask(address))
+            run(health::ask(address, out))
         }),
     }
+}
+
+/// Says what was wrong with the arguments. Help and version come this way too, with code 0.
+fn refuse(mut error: clap::Error) -> ExitCode {
+    let typed = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(typed)) => typed.clone(),
+        _ => String::new(),
+    };
+    let ours = help::our_word(&typed).filter(|_| error.kind() == ErrorKind::InvalidSubcommand);
+    if let Some(ours) = ours {
+        let words = ContextValue::Strings(vec![ours.to_owned()]);
+        error.insert(ContextKind::SuggestedSubcommand, words);
+    }
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 /// Variables that are not text can be none of ours.
@@ -69,13 +88,18 @@ fn with_config(
     match load(source, environment) {
         Ok(config) => go(config),
         Err(mistakes) => {
-            complain(&mistakes.to_string());
+            for mistake in mistakes.iter() {
+                complain(&mistake.to_string());
+            }
+            advise(
+                "event-connector check --defaults, which prints every key with its default and its reason",
+            );
             ExitCode::from(2)
         }
     }
 }
 
-/// Runs `work` on a fresh runtime; prints the whole chain of an error.
+/// Runs `work` on a fresh runtime; prints the whole chain of an error, and what to do about it.
 fn run(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -86,13 +110,38 @@ fn run(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     };
     done.unwrap_or_else(|error| {
         complain(&format!("{error:#}"));
-        ExitCode::FAILURE
+        if let Some(advised) = error.downcast_ref::<Advised>() {
+            advise(&advised.next);
+        }
+        match error.downcast_ref::<Misconfigured>() {
+            Some(_) => {
+                advise("event-connector check, which names every mistake at once");
+                ExitCode::from(2)
+            }
+            None => ExitCode::FAILURE,
+        }
     })
+}
+
+/// A mistake in what was configured that shows only once work has begun.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub(super) struct Misconfigured(anyhow::Error);
+
+impl Misconfigured {
+    pub(super) fn new(error: impl Into<anyhow::Error>) -> Self {
+        Self(error.into())
+    }
 }
 
 /// A line for the person who typed. A reader that has gone away is no reason to fail.
 pub(super) fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "event-connector: {text}");
+}
+
+/// The next step for the person who typed.
+pub(super) fn advise(text: &str) {
+    let _ = writeln!(std::io::stderr(), "  try: {text}");
 }
 
 /// A line of what was asked for. A reader that has seen enough, such as `head`, closes the pipe.

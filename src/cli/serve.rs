@@ -1,9 +1,11 @@
 //! `serve`: the service itself.
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -11,6 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::announce::{self, announce};
+use super::run::Misconfigured;
 use crate::app::{App, Parts};
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -21,14 +25,15 @@ use crate::store::Store;
 use crate::store::sqlite::{Options, Sqlite};
 use crate::tasks::Tasks;
 use crate::telemetry;
+use crate::terminal::{Advised, Terminal};
 
 /// Descriptors that are no connections: the store, its readers and their logs, calls to vendors, the
 /// runtime's own.
 const OTHER_FILES: u64 = 128;
 
 /// Runs until SIGTERM or SIGINT, and ends at once at the second; SIGHUP reloads the products.
-pub(super) async fn serve(config: Config) -> anyhow::Result<ExitCode> {
-    telemetry::install(&config.log);
+pub(super) async fn serve(config: Config, log: Terminal) -> anyhow::Result<ExitCode> {
+    telemetry::install(&config.log, log);
     for notice in &config.notices {
         tracing::warn!("{notice}");
     }
@@ -36,9 +41,7 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let source = Source::new(&config.products.path, &config.products.inline);
     let (products, seen) = first_products(&source)?;
     let store = open_store(&config)?;
-    let listener = TcpListener::bind(config.http.bind)
-        .await
-        .with_context(|| format!("cannot listen on {}", config.http.bind))?;
+    let listener = listen(config.http.bind).await?;
     let reload = Arc::new(Notify::new());
     let parts = Parts {
         config: Arc::new(config),
@@ -53,7 +56,8 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     // Before anybody can know that it runs, it can be told to stop.
     let stop = CancellationToken::new();
     let twice_told = until_told_twice(reload, stop.clone())?;
-    announce(&app, listener.local_addr()?);
+    let state = app.state();
+    announce(&state.config, &state.products.all(), listener.local_addr()?);
     tokio::select! {
         _ = app.serve(listener, stop.cancelled()) => Ok(ExitCode::SUCCESS),
         () = twice_told => {
@@ -101,7 +105,13 @@ fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
         ..Options::default()
     };
     let store = Sqlite::open(options, &|name, work| Tasks::thread(name, work))
-        .with_context(|| format!("cannot open the store {}", own.path.display()))?;
+        .with_context(|| format!("cannot open the store {}", own.path.display()))
+        .map_err(|error| {
+            Advised::new(
+                error,
+                "give this process a file of its own that it can write to: CONNECTOR__STORE__PATH",
+            )
+        })?;
     Ok(Arc::new(store))
 }
 
@@ -114,42 +124,26 @@ fn first_products(source: &Source) -> anyhow::Result<(Products, Option<Fingerpri
             tracing::warn!(path = %path.display(), "no products yet: there is no such file");
             return Ok((Products::default(), None));
         }
-        Err(error) => bail!(error),
+        Err(error) => return Err(Misconfigured::new(error).into()),
     };
-    let catalogue = Catalogue::parse(loaded.text.expose_secret())?;
-    for problem in &catalogue.problems {
-        tracing::error!("a product row is wrong and left out: {problem}");
-    }
-    for (product, notice) in catalogue.notices() {
-        tracing::warn!(product_id = product.as_str(), "{notice}");
-    }
+    let catalogue = Catalogue::parse(loaded.text.expose_secret()).map_err(Misconfigured::new)?;
+    announce::remark(&catalogue);
     Ok((Products::new(catalogue), Some(loaded.fingerprint)))
 }
 
-fn announce(app: &App, address: std::net::SocketAddr) {
-    let state = app.state();
-    let products = state.products.all();
-    tracing::info!(
-        %address,
-        store = %state.config.store.path.display(),
-        products = products.len(),
-        version = env!("CARGO_PKG_VERSION"),
-        "listening on http://{address}"
-    );
-    let base = match state.config.http.public_url.as_str() {
-        "" => format!("http://{address}"),
-        url => url.to_owned(),
-    };
-    for product in products {
-        tracing::info!(
-            product_id = product.id.as_str(),
-            "product {id}: ingest {base}/ingest/{id}, feed {base}/stream/{id}",
-            id = product.id
-        );
-    }
-    if state.config.admin.key.expose_secret().is_empty() {
-        tracing::warn!("admin.key is not set: GET /sessions/… refuses everybody");
-    }
+async fn listen(bind: SocketAddr) -> Result<TcpListener, Advised> {
+    TcpListener::bind(bind).await.map_err(|error| {
+        let next = match error.kind() {
+            ErrorKind::AddrInUse => {
+                "end the program that has it, or choose another address with \
+                 CONNECTOR__HTTP__BIND"
+            }
+            ErrorKind::PermissionDenied => "choose a port above 1023 with CONNECTOR__HTTP__BIND",
+            _ => "choose an address of this machine with CONNECTOR__HTTP__BIND",
+        };
+        let error = anyhow::Error::new(error).context(format!("cannot listen on {bind}"));
+        Advised::new(error, next)
+    })
 }
 
 /// Cancels `stop` at the first SIGTERM or SIGINT and completes at the second. SIGHUP nudges `reload`

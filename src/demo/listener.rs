@@ -1,20 +1,24 @@
 //! A subscriber of the feed, as a customer would write it.
 
-use std::time::Duration;
-
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::client::Payload;
-use crate::clock::Clock;
-
-/// How long the feed may take to tell of an action that was acknowledged.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An open subscription.
 pub(super) struct Listener {
     response: reqwest::Response,
-    clock: Clock,
     buffer: Vec<u8>,
+}
+
+/// An action as the feed told of it.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    /// Its session, and its number in it.
+    pub(super) id: (String, String),
+    /// What happened, as a sentence.
+    pub(super) text: String,
+    /// Whether its session was linked to a conversation by then.
+    pub(super) is_linked: bool,
 }
 
 impl Listener {
@@ -22,42 +26,31 @@ impl Listener {
         client: &reqwest::Client,
         url: &str,
         key: &str,
-        clock: Clock,
     ) -> anyhow::Result<Self> {
         let response = client.get(url).bearer_auth(key).send().await?;
         let response = response.error_for_status()?;
         Ok(Self {
             response,
-            clock,
             buffer: Vec::new(),
         })
     }
 
-    /// The next `count` actions as text.
-    pub(super) async fn actions(&mut self, count: usize) -> anyhow::Result<Vec<String>> {
-        let clock = self.clock.clone();
-        let reading = async {
-            let mut told = Vec::new();
-            while told.len() < count {
-                told.extend(self.next_batch().await?);
-            }
-            Ok(told)
-        };
-        let told = clock.timeout(PATIENCE, reading).await;
-        told.context("the feed did not tell of an acknowledged action in time")?
-    }
-
-    async fn next_batch(&mut self) -> anyhow::Result<Vec<String>> {
+    /// The actions of the next event, which may be none. May be dropped while it waits; nothing of
+    /// the stream is lost by that.
+    pub(super) async fn next(&mut self) -> anyhow::Result<Vec<Told>> {
         let frame = self.next_frame().await?;
         let Some(data) = frame.lines().find_map(|line| line.strip_prefix("data: ")) else {
             return Ok(Vec::new());
         };
-        match Payload::decode(&serde_json::from_str(data)?)? {
-            Some(Payload::Actions(batch)) => {
-                Ok(batch.actions.iter().map(ToString::to_string).collect())
-            }
-            _ => Ok(Vec::new()),
-        }
+        let Some(Payload::Actions(batch)) = Payload::decode(&serde_json::from_str(data)?)? else {
+            return Ok(Vec::new());
+        };
+        let told = batch.actions.iter().map(|action| Told {
+            id: (batch.session_id.to_string(), action.index.to_string()),
+            text: action.description.to_string(),
+            is_linked: batch.conversation_id.is_truthy(),
+        });
+        Ok(told.collect())
     }
 
     async fn next_frame(&mut self) -> anyhow::Result<String> {

@@ -4,63 +4,78 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// One provider's story.
+/// One story: a person, a session and a conversation.
 #[derive(Debug, Deserialize)]
 pub(super) struct Scene {
     /// The heading.
     pub(super) title: String,
+    /// What to look out for.
+    pub(super) intro: String,
     /// The path segment under `/ingest/`.
     pub(super) provider: String,
+    /// Where its notes go.
+    pub(super) conversation: String,
     /// What happens, in order.
     pub(super) steps: Vec<Step>,
 }
 
-/// One thing that happens, and what it must lead to.
+/// One thing that happens.
 #[derive(Debug, Deserialize)]
-pub(super) struct Step {
-    /// The provider posts this body.
-    pub(super) post: Option<Value>,
-    /// How long ago it happened.
-    #[serde(default)]
-    pub(super) ago_s: f64,
-    /// How many actions it becomes.
-    #[serde(default)]
-    pub(super) actions: usize,
-    /// A user begins a conversation.
-    pub(super) chat: Option<Chat>,
-    /// The user is not known yet, so the link waits.
-    #[serde(default)]
-    pub(super) pending: bool,
-    /// The user's page links its session itself.
-    pub(super) page: Option<Page>,
-    /// The user pauses.
-    pub(super) quiet: Option<Quiet>,
-    /// The conversation in which a note appears after a post.
-    pub(super) notes_in: Option<String>,
-    /// How many notes the conversation then has.
-    pub(super) notes: Option<usize>,
+#[serde(rename_all = "snake_case")]
+pub(super) enum Step {
+    /// The provider posts.
+    Post(Post),
+    /// The person begins the conversation.
+    Chat(Chat),
+    /// The person's page links its session itself.
+    Page(Page),
+    /// The vendor misbehaves from now on, or does so no more.
+    Trouble(Trouble),
+    /// Everything that happened so far must be in the conversation.
+    Settle,
 }
 
-/// A user in a conversation; either identifier may be empty.
+/// What a provider posts, and what it must lead to.
+#[derive(Debug, Deserialize)]
+pub(super) struct Post {
+    pub(super) body: Value,
+    /// How long ago it happened.
+    pub(super) ago_s: f64,
+    /// How many actions it becomes.
+    pub(super) actions: usize,
+    /// It follows the one before within one gesture.
+    #[serde(default)]
+    pub(super) at_once: bool,
+}
+
+/// A person in a conversation; either identifier may be empty.
 #[derive(Debug, Deserialize)]
 pub(super) struct Chat {
-    pub(super) conversation: String,
     pub(super) user: String,
     pub(super) email: String,
+    /// Nobody of that name is known yet, so the link waits.
+    pub(super) pending: bool,
 }
 
 /// What a page says about its session.
 #[derive(Debug, Deserialize)]
 pub(super) struct Page {
-    pub(super) conversation: String,
     pub(super) session: String,
     pub(super) user: String,
 }
 
-/// A conversation that waits for the user's pause.
-#[derive(Debug, Deserialize)]
-pub(super) struct Quiet {
-    pub(super) conversation: String,
+/// What ails the vendor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Trouble {
+    /// The next note is answered 429, with the second at which the limit is lifted.
+    RateLimited,
+    /// The next note is taken, and answered 503.
+    LosesAnswer,
+    /// Nobody listens.
+    GoesDown,
+    /// Somebody listens again.
+    ComesBack,
 }
 
 /// All scenes, in order.

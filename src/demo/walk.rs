@@ -5,168 +5,199 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
-use super::intercom::Intercom;
-use super::listener::Listener;
-use super::recording::{Chat, Page, Scene, Step, shifted};
-use super::screen::Screen;
-use crate::clock::Clock;
+use super::intercom::{Call, Fault, Twist};
+use super::listener::{Listener, Told};
+use super::recording::{Chat, Page, Post, Scene, Step, Trouble, shifted};
+use super::stage::{PRODUCT, SECRET};
+use super::watch::{Ahead, Cause, Watch};
+use crate::terminal::{Style, spoken};
 
-/// How long a note may take to appear in its conversation.
+/// How long the feed may take to tell of an action that was acknowledged.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The product of the demonstration.
-pub(super) const PRODUCT: &str = "acme_demo";
-
-/// Its webhook secret, which is its stream key as well.
-pub(super) const SECRET: &str = "whsec_demo";
-
-/// What was seen.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Seen {
-    pub(super) actions: usize,
-    pub(super) notes: usize,
-}
-
 /// Everything the walk holds on to.
-pub(super) struct Walk {
-    pub(super) url: String,
-    pub(super) client: reqwest::Client,
-    pub(super) clock: Clock,
-    pub(super) intercom: Intercom,
-    pub(super) screen: Screen,
+pub(super) struct Walk<'a> {
+    pub(super) watch: Watch<'a>,
     pub(super) feed: Listener,
-    pub(super) seen: Seen,
+    client: reqwest::Client,
+    is_linked: bool,
 }
 
-impl Walk {
-    /// Plays one provider's story. An error says what was expected and did not come.
+impl<'a> Walk<'a> {
+    /// Nothing has happened yet, and somebody listens to the feed.
+    pub(super) async fn begin(watch: Watch<'a>) -> anyhow::Result<Self> {
+        let client = reqwest::Client::builder().build()?;
+        let stream = format!("{}/stream/{PRODUCT}", watch.stage.url());
+        Ok(Self {
+            watch,
+            feed: Listener::open(&client, &stream, SECRET).await?,
+            client,
+            is_linked: false,
+        })
+    }
+
+    /// Plays one story. An error says what was expected and did not come.
     pub(super) async fn play(&mut self, scene: &Scene) -> anyhow::Result<()> {
-        self.screen.heading(&scene.title);
+        self.is_linked = false;
+        self.watch.follow(&scene.conversation);
         for step in &scene.steps {
-            if let Some(body) = &step.post {
-                self.post(&scene.provider, body, step).await?;
+            let is_at_once = matches!(step, Step::Post(post) if post.at_once);
+            if !is_at_once && !matches!(step, Step::Settle) {
+                self.watch.pause(self.watch.stage.pace.step).await;
             }
-            if let Some(chat) = &step.chat {
-                self.chat(chat, step).await?;
-            }
-            if let Some(page) = &step.page {
-                self.page(page).await?;
-            }
-            if let (Some(conversation), Some(notes)) = (conversation(step), step.notes) {
-                self.note(&conversation, notes).await?;
+            match step {
+                Step::Post(post) => self.post(scene, post).await?,
+                Step::Chat(chat) => self.chat(scene, chat).await?,
+                Step::Page(page) => self.page(scene, page).await?,
+                Step::Trouble(trouble) => self.trouble(scene, *trouble).await,
+                Step::Settle => self.watch.settle(&scene.conversation).await?,
             }
         }
         Ok(())
     }
 
-    async fn post(&mut self, provider: &str, body: &Value, step: &Step) -> anyhow::Result<()> {
-        let path = format!("/ingest/{provider}/{PRODUCT}");
-        let body = shifted(body, self.clock.now_ms(), step.ago_s)?;
-        let request = self.client.post(format!("{}{path}", self.url));
-        let request = request.bearer_auth(SECRET).body(body.to_string());
-        let counts = answer(request).await?;
-        let Value::Object(fields) = &counts else {
-            anyhow::bail!("unexpected answer {counts}");
-        };
-        let number = |name: &str| fields.get(name).and_then(Value::as_u64).unwrap_or(0);
-        let (actions, dropped) = (number("actions"), number("dropped"));
-        self.screen.stop(
-            "received",
-            &format!("POST {path}  200, durable (actions: {actions}, dropped: {dropped})"),
-        );
-        ensure!(
-            actions == step.actions as u64,
-            "expected {} actions, got {counts}",
-            step.actions
-        );
-        for text in self.feed.actions(step.actions).await? {
-            self.screen.stop("action", &text);
-            self.seen.actions += 1;
-        }
-        Ok(())
-    }
-
-    async fn chat(&self, chat: &Chat, step: &Step) -> anyhow::Result<()> {
-        let topic = "conversation.user.created";
-        let (body, signature) =
-            self.intercom
-                .webhook(topic, &chat.conversation, &chat.user, &chat.email);
+    async fn post(&mut self, scene: &Scene, post: &Post) -> anyhow::Result<()> {
+        let (clock, url) = (self.watch.stage.clock.clone(), self.watch.stage.url());
+        let sent_ms = clock.now_ms();
+        let body = shifted(&post.body, sent_ms, post.ago_s)?.to_string();
+        self.watch.screen.raw("event", &body);
         let request = self
             .client
-            .post(format!("{}/chatbot-webhook/{PRODUCT}", self.url));
+            .post(format!("{url}/ingest/{}/{PRODUCT}", scene.provider));
+        let sent = clock.monotonic();
+        let counts = answer(request.bearer_auth(SECRET).body(body)).await?;
+        let answered = clock.since(sent);
+        ensure!(
+            counts["actions"] == post.actions,
+            "expected {} actions, got {counts}",
+            post.actions
+        );
+        self.watch.ledger.acknowledge(post.actions);
+        if post.actions == 0 {
+            let aside = format!("200 in {}", spoken(answered));
+            let text = "it says nothing about what she did";
+            self.watch
+                .screen
+                .happened(Style::Faint, "drop", text, &aside);
+        }
+        for told in self.told(post.actions).await? {
+            let took = clock.since(sent);
+            let aside = format!("in {}", spoken(took));
+            self.watch.actions += 1;
+            let screen = &mut self.watch.screen;
+            screen.happened(Style::Good, "action", &told.text, &aside);
+            let ledger = &mut self.watch.ledger;
+            ledger.fed(&scene.conversation, told.id, &told.text, took);
+        }
+        if self.is_linked {
+            self.watch.expect_note(sent_ms, Cause::Event);
+        }
+        Ok(())
+    }
+
+    /// The next actions of the feed.
+    async fn told(&mut self, count: usize) -> anyhow::Result<Vec<Told>> {
+        let clock = self.watch.stage.clock.clone();
+        let reading = async {
+            let mut told = Vec::new();
+            while told.len() < count {
+                told.extend(self.feed.next().await?);
+            }
+            Ok(told)
+        };
+        let told = clock.timeout(PATIENCE, reading).await;
+        told.context("the feed did not tell of an acknowledged action in time")?
+    }
+
+    async fn chat(&mut self, scene: &Scene, chat: &Chat) -> anyhow::Result<()> {
+        let stage = self.watch.stage;
+        let conversation = &scene.conversation;
+        let sent_ms = stage.clock.now_ms();
+        let topic = "conversation.user.created";
+        let intercom = &stage.intercom;
+        let (body, signature) = intercom.webhook(topic, conversation, &chat.user, &chat.email);
+        let request = self
+            .client
+            .post(format!("{}/chatbot-webhook/{PRODUCT}", stage.url()));
         let request = request.header("x-hub-signature", signature).body(body);
         let linked = answer(request).await?;
         let is_linked = linked["session_linked"] == true;
-        ensure!(is_linked != step.pending, "unexpected answer {linked}");
+        ensure!(is_linked != chat.pending, "unexpected answer {linked}");
         let who = if chat.user.is_empty() {
             &chat.email
         } else {
             &chat.user
         };
-        let (name, text) = if is_linked {
-            ("linked", "their session is tied to it")
+        let outcome = if is_linked {
+            "linked to the session"
         } else {
-            (
-                "waiting",
-                "nobody of that name was seen yet; the link waits",
-            )
+            "the link waits"
         };
-        let conversation = &chat.conversation;
-        self.screen.stop(
-            name,
-            &format!("{who} writes in conversation {conversation}: {text}"),
-        );
+        let text = format!("{who} opens conversation {conversation}");
+        self.watch
+            .screen
+            .happened(Style::Link, "chat", &text, outcome);
+        self.is_linked = true;
+        if is_linked {
+            self.watch.expect_note(sent_ms, Cause::Chat);
+        }
         Ok(())
     }
 
-    async fn page(&self, page: &Page) -> anyhow::Result<()> {
-        self.intercom
-            .open_conversation(&page.conversation, &page.user, "");
+    async fn page(&mut self, scene: &Scene, page: &Page) -> anyhow::Result<()> {
+        let stage = self.watch.stage;
+        let conversation = &scene.conversation;
+        stage
+            .intercom
+            .open_conversation(conversation, &page.user, "");
+        let sent_ms = stage.clock.now_ms();
         let body = json!({
             "product_id": PRODUCT,
             "session_id": page.session,
-            "conversation_id": page.conversation,
+            "conversation_id": conversation,
         });
-        let request = self.client.post(format!("{}/sessions/link", self.url));
+        let request = self.client.post(format!("{}/sessions/link", stage.url()));
         let linked = answer(request.body(body.to_string())).await?;
         ensure!(linked["status"] == "linked", "unexpected answer {linked}");
-        let conversation = &page.conversation;
-        self.screen.stop(
-            "linked",
-            &format!("the page names conversation {conversation} for its session"),
-        );
+        let text = format!("the page names conversation {conversation}");
+        self.watch
+            .screen
+            .happened(Style::Link, "chat", &text, "linked to the session");
+        self.is_linked = true;
+        self.watch.expect_note(sent_ms, Cause::Link);
         Ok(())
     }
 
-    /// Waits until the conversation has `count` notes and shows the newest.
-    async fn note(&mut self, conversation: &str, count: usize) -> anyhow::Result<()> {
-        let has_all = |intercom: &Intercom| intercom.posts(conversation).len() >= count;
-        let posted = self
-            .clock
-            .timeout(PATIENCE, self.intercom.until(has_all))
-            .await;
-        posted
-            .with_context(|| format!("note {count} of conversation {conversation} did not come"))?;
-        let posts = self.intercom.posts(conversation);
-        let newest = posts.last().context("a note")?;
-        self.screen.stop(
-            "note",
-            &format!(
-                "posted in conversation {conversation} as part {}",
-                newest.part
-            ),
-        );
-        self.screen.quote(&newest.text);
-        self.seen.notes += 1;
-        Ok(())
+    async fn trouble(&mut self, scene: &Scene, trouble: Trouble) {
+        let stage = self.watch.stage;
+        let conversation = Some(scene.conversation.as_str());
+        match trouble {
+            Trouble::RateLimited => {
+                let reset_s = stage.clock.now_ms() / 1000 + stage.pace.limit_s;
+                let fault = Fault::before(Twist::rate_limited(reset_s));
+                stage.intercom.script(Call::Reply, conversation, fault);
+                self.watch.ahead = Some(Ahead::Limit { reset_s });
+            }
+            Trouble::LosesAnswer => {
+                let fault = Fault::after(Twist::error(503, "service_unavailable"));
+                stage.intercom.script(Call::Reply, conversation, fault);
+                self.watch.ahead = Some(Ahead::LostAnswer);
+            }
+            Trouble::GoesDown => {
+                stage.intercom.go_down().await;
+                self.watch.is_down = true;
+                let text = "goes down: nobody listens there any more";
+                self.watch.screen.happened(Style::Bad, "vendor", text, "");
+            }
+            Trouble::ComesBack => {
+                self.watch.pause(stage.pace.outage).await;
+                stage.intercom.come_back().await;
+                self.watch.is_down = false;
+                let text = "is back";
+                self.watch.screen.happened(Style::Good, "vendor", text, "");
+            }
+        }
     }
-}
-
-fn conversation(step: &Step) -> Option<String> {
-    let chat = step.chat.as_ref().map(|chat| &chat.conversation);
-    let page = step.page.as_ref().map(|page| &page.conversation);
-    let quiet = step.quiet.as_ref().map(|quiet| &quiet.conversation);
-    chat.or(page).or(quiet).or(step.notes_in.as_ref()).cloned()
 }
 
 async fn answer(request: reqwest::RequestBuilder) -> anyhow::Result<Value> {

@@ -2,7 +2,8 @@
 //!
 //! The cast: a **row** is one JSON object of the documented form (contract 1.4.1, 6.1, 6.3); a
 //! [`Product`] is a row that was understood; a [`Catalogue`] is a whole list, read; [`Products`] is
-//! the set in force, which replaces itself when the list changes; a [`Source`] is where the list is.
+//! the set in force, which replaces itself when the list changes; a [`Source`] is where the list is; a
+//! [`Risk`] is what a row asks for although it is not safe.
 //!
 //! Guaranteed:
 //!
@@ -18,11 +19,13 @@
 mod catalogue;
 mod field;
 mod registry;
+mod risk;
 mod row;
 mod settings;
 mod source;
 
 pub use catalogue::{Catalogue, NotAList, Problem};
 pub use registry::{Products, Report};
+pub use risk::{Risk, SECRET_CHARS_MIN};
 pub use settings::{Forward, Integration, Intercom, Product, Region, SessionOverrides, StreamMode};
 pub use source::{Error, Fingerprint, Loaded, Source};

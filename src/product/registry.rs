@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::catalogue::{Catalogue, NotAList, Problem};
+use super::risk::Risk;
 use super::settings::Product;
 use crate::domain::id::ProductId;
 
@@ -26,7 +27,8 @@ pub struct Report {
     pub kept: Vec<ProductId>,
     /// What is wrong with rows.
     pub problems: Vec<Problem>,
-    /// What an operator should know of products that are new or changed, each with its product.
+    /// What an operator should know of products that are new or changed, and what they risk, each
+    /// with its product.
     pub notices: Vec<(ProductId, String)>,
 }
 
@@ -79,13 +81,14 @@ impl Products {
             .cloned()
             .collect();
         for id in report.added.iter().chain(&report.changed) {
-            let notices = products
-                .get(id)
-                .into_iter()
-                .flat_map(|product| &product.notices);
+            let Some(product) = products.get(id) else {
+                continue;
+            };
+            let risks = Risk::of(product).into_iter().map(|risk| risk.to_string());
+            let notices = product.notices.iter().cloned().chain(risks);
             report
                 .notices
-                .extend(notices.map(|notice| (id.clone(), notice.clone())));
+                .extend(notices.map(|notice| (id.clone(), notice)));
         }
         report.problems = problems;
         *set = Arc::new(products);

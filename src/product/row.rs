@@ -277,16 +277,9 @@ fn notices(product: &Product, fields: &Fields<'_>, config: &Fields<'_>) -> Vec<S
     if product.forward.is_some() || product.integration == stream_is_pushed {
         notices.push("push arrives with a later version; until then clients connect".to_owned());
     }
-    if product.allow_unauthenticated_ingest {
-        notices.push("activity is taken from anybody".to_owned());
-    }
     let email = product.contact_email.as_deref();
     if email.is_some_and(|email| !looks_like_an_address(email)) {
         notices.push("contact_email does not look like an address".to_owned());
-    }
-    let intercom = product.intercom.as_ref();
-    if intercom.is_some_and(|intercom| intercom.client_secret.is_none()) {
-        notices.push("without client_secret, webhooks of Intercom are taken unverified".to_owned());
     }
     notices
 }

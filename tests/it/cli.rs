@@ -11,38 +11,20 @@ use serde_json::{Value, json};
 
 use crate::support::eventually;
 
-fn binary() -> Command {
+pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_event-connector"));
     command.env_clear().stdin(Stdio::null());
     command
 }
 
-fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+pub(crate) fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = binary();
     command.args(arguments).envs(environment.iter().copied());
     command.output().expect("the binary runs")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-#[test]
-fn help_teaches_and_names_every_command() {
-    let help = run(&["--help"], &[]);
-    assert!(help.status.success());
-    let shown = text(&help.stdout);
-    for word in [
-        "serve",
-        "demo",
-        "check",
-        "health",
-        "config/products.json",
-        "CONNECTOR__SECTION__KEY",
-    ] {
-        assert!(shown.contains(word), "{word} is not in:\n{shown}");
-    }
-    assert_eq!(run(&["dance"], &[]).status.code(), Some(2));
 }
 
 #[test]
@@ -107,27 +89,6 @@ fn check_prints_the_reference_configuration() {
     let shown = run(&["check", "--defaults"], &[]);
     assert!(shown.status.success());
     assert!(text(&shown.stdout).contains("pre_link_window_s = 120"));
-}
-
-#[test]
-fn the_demonstration_ends_by_itself_and_shows_every_stop() {
-    let shown = run(
-        &["demo", "--once"],
-        &[("TMPDIR", &std::env::temp_dir().display().to_string())],
-    );
-    let said = text(&shown.stdout);
-    assert!(shown.status.success(), "{said}\n{}", text(&shown.stderr));
-    for stop in [
-        "received",
-        "action",
-        "linked",
-        "waiting",
-        "note",
-        "Everything arrived",
-    ] {
-        assert!(said.contains(stop), "{stop} is not in:\n{said}");
-    }
-    assert!(said.contains("[1] User landed on the dashboard page"));
 }
 
 /// A running service; killed if a test fails.

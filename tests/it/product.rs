@@ -7,7 +7,7 @@ use event_connector::domain::id::ProductId;
 use event_connector::domain::session::IndexMode;
 use event_connector::ingest::{CustomEvents, UrlStyle, Wording};
 use event_connector::product::{
-    Catalogue, Error, Integration, Product, Products, Region, Source, StreamMode,
+    Catalogue, Error, Integration, Product, Products, Region, Risk, Source, StreamMode,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -109,11 +109,9 @@ fn every_known_key_is_read() {
     assert_eq!(session.cooldown_period_s, Some(6.0));
     let forward = product.forward.as_ref().expect("a push target was given");
     assert_eq!(forward.url.expose_secret(), "https://a.example");
-    let expected = [
-        "push arrives with a later version; until then clients connect",
-        "activity is taken from anybody",
-    ];
+    let expected = ["push arrives with a later version; until then clients connect"];
     assert_eq!(product.notices, expected);
+    assert_eq!(Risk::of(&product), [Risk::OpenIngest, Risk::ShortSecret]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use sha1::Sha1;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::door::Door;
 use super::fault::{Call, Fault};
 use super::model::{Conversation, Model, Part, Post, Request, Window};
 use super::{server, wire};
@@ -47,6 +48,7 @@ struct Inner {
     client_secret: String,
     model: Mutex<Model>,
     changes: watch::Sender<u64>,
+    door: Door,
 }
 
 impl Intercom {
@@ -78,9 +80,20 @@ impl Intercom {
             client_secret: settings.client_secret,
             model: Mutex::new(model),
             changes: watch::Sender::new(0),
+            door: Door::open(),
         }));
         server::serve(listener, intercom.clone(), tasks);
         Ok(intercom)
+    }
+
+    /// Ends every connection and listens no more. Returns once connections are refused.
+    pub async fn go_down(&self) {
+        self.0.door.close().await;
+    }
+
+    /// Listens again at the same address. Returns once connections are taken.
+    pub async fn come_back(&self) {
+        self.0.door.reopen().await;
     }
 
     /// Scheme, host and port.
@@ -211,6 +224,14 @@ impl Intercom {
 
     pub(super) fn clock(&self) -> &Clock {
         &self.0.clock
+    }
+
+    pub(super) fn door(&self) -> &Door {
+        &self.0.door
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.0.address
     }
 
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Model) -> T) -> T {

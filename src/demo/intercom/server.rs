@@ -1,4 +1,4 @@
-//! The wire: real sockets, whose connections can be cut.
+//! The wire: real sockets, whose connections can be cut, and which can be shut altogether.
 
 use std::convert::Infallible;
 use std::io;
@@ -19,6 +19,7 @@ use futures_util::stream;
 use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::fault::{Call, Twist};
 use super::handle::Intercom;
@@ -29,19 +30,37 @@ use crate::tasks::Tasks;
 /// The largest request body; Intercom's own limit is not published.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
-/// Answers calls on `listener` until `tasks` stop.
+/// Answers calls on `listener` until `tasks` stop; while the door is shut, nobody listens.
 pub(super) fn serve(listener: TcpListener, intercom: Intercom, tasks: &Tasks) {
-    let routes = Router::new().fallback(answer).with_state(intercom);
-    let service = routes.into_make_service_with_connect_info::<Cut>();
     let stop = tasks.clone();
     tasks.spawn("modelled intercom", async move {
         tokio::select! {
             () = stop.stopping() => {}
-            ended = axum::serve(Sockets(listener), service) => if let Err(error) = ended {
+            ended = listen(listener, &intercom) => if let Err(error) = ended {
                 tracing::error!(%error, "the modelled Intercom ended");
             }
         }
     });
+}
+
+async fn listen(mut listener: TcpListener, intercom: &Intercom) -> io::Result<()> {
+    let routes = Router::new().fallback(answer).with_state(intercom.clone());
+    let service = routes.into_make_service_with_connect_info::<Cut>();
+    loop {
+        let ending = CancellationToken::new();
+        let sockets = Sockets {
+            listener,
+            ending: ending.clone(),
+        };
+        tokio::select! {
+            ended = axum::serve(sockets, service.clone()) => return ended,
+            () = intercom.door().wanted(false) => ending.cancel(),
+        }
+        intercom.door().set(false);
+        intercom.door().wanted(true).await;
+        listener = TcpListener::bind(intercom.address()).await?;
+        intercom.door().set(true);
+    }
 }
 
 async fn answer(
@@ -190,21 +209,28 @@ impl Cut {
     }
 }
 
-/// Accepts connections that can be cut.
-struct Sockets(TcpListener);
+/// Accepts connections that can be cut, one by one or all together.
+struct Sockets {
+    listener: TcpListener,
+    ending: CancellationToken,
+}
 
 impl Listener for Sockets {
     type Io = Socket;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Socket, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
-        let cut = Cut::default();
-        (Socket { stream, cut }, address)
+        let (stream, address) = Listener::accept(&mut self.listener).await;
+        let socket = Socket {
+            stream,
+            cut: Cut::default(),
+            ended: Box::pin(self.ending.clone().cancelled_owned()),
+        };
+        (socket, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 }
 
@@ -217,6 +243,7 @@ impl Connected<IncomingStream<'_, Sockets>> for Cut {
 struct Socket {
     stream: TcpStream,
     cut: Cut,
+    ended: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl AsyncRead for Socket {
@@ -225,6 +252,9 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.ended.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }

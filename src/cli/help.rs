@@ -1,0 +1,121 @@
+//! What `--help` teaches below the list of options, and what is suggested instead of a wrong word.
+
+/// Under the top level.
+pub(super) const TOP: &str = "\
+See it work, with nothing else installed:
+  event-connector demo
+
+Run it for real:
+  1. describe your products in config/products.json, like
+     config/products.example.json
+  2. event-connector check
+  3. event-connector serve
+
+Settings:
+  event-connector check --defaults prints every key, its default and the reason.
+  --config FILE (or CONNECTOR_CONFIG) names a file that changes what differs.
+  CONNECTOR__SECTION__KEY changes one key and wins, e.g. CONNECTOR__HTTP__BIND.
+  NO_COLOR and CLICOLOR_FORCE decide about colour.
+
+Exit codes:
+  0  it is done
+  1  it failed; the message says why
+  2  what was typed or configured is wrong, and nothing was done
+
+event-connector COMMAND --help says more about a command.";
+
+/// Under `serve`.
+pub(super) const SERVE: &str = "\
+Examples:
+  event-connector serve
+  event-connector serve --config /etc/event-connector/connector.toml
+  CONNECTOR__LOG__LEVEL=debug event-connector serve
+
+Environment:
+  CONNECTOR__HTTP__BIND      address and port to listen on (127.0.0.1:8080)
+  CONNECTOR__STORE__PATH     the SQLite file (data/event-connector.db)
+  CONNECTOR__PRODUCTS__PATH  the list of products (config/products.json)
+  PRODUCTS_CONFIG            the list itself, where no file can be mounted
+  CONNECTOR_ADMIN_KEY        what operators send as X-Admin-Key
+  The other keys: event-connector check --defaults
+
+Signals:
+  SIGTERM and SIGINT  finish what is under way, then stop
+  SIGHUP              read the products again
+
+Exit codes:
+  0  it was told to stop
+  1  it could not start or go on, e.g. the port or the store is taken
+  2  configuration or the list of products is wrong";
+
+/// Under `demo`.
+pub(super) const DEMO: &str = "\
+Examples:
+  event-connector demo               watch it, then send events yourself
+  event-connector demo --port 8080   under an address that stays the same
+  event-connector demo --once        play it and end, for scripts
+
+Nothing leaves this machine, and the temporary store goes with it. No configuration is read.
+
+Environment:
+  TMPDIR                    where the temporary store is made
+  NO_COLOR, CLICOLOR_FORCE  no colour, or colour in a pipe as well
+  COLUMNS                   the width where it is no terminal (100)
+
+Exit codes:
+  0  everything arrived, once; or you ended it
+  1  something did not arrive; or --once was interrupted";
+
+/// Under `check`.
+pub(super) const CHECK: &str = "\
+Examples:
+  event-connector check
+  event-connector check --config connector.toml
+  event-connector check --defaults > connector.toml
+
+Standard output is the configuration in force, as TOML with secrets hidden; remarks go to standard \
+error. It reads the same file and environment as serve, and changes nothing.
+
+Exit codes:
+  0  serve would start with this; what is not safe yet is named
+  2  something is wrong, and everything that is wrong is named";
+
+/// Under `health`.
+pub(super) const HEALTH: &str = "\
+Examples:
+  event-connector health
+  event-connector health --address 127.0.0.1:8080
+
+Environment:
+  CONNECTOR__HTTP__BIND  whom to ask, as serve reads it
+
+Exit codes:
+  0  ready
+  1  not ready, or no answer within three seconds
+  2  configuration is wrong";
+
+/// Words that are typed for our commands, because other programs call them so.
+const OTHER_WORDS: [(&str, &[&str]); 4] = [
+    (
+        "serve",
+        &["start", "run", "server", "up", "daemon", "listen"],
+    ),
+    ("demo", &["try", "tour", "example", "play", "show"]),
+    (
+        "check",
+        &["validate", "config", "lint", "verify", "test", "doctor"],
+    ),
+    (
+        "health",
+        &["status", "ping", "ready", "healthz", "healthcheck"],
+    ),
+];
+
+/// Our word for a command that does not exist.
+pub(super) fn our_word(typed: &str) -> Option<&'static str> {
+    let typed = typed.to_ascii_lowercase();
+    let mut words = OTHER_WORDS.iter();
+    words
+        .find(|(_, others)| others.contains(&typed.as_str()))
+        .map(|(ours, _)| *ours)
+}

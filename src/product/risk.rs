@@ -1,0 +1,78 @@
+//! What of a row is not safe, although it is meant and works.
+
+use std::fmt;
+
+use secrecy::ExposeSecret;
+
+use super::settings::Product;
+
+/// A secret shorter than this can be guessed.
+pub const SECRET_CHARS_MIN: usize = 16;
+
+/// One thing that is not safe. Displayed: what, and how to mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Risk {
+    /// `allow_unauthenticated_ingest`.
+    OpenIngest,
+    /// Intercom without `client_secret`.
+    UnverifiedWebhooks,
+    /// A `webhook_secret` of too few characters.
+    ShortSecret,
+    /// `cors_origins` is `*`.
+    AnyOrigin,
+}
+
+impl Risk {
+    /// What the row of `product` risks, gravest first.
+    pub fn of(product: &Product) -> Vec<Self> {
+        let secret = product.secret.as_ref().map(ExposeSecret::expose_secret);
+        let is_short = |secret: &str| secret.chars().count() < SECRET_CHARS_MIN;
+        let intercom = product.intercom.as_ref();
+        let risks = [
+            (Self::OpenIngest, product.allow_unauthenticated_ingest),
+            (
+                Self::UnverifiedWebhooks,
+                intercom.is_some_and(|own| own.client_secret.is_none()),
+            ),
+            (Self::ShortSecret, secret.is_some_and(is_short)),
+            (
+                Self::AnyOrigin,
+                product.cors_origins.iter().any(|origin| origin == "*"),
+            ),
+        ];
+        let taken = risks.into_iter().filter(|(_, is_taken)| *is_taken);
+        taken.map(|(risk, _)| risk).collect()
+    }
+
+    /// What is not safe.
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::OpenIngest => "activity is taken from anybody",
+            Self::UnverifiedWebhooks => "webhooks of Intercom are taken unverified",
+            Self::ShortSecret => "webhook_secret has fewer than 16 characters",
+            Self::AnyOrigin => "any web page may link sessions to conversations",
+        }
+    }
+
+    /// How to mend it.
+    pub fn mend(self) -> &'static str {
+        match self {
+            Self::OpenIngest => {
+                "set webhook_secret and take allow_unauthenticated_ingest out of the row"
+            }
+            Self::UnverifiedWebhooks => {
+                "set client_secret, which is in the Intercom app's basic information"
+            }
+            Self::ShortSecret => {
+                "choose a random one, e.g. with openssl rand -hex 32, and tell the sender"
+            }
+            Self::AnyOrigin => "name the origins of your own pages in cors_origins",
+        }
+    }
+}
+
+impl fmt::Display for Risk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.what(), self.mend())
+    }
+}

@@ -1,0 +1,122 @@
+//! What one is told before anything runs: help, suggestions, exit codes, and what to do next.
+
+use std::net::TcpListener;
+
+use event_connector::terminal::width;
+
+use crate::cli::{run, text};
+
+const COMMANDS: [&str; 4] = ["serve", "demo", "check", "health"];
+
+fn help(arguments: &[&str], columns: &str) -> String {
+    let shown = run(arguments, &[("COLUMNS", columns)]);
+    assert!(shown.status.success(), "{arguments:?}");
+    text(&shown.stdout)
+}
+
+fn assert_teaches(shown: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(shown.contains(part), "{part} is not in:\n{shown}");
+    }
+}
+
+#[test]
+fn help_names_every_command_and_where_the_reference_of_settings_is() {
+    let shown = help(&["--help"], "80");
+    assert_teaches(&shown, &COMMANDS);
+    let parts = [
+        "config/products.json",
+        "CONNECTOR__SECTION__KEY",
+        "check --defaults",
+        "Exit codes:",
+    ];
+    assert_teaches(&shown, &parts);
+    assert_eq!(shown, help(&["-h"], "80"));
+}
+
+#[test]
+fn help_of_a_command_has_examples_and_exit_codes_and_fits_the_terminal() {
+    for command in COMMANDS {
+        let shown = help(&[command, "--help"], "80");
+        let example = format!("  event-connector {command}\n");
+        let is_shown = shown.contains(&example) || command == "demo";
+        assert!(is_shown, "{example} is not in:\n{shown}");
+        assert_teaches(&shown, &["Examples:", "Exit codes:", "  0  "]);
+        for columns in [60, 80, 200] {
+            let shown = help(&["help", command], &columns.to_string());
+            let widest = shown.lines().map(width).max().unwrap_or(0);
+            assert!(widest <= columns, "{command} is {widest} wide at {columns}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_word_gets_the_right_one_suggested() {
+    let words = [
+        ("serv", "serve"),
+        ("start", "serve"),
+        ("run", "serve"),
+        ("validate", "check"),
+        ("status", "health"),
+        ("try", "demo"),
+    ];
+    for (typed, right) in words {
+        let refused = run(&[typed], &[]);
+        assert_eq!(refused.status.code(), Some(2));
+        let said = text(&refused.stderr);
+        assert!(said.contains(&format!("'{right}'")), "{typed}: {said}");
+    }
+    let misplaced = run(&["--once", "demo"], &[]);
+    assert!(text(&misplaced.stderr).contains("'demo --once'"));
+}
+
+#[test]
+fn exit_codes_tell_what_was_typed_from_what_failed() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let port = address.rsplit(':').next().unwrap_or_default();
+    let home = tempfile::tempdir().expect("a directory");
+    let store = home.path().join("store.db").display().to_string();
+    let bind = ("CONNECTOR__HTTP__BIND", address.as_str());
+    let own = ("CONNECTOR__STORE__PATH", store.as_str());
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], i32, &'a str);
+    let cases: [Case<'_>; 11] = [
+        (&["--version"], &[], 0, ""),
+        (&["check", "--defaults"], &[], 0, ""),
+        (&[], &[], 2, "Usage:"),
+        (&["dance"], &[], 2, "--help"),
+        (&["serve", "--port", "1"], &[], 2, "--help"),
+        (
+            &["serve"],
+            &[("CONNECTOR__HTTP__BIND", "here")],
+            2,
+            "check --defaults",
+        ),
+        (
+            &["serve"],
+            &[("PRODUCTS_CONFIG", "{"), own],
+            2,
+            "try: event-connector check",
+        ),
+        (&["check"], &[("PRODUCTS_CONFIG", "{")], 2, "products:"),
+        (&["serve"], &[bind, own], 1, "CONNECTOR__HTTP__BIND"),
+        (
+            &["health", "--address", "127.0.0.1:1"],
+            &[],
+            1,
+            "event-connector serve",
+        ),
+        (
+            &["demo", "--once", "--port", port],
+            &[],
+            1,
+            "leave out --port",
+        ),
+    ];
+    for (arguments, environment, code, advice) in cases {
+        let ended = run(arguments, environment);
+        let said = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(advice), "{arguments:?}: {said}");
+    }
+}
