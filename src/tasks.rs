@@ -38,17 +38,15 @@ impl Tasks {
     pub fn spawn(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let hard = self.hard.clone();
         let panics = Arc::clone(&self.panics);
-        let guarded = async move {
-            let work = std::panic::AssertUnwindSafe(work).catch_unwind();
-            tokio::select! {
-                biased;
-                () = hard.cancelled() => {}
-                ended = work => if ended.is_err() {
-                    panics.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(task = name, "a task panicked");
-                }
+        // Combinators instead of an `async` block, which would hold the work twice over: there is a
+        // task per live session.
+        let work = std::panic::AssertUnwindSafe(work).catch_unwind();
+        let guarded = hard.run_until_cancelled_owned(work).map(move |ended| {
+            if let Some(Err(_)) = ended {
+                panics.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(task = name, "a task panicked");
             }
-        };
+        });
         tokio::spawn(self.tracker.track_future(guarded));
     }
 

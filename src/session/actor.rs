@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
 use super::act::act;
 use super::asker::{Asker, answer, refuse};
 use super::decision::{Decision, Scene, Work, decide};
-use super::registry::{Error, Inner, Message, Registry};
+use super::registry::{Error, Inner, Mail, Message, Registry};
 use crate::domain::id::Key;
 use crate::domain::machine::{Facts, Machine};
 use crate::domain::time::to_ms;
@@ -30,28 +28,24 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) struct Actor<M: Machine> {
     registry: Registry<M>,
     key: Key,
-    mail: mpsc::Receiver<Message<M>>,
+    mail: Mail<M>,
     started: u64,
     cached: Option<Cached<M>>,
+    /// The deadline as last seen, which outlives a cache that had to be dropped.
+    due_ms: Option<u64>,
     /// No deadline is looked at before; set when its commit was refused.
     not_before_ms: u64,
 }
 
-/// A state and what it rests on.
+/// What the store is believed to hold; version 0 means nothing yet. Its bytes are not kept: they would
+/// double the memory of every live key.
 struct Cached<M> {
     state: M,
-    basis: Basis,
-}
-
-/// What the store is believed to hold; version 0 and no bytes mean nothing yet.
-#[derive(Default)]
-struct Basis {
     version: u64,
-    encoded: Option<Arc<[u8]>>,
 }
 
 enum Event<M: Machine> {
-    Mail(Vec<Message<M>>),
+    Mail(Vec<Box<Message<M>>>),
     Deadline,
     Idle,
 }
@@ -62,18 +56,14 @@ enum Failure {
 }
 
 impl<M: Machine> Actor<M> {
-    pub(super) fn new(
-        registry: Registry<M>,
-        key: Key,
-        mail: mpsc::Receiver<Message<M>>,
-        started: u64,
-    ) -> Self {
+    pub(super) fn new(registry: Registry<M>, key: Key, mail: Mail<M>, started: u64) -> Self {
         Self {
             registry,
             key,
             mail,
             started,
             cached: None,
+            due_ms: None,
             not_before_ms: 0,
         }
     }
@@ -81,8 +71,9 @@ impl<M: Machine> Actor<M> {
     pub(super) async fn run(mut self) {
         loop {
             match self.next_event().await {
-                Some(Event::Mail(batch)) => self.take_mail(batch).await,
-                Some(Event::Deadline) => self.take_deadline().await,
+                // In boxes, so that a key at rest does not hold the room that work needs.
+                Some(Event::Mail(batch)) => Box::pin(self.take_mail(batch)).await,
+                Some(Event::Deadline) => Box::pin(self.take_deadline()).await,
                 Some(Event::Idle) => {
                     if self.inner().retire(&self.key, self.started, &self.mail) {
                         return;
@@ -126,11 +117,15 @@ impl<M: Machine> Actor<M> {
     }
 
     fn due_ms(&self) -> Option<u64> {
-        let due_ms = to_ms(self.cached.as_ref()?.state.deadline()?);
-        Some(due_ms.max(self.not_before_ms))
+        Some(self.due_ms?.max(self.not_before_ms))
     }
 
-    async fn take_mail(&mut self, batch: Vec<Message<M>>) {
+    fn keep(&mut self, state: M, version: u64) {
+        self.due_ms = state.deadline().map(to_ms);
+        self.cached = Some(Cached { state, version });
+    }
+
+    async fn take_mail(&mut self, batch: Vec<Box<Message<M>>>) {
         let mut inputs = Vec::new();
         let mut askers = Vec::new();
         for message in batch {
@@ -138,7 +133,7 @@ impl<M: Machine> Actor<M> {
                 input,
                 correlation_id,
                 reply,
-            } = message
+            } = *message
             else {
                 continue;
             };
@@ -219,7 +214,7 @@ impl<M: Machine> Actor<M> {
             let now_ms = around.clock.now_ms();
             let facts = self.gather(work, now_ms).await.map_err(Failure::Store)?;
             let cached = self.cached.take();
-            let Cached { state, basis } = cached.expect("loading fills the cache or fails");
+            let Cached { state, version } = cached.expect("loading fills the cache or fails");
             let scene = Scene {
                 state,
                 policy: &*policy,
@@ -232,7 +227,7 @@ impl<M: Machine> Actor<M> {
                 tracing::error!(key = %self.key, "handling an input panicked");
                 Failure::Panicked
             })?;
-            let written = self.write(decision, basis, now_ms).await;
+            let written = self.write(decision, version, now_ms).await;
             if let Some(replies) = written.map_err(Failure::Store)? {
                 return Ok(replies);
             }
@@ -245,22 +240,18 @@ impl<M: Machine> Actor<M> {
     async fn write(
         &mut self,
         decision: Decision<M>,
-        basis: Basis,
+        version: u64,
         now_ms: u64,
     ) -> Result<Option<Vec<M::Reply>>, store::Error> {
         let around = &self.registry.0.around;
         let count = |outcome: &str| around.metrics.commits.with_label_values(&[outcome]).inc();
-        let is_same = basis.encoded.as_ref() == Some(&decision.encoded);
-        if is_same && decision.effects == Default::default() {
+        if decision.effects == Default::default() && self.has(version, &decision.encoded).await {
             count("unchanged");
-            self.cached = Some(Cached {
-                state: decision.state,
-                basis,
-            });
+            self.keep(decision.state, version);
             return Ok(Some(decision.replies));
         }
         let id = around.chance.id(now_ms);
-        let commit = Arc::new(decision.commit(&self.key, basis.version, now_ms, id));
+        let commit = Arc::new(decision.commit(&self.key, version, now_ms, id));
         let began = around.clock.monotonic();
         let outcome = self.commit_once(&commit).await;
         let took = around.clock.since(began);
@@ -280,7 +271,6 @@ impl<M: Machine> Actor<M> {
             }
             Outcome::NotWritten(error) => {
                 count("not_written");
-                self.step_back(basis);
                 return Err(error);
             }
             Outcome::Unknown(error) => {
@@ -289,24 +279,15 @@ impl<M: Machine> Actor<M> {
             }
         }
         act(around, &self.key, &decision.effects);
-        self.cached = Some(Cached {
-            state: decision.state,
-            basis: Basis {
-                version: basis.version + 1,
-                encoded: Some(decision.encoded),
-            },
-        });
+        self.keep(decision.state, version + 1);
         Ok(Some(decision.replies))
     }
 
-    /// Goes back to what was there before a decision that was not written, so that a store in trouble
-    /// is not asked for it.
-    fn step_back(&mut self, basis: Basis) {
-        let before = match &basis.encoded {
-            Some(encoded) => M::decode(encoded).ok(),
-            None => Some(self.open()),
-        };
-        self.cached = before.map(|state| Cached { state, basis });
+    /// Whether the store holds just these bytes, so that writing them again would change nothing.
+    async fn has(&self, version: u64, encoded: &[u8]) -> bool {
+        let is_same = |stored: Stored| stored.version == version && *stored.state == *encoded;
+        let stored = self.store().load(&self.key).await;
+        stored.ok().flatten().is_some_and(is_same)
     }
 
     fn open(&self) -> M {
@@ -370,15 +351,11 @@ impl<M: Machine> Actor<M> {
     /// starts afresh and stops nobody else.
     async fn adopt(&mut self, stored: Option<Stored>) -> Result<(), store::Error> {
         let around = &self.registry.0.around;
-        let mut cached = None;
         if let Some(stored) = stored {
             match M::decode(&stored.state) {
                 Ok(state) => {
-                    let basis = Basis {
-                        version: stored.version,
-                        encoded: Some(stored.state),
-                    };
-                    cached = Some(Cached { state, basis });
+                    self.keep(state, stored.version);
+                    return Ok(());
                 }
                 Err(reason) => {
                     tracing::error!(key = %self.key, reason, "a state is unreadable and was set aside");
@@ -386,11 +363,7 @@ impl<M: Machine> Actor<M> {
                 }
             }
         }
-        let fresh = || Cached {
-            state: self.open(),
-            basis: Basis::default(),
-        };
-        self.cached = Some(cached.unwrap_or_else(fresh));
+        self.keep(self.open(), 0);
         Ok(())
     }
 }

@@ -74,6 +74,13 @@ pub enum Error {
     Stopping,
 }
 
+/// A mailbox holds boxes: it makes room for 32 messages as soon as it exists, and most of the time holds
+/// none.
+type Mailbox<M> = mpsc::Sender<Box<Message<M>>>;
+
+/// The other end of a [`Mailbox`].
+pub(super) type Mail<M> = mpsc::Receiver<Box<Message<M>>>;
+
 /// What lies in a mailbox.
 pub(super) enum Message<M: Machine> {
     /// Something happened.
@@ -109,7 +116,7 @@ struct Live<M: Machine> {
 }
 
 struct Slot<M: Machine> {
-    mailbox: mpsc::Sender<Message<M>>,
+    mailbox: Mailbox<M>,
     used: u64,
     started: u64,
 }
@@ -146,14 +153,14 @@ impl<M: Machine> Registry<M> {
             correlation_id,
             reply,
         };
-        self.dispatch(key, message)?;
+        self.dispatch(key, Box::new(message))?;
         answer.await.unwrap_or(Err(Error::Stopping))
     }
 
     /// Makes the key look at its deadline.
     pub fn wake(&self, key: &Key) {
         // A full mailbox means the key is live and will look at its deadline anyway.
-        let _ = self.dispatch(key, Message::Wake);
+        let _ = self.dispatch(key, Box::new(Message::Wake));
     }
 
     /// How many keys are live.
@@ -163,7 +170,7 @@ impl<M: Machine> Registry<M> {
 
     /// Puts `message` into the key's mailbox, starting an actor if none is live. Everything happens
     /// under one lock, so that no mail slips in between an actor's last look and its end.
-    fn dispatch(&self, key: &Key, mut message: Message<M>) -> Result<(), Error> {
+    fn dispatch(&self, key: &Key, mut message: Box<Message<M>>) -> Result<(), Error> {
         let inner = &self.0;
         let mut live = inner.lock();
         if let Some(slot) = live.slots.get(key) {
@@ -197,7 +204,7 @@ impl<M: Machine> Registry<M> {
 
 impl<M: Machine> Live<M> {
     /// Adds a slot; returns the number of its actor.
-    fn insert(&mut self, key: &Key, mailbox: mpsc::Sender<Message<M>>) -> u64 {
+    fn insert(&mut self, key: &Key, mailbox: Mailbox<M>) -> u64 {
         self.uses += 1;
         let (used, started) = (self.uses, self.uses);
         let slot = Slot {
@@ -252,12 +259,7 @@ impl<M: Machine> Inner<M> {
 
     /// Ends the actor that was started as `started`, unless mail has arrived. Mail is sent under the
     /// same lock, so none can slip in between.
-    pub(super) fn retire(
-        &self,
-        key: &Key,
-        started: u64,
-        mail: &mpsc::Receiver<Message<M>>,
-    ) -> bool {
+    pub(super) fn retire(&self, key: &Key, started: u64, mail: &Mail<M>) -> bool {
         let mut live = self.lock();
         if !mail.is_empty() {
             return false;
