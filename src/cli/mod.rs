@@ -8,5 +8,6 @@ mod check;
 mod health;
 mod run;
 mod serve;
+mod store;
 
 pub use run::main;

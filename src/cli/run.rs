@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::arguments::{Cli, Command, ConfigArgs};
-use super::{check, health, serve};
+use super::{check, health, serve, store};
 use crate::config::{Config, LoadOptions, Mistakes};
 use crate::demo;
 
@@ -42,6 +42,15 @@ pub fn main(
                 .address
                 .unwrap_or_else(|| health::reachable(config.http.bind));
             run(health::ask(address))
+        }),
+        Command::Backup(arguments) => with_config(&arguments.source, environment, |config| {
+            run(store::backup(config, arguments.to, arguments.force))
+        }),
+        Command::Restore(arguments) => with_config(&arguments.source, environment, |config| {
+            run(store::restore(config, arguments.from))
+        }),
+        Command::Migrate(arguments) => with_config(&arguments.source, environment, |config| {
+            run(store::migrate(config, arguments.to, arguments.dry_run))
         }),
     }
 }

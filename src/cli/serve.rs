@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
+use super::store;
 use crate::app::{App, Parts};
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -16,7 +17,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::product::{Catalogue, Error, Fingerprint, Products, Source};
 use crate::store::Store;
-use crate::store::sqlite::{Options, Sqlite};
+use crate::store::sqlite::Sqlite;
 use crate::tasks::Tasks;
 use crate::telemetry;
 
@@ -54,18 +55,8 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<ExitCode> {
 }
 
 fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    let own = &config.store;
-    let options = Options {
-        path: own.path.clone(),
-        queue_max: own.queue_max,
-        group_max: own.group_max,
-        bytes_max: (own.bytes_max > 0).then_some(own.bytes_max),
-        readers: own.readers,
-        checkpoint_pages: own.checkpoint_pages,
-        ..Options::default()
-    };
-    let store = Sqlite::open(options, &|name, work| Tasks::thread(name, work))
-        .with_context(|| format!("cannot open the store {}", own.path.display()))?;
+    let store = Sqlite::open(store::options(config), &|name, work| Tasks::thread(name, work))
+        .with_context(|| format!("cannot open the store {}", config.store.path.display()))?;
     Ok(Arc::new(store))
 }
 

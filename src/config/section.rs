@@ -124,6 +124,8 @@ section! {
         readers: usize = whole(1..=64),
         /// Write-ahead log size at which it is folded back.
         checkpoint_pages: u32 = whole(1..=1_000_000),
+        /// Whether a file is copied before its schema is changed.
+        backup_before_upgrade: bool = flag(),
     }
 }
 

@@ -13,7 +13,7 @@
 //!   [`Options::checkpoint_pages`]; a full store answers [`super::Error::Full`] and recovers as
 //!   soon as ageing has freed pages.
 //! * A second process, or a second handle in this process, is refused. So is a schema from a newer
-//!   program.
+//!   program. An older schema is upgraded when the file is opened; [`upkeep`] does the rest.
 //! * Files are readable by their owner only, for they hold personal data.
 //! * No thread but those started through the caller's function, and no look at a clock.
 //!
@@ -36,7 +36,10 @@ mod outbox;
 mod quarantine;
 mod reader;
 mod row;
+mod schema;
+pub mod upkeep;
 mod writer;
 
 pub use backend::{Sqlite, Work};
 pub use options::{Options, Synchronous};
+pub use schema::{Plan, STEPS, SchemaError, Step};

@@ -6,14 +6,11 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags};
 
 use super::options::Options;
+use super::upkeep;
 use crate::store::Error;
-
-mod embedded {
-    refinery::embed_migrations!("migrations/sqlite");
-}
 
 /// Nobody but the owner may read what people did.
 const MODE: u32 = 0o600;
@@ -42,10 +39,11 @@ pub(super) fn open(options: &Options) -> Result<Opened, Error> {
     let lock = lock(path).map_err(|error| unavailable(&error))?;
     create(path).map_err(|error| unavailable(&error))?;
     let mut writer = connect_writer(options).map_err(|error| unavailable(&error))?;
-    refuse_newer_schema(&writer, path)?;
-    embedded::migrations::runner()
-        .run(&mut writer)
-        .map_err(|error| unavailable(&error))?;
+    let plan = upkeep::upgrade(&mut writer, options)
+        .map_err(|error| Error::Unavailable(error.to_string().into()))?;
+    if plan.from > 0 && plan.from != plan.to {
+        tracing::info!(from = plan.from, to = plan.to, "the store's schema was upgraded");
+    }
     end_leases(&writer).map_err(|error| unavailable(&error))?;
     let checkpointer = connect(
         options,
@@ -72,7 +70,7 @@ pub(super) fn open(options: &Options) -> Result<Opened, Error> {
 }
 
 /// Takes the lock beside the database. The system releases it whenever its holder ends.
-fn lock(path: &Path) -> io::Result<File> {
+pub(super) fn lock(path: &Path) -> io::Result<File> {
     if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
         fs::create_dir_all(directory)?;
     }
@@ -84,11 +82,17 @@ fn lock(path: &Path) -> io::Result<File> {
     let file = private().open(PathBuf::from(beside))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(io::Error::other(
+        Err(TryLockError::WouldBlock) => Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
             "it is in use already, and one process at a time is all that a file can serve",
         )),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// Whether [`lock`] failed because somebody holds the lock.
+pub(super) fn lock_is_taken(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ResourceBusy
 }
 
 /// Creates the file before the database does, because its other files take their permissions from
@@ -99,13 +103,15 @@ fn create(path: &Path) -> io::Result<()> {
         .set_permissions(Permissions::from_mode(MODE))
 }
 
-fn private() -> OpenOptions {
+/// Opens or creates a file for its owner only.
+pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).mode(MODE);
     options
 }
 
-fn connect_writer(options: &Options) -> rusqlite::Result<Connection> {
+/// A connection that may write.
+pub(super) fn connect_writer(options: &Options) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let db = connect(options, flags, options.cache_bytes)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
@@ -141,42 +147,4 @@ fn end_leases(db: &Connection) -> rusqlite::Result<()> {
         [],
     )?;
     Ok(())
-}
-
-fn refuse_newer_schema(db: &Connection, path: &Path) -> Result<(), Error> {
-    let known = embedded::migrations::runner()
-        .get_migrations()
-        .iter()
-        .map(|migration| i64::from(migration.version()))
-        .max()
-        .unwrap_or_default();
-    let found = schema_version(db)
-        .map_err(|error| Error::Unavailable(format!("{}: {error}", path.display()).into()))?;
-    if found > known {
-        let reason = format!(
-            "{} has schema {found} of a newer program and this one knows schemas up to {known}; \
-             run the newer program, or restore a backup from before the upgrade",
-            path.display()
-        );
-        return Err(Error::Unavailable(reason.into()));
-    }
-    Ok(())
-}
-
-/// The newest migration the file has seen, 0 for a new file.
-fn schema_version(db: &Connection) -> rusqlite::Result<i64> {
-    let migrated = db
-        .prepare("SELECT 1 FROM sqlite_schema WHERE name = 'refinery_schema_history'")?
-        .exists([])?;
-    if !migrated {
-        return Ok(0);
-    }
-    let newest = db
-        .query_row(
-            "SELECT max(version) FROM refinery_schema_history",
-            [],
-            |row| row.get::<_, Option<i64>>(0),
-        )
-        .optional()?;
-    Ok(newest.flatten().unwrap_or_default())
 }
