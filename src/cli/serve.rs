@@ -55,8 +55,10 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<ExitCode> {
 }
 
 fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    let store = Sqlite::open(store::options(config), &|name, work| Tasks::thread(name, work))
-        .with_context(|| format!("cannot open the store {}", config.store.path.display()))?;
+    let store = Sqlite::open(store::options(config), &|name, work| {
+        Tasks::thread(name, work)
+    })
+    .with_context(|| format!("cannot open the store {}", config.store.path.display()))?;
     Ok(Arc::new(store))
 }
 

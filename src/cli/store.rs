@@ -45,7 +45,10 @@ pub(super) async fn backup(config: Config, to: PathBuf, force: bool) -> anyhow::
     let inventory = watched(&clock, &from, &partial, work).await?;
     let took = clock.since(began).as_secs_f64();
     print(&format!("backed up {} to {}", from.display(), to.display()));
-    print(&format!("{} bytes in {took:.1} s, every page checked", inventory.bytes));
+    print(&format!(
+        "{} bytes in {took:.1} s, every page checked",
+        inventory.bytes
+    ));
     describe(&inventory);
     Ok(ExitCode::SUCCESS)
 }
@@ -55,13 +58,21 @@ pub(super) async fn restore(config: Config, from: PathBuf) -> anyhow::Result<Exi
     let options = options(&config);
     let now_ms = Clock::system().now_ms();
     let (path, source) = (options.path.clone(), from.clone());
-    let work = blocking("restore", move || upkeep::restore(&options, &source, now_ms));
+    let work = blocking("restore", move || {
+        upkeep::restore(&options, &source, now_ms)
+    });
     let restored = work.await?;
-    print(&format!("restored {} from {}", path.display(), from.display()));
+    print(&format!(
+        "restored {} from {}",
+        path.display(),
+        from.display()
+    ));
     describe(&restored.inventory);
     if let Some(replaced) = restored.replaced {
         let replaced = replaced.display();
-        print(&format!("what was there before is kept as {replaced}; remove it once all is well"));
+        print(&format!(
+            "what was there before is kept as {replaced}; remove it once all is well"
+        ));
     }
     if restored.unsettled > 0 {
         let count = restored.unsettled;
@@ -155,7 +166,9 @@ async fn watched(
 /// Progress, for eyes only.
 fn tell(text: &str) {
     let mut stderr = std::io::stderr();
-    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    let _ = stderr
+        .write_all(text.as_bytes())
+        .and_then(|()| stderr.flush());
 }
 
 /// Runs what waits for the disk on a thread of its own.

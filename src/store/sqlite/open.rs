@@ -42,7 +42,11 @@ pub(super) fn open(options: &Options) -> Result<Opened, Error> {
     let plan = upkeep::upgrade(&mut writer, options)
         .map_err(|error| Error::Unavailable(error.to_string().into()))?;
     if plan.from > 0 && plan.from != plan.to {
-        tracing::info!(from = plan.from, to = plan.to, "the store's schema was upgraded");
+        tracing::info!(
+            from = plan.from,
+            to = plan.to,
+            "the store's schema was upgraded"
+        );
     }
     end_leases(&writer).map_err(|error| unavailable(&error))?;
     let checkpointer = connect(

@@ -78,8 +78,13 @@ pub struct Plan {
 impl Step {
     /// The version that the step leads to.
     fn number(&self) -> u32 {
-        let digits = self.name.strip_prefix('V').and_then(|rest| rest.split("__").next());
-        digits.and_then(|digits| digits.parse().ok()).unwrap_or_default()
+        let digits = self
+            .name
+            .strip_prefix('V')
+            .and_then(|rest| rest.split("__").next());
+        digits
+            .and_then(|digits| digits.parse().ok())
+            .unwrap_or_default()
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`house::Draft`] is a commit in the making; [`suite`] lists the checks.
 
 mod ageing;
+mod backups;
 mod crowd;
 mod damage;
 mod deadlines;
@@ -17,6 +18,7 @@ mod limits;
 mod log;
 mod model;
 mod outbox;
+mod schema;
 mod states;
 mod suite;
 

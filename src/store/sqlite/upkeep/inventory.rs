@@ -50,7 +50,9 @@ pub(super) fn take(db: &Connection, path: &Path) -> Result<Inventory, UpkeepErro
         });
     }
     let counted = count(db, version).map_err(UpkeepError::database(path))?;
-    let bytes = std::fs::metadata(path).map_err(UpkeepError::file(path))?.len();
+    let bytes = std::fs::metadata(path)
+        .map_err(UpkeepError::file(path))?
+        .len();
     Ok(Inventory { bytes, ..counted })
 }
 
@@ -62,8 +64,7 @@ fn not_readable(path: &Path, error: &rusqlite::Error) -> UpkeepError {
 }
 
 fn count(db: &Connection, schema: u32) -> rusqlite::Result<Inventory> {
-    let mut select =
-        db.prepare("SELECT name, last_ms, last_n FROM products ORDER BY name")?;
+    let mut select = db.prepare("SELECT name, last_ms, last_n FROM products ORDER BY name")?;
     let heads = select.query_map([], |row| {
         let name: String = row.get(0)?;
         let last = Offset {

@@ -81,7 +81,10 @@ fn forget_older(path: &Path, newest: &Path) -> Result<(), UpkeepError> {
 
 /// Whether `other` is called `<path>.v<number>.bak`.
 fn is_copy(other: &Path, path: &Path) -> bool {
-    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = |path: &Path| {
+        path.file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
     let (Some(other), Some(own)) = (name(other), name(path)) else {
         return false;
     };

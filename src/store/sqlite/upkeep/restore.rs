@@ -86,7 +86,10 @@ fn prepare(
     let known = schema::newest(steps);
     if inventory.schema > known {
         let found = inventory.schema;
-        return Err(UpkeepError::schema(from)(schema::SchemaError::Newer { found, known }));
+        return Err(UpkeepError::schema(from)(schema::SchemaError::Newer {
+            found,
+            known,
+        }));
     }
     let reached = heads_of(instead_of);
     let unsettled = adapt(to, &reached).map_err(UpkeepError::database(to))?;
