@@ -24,7 +24,7 @@ use crate::http::AppState;
 use crate::metrics::Metrics;
 use crate::product::{Fingerprint, Products, Source};
 use crate::session::linker::Linker;
-use crate::session::{Limits, Registry, Surroundings};
+use crate::session::{Eraser, Limits, Registry, Surroundings};
 use crate::store::Store;
 use crate::tasks::Tasks;
 
@@ -84,6 +84,7 @@ impl App {
             .set(count(parts.products.all().len()));
         let state = AppState {
             linker: Linker::new(sessions.clone(), pending_ms),
+            eraser: Eraser::new(sessions.clone(), feed.clone()),
             sessions,
             feed,
             config: parts.config,

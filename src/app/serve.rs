@@ -67,6 +67,7 @@ fn start_background(state: &AppState, tasks: &Tasks) {
     let interval = Duration::from_millis(state.config.session.sweep_ms);
     let sessions = state.sessions.clone();
     tasks.spawn("sweeper", sweeper::run(sessions, interval));
+    tasks.spawn("eraser", state.eraser.clone().run());
     let ageing = age(
         state.store.clone(),
         state.config.clone(),

@@ -20,6 +20,7 @@ mod routes;
 mod sessions;
 mod state;
 mod stream;
+mod users;
 
 pub use listener::{Peer, StallGuard};
 pub use problem::Problem;

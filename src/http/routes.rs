@@ -7,13 +7,13 @@ use axum::Router;
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any as AnyOrigin, CorsLayer};
 
 use super::problem::Problem;
 use super::state::AppState;
-use super::{chatbot, health, ingest, link, request, sessions, stream};
+use super::{chatbot, health, ingest, link, request, sessions, stream, users};
 use crate::domain::action::Provider;
 
 /// The service as one router.
@@ -43,6 +43,7 @@ pub fn routes(state: AppState) -> Router {
         )
         .route("/sessions/start", post(link::start_is_gone))
         .route("/sessions/{product_id}/{session_id}", get(sessions::show))
+        .route("/users/{product_id}/{user_id}", delete(users::erase))
         .route("/health", get(health::alive))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -10,8 +10,8 @@ use crate::domain::session::Session;
 use crate::feed::Feed;
 use crate::metrics::Metrics;
 use crate::product::{Product, Products};
-use crate::session::Registry;
 use crate::session::linker::Linker;
+use crate::session::{Eraser, Registry};
 use crate::store::Store;
 
 use super::problem::Problem;
@@ -31,6 +31,8 @@ pub struct AppState {
     pub sessions: Registry<Session>,
     /// The way from conversations to sessions.
     pub linker: Linker,
+    /// What forgets people.
+    pub eraser: Eraser,
     /// The live feed.
     pub feed: Feed,
     /// What was written.

@@ -2,7 +2,8 @@
 //!
 //! The cast: a [`Registry`] knows which keys are live and starts an actor for those that are not; an
 //! actor serialises the inputs of its key, runs them through the pure state, commits, and only then
-//! acts and answers; the [`sweeper`] wakes keys whose deadline passed while nobody was live.
+//! acts and answers; the [`sweeper`] wakes keys whose deadline passed while nobody was live; the
+//! [`linker`] and the [`Eraser`] do what spans the sessions of one person.
 //!
 //! Guaranteed:
 //!
@@ -21,8 +22,11 @@ mod act;
 mod actor;
 mod asker;
 mod decision;
+mod eraser;
 pub mod linker;
+mod person;
 mod registry;
 pub mod sweeper;
 
+pub use eraser::{Erased, Eraser};
 pub use registry::{Committed, Error, Limits, PolicyOf, Registry, Surroundings};

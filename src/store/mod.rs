@@ -17,6 +17,7 @@
 //! Deliberately absent: transactions held open by a caller, queries by value, and any knowledge of
 //! what a state means.
 
+pub mod erasure;
 pub mod memory;
 pub mod sqlite;
 
@@ -26,6 +27,7 @@ use async_trait::async_trait;
 
 use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
 use crate::domain::log::{Effects, IndexKey, Offset};
+use erasure::{PendingErasure, Place, Subject, Trace};
 
 /// How many commit ids a snapshot remembers.
 pub const COMMIT_IDS_MAX: usize = 32;
@@ -307,6 +309,26 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes what is past its time, a bounded amount per call.
     async fn age(&self, now_ms: u64, keep: Retention) -> Result<Aged, Error>;
+
+    /// Looks through one page of rows for those that are about a person.
+    async fn trace(&self, subject: Arc<dyn Subject>, from: Place) -> Result<Trace, Error>;
+
+    /// Removes the rows of a page that are still about the person; answers how many. A state goes with
+    /// its version, so that a commit which rests on it conflicts. A lane goes on with its next
+    /// delivery.
+    async fn erase(
+        &self,
+        subject: Arc<dyn Subject>,
+        trace: Trace,
+        now_ms: u64,
+    ) -> Result<u64, Error>;
+
+    /// Erasures that have an index row, oldest first within a product.
+    async fn erasures(&self) -> Result<Vec<PendingErasure>, Error>;
+
+    /// Makes sure that what was removed before the call cannot be read from the backend's files
+    /// either. `false` means that somebody's reading prevents it: ask again soon.
+    async fn scrub(&self) -> Result<bool, Error>;
 
     /// Sizes for metrics.
     async fn depth(&self) -> Result<Depth, Error>;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use event_connector::domain::id::{Key, PartId, ProductId};
 use event_connector::domain::log::{IndexKey, Offset};
+use event_connector::store::erasure::{PendingErasure, Place, Subject, Trace};
 use event_connector::store::{
     Aged, Commit, Depth, Entry, Error, FeedPage, Lease, Outcome, Retention, Retry, Store, Stored,
 };
@@ -105,6 +106,27 @@ impl Store for Around {
 
     async fn age(&self, now_ms: u64, keep: Retention) -> Result<Aged, Error> {
         self.store.age(now_ms, keep).await
+    }
+
+    async fn trace(&self, subject: Arc<dyn Subject>, from: Place) -> Result<Trace, Error> {
+        self.store.trace(subject, from).await
+    }
+
+    async fn erase(
+        &self,
+        subject: Arc<dyn Subject>,
+        trace: Trace,
+        now_ms: u64,
+    ) -> Result<u64, Error> {
+        self.store.erase(subject, trace, now_ms).await
+    }
+
+    async fn erasures(&self) -> Result<Vec<PendingErasure>, Error> {
+        self.store.erasures().await
+    }
+
+    async fn scrub(&self) -> Result<bool, Error> {
+        self.store.scrub().await
     }
 
     async fn depth(&self) -> Result<Depth, Error> {

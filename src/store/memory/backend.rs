@@ -8,6 +8,7 @@ use super::fault::Fault;
 use super::tables::Tables;
 use crate::domain::id::{Key, PartId, ProductId};
 use crate::domain::log::{IndexKey, Offset};
+use crate::store::erasure::{PendingErasure, Place, Subject, Trace};
 use crate::store::{
     Aged, Commit, Depth, Entry, Error, FeedPage, Lease, Outcome, Retention, Retry, Store, Stored,
 };
@@ -163,6 +164,27 @@ impl Store for Memory {
 
     async fn age(&self, now_ms: u64, keep: Retention) -> Result<Aged, Error> {
         Ok(self.open()?.age(now_ms, keep))
+    }
+
+    async fn trace(&self, subject: Arc<dyn Subject>, from: Place) -> Result<Trace, Error> {
+        Ok(self.read()?.trace(&*subject, from))
+    }
+
+    async fn erase(
+        &self,
+        subject: Arc<dyn Subject>,
+        trace: Trace,
+        now_ms: u64,
+    ) -> Result<u64, Error> {
+        Ok(self.open()?.erase(&*subject, trace.place.table, now_ms))
+    }
+
+    async fn erasures(&self) -> Result<Vec<PendingErasure>, Error> {
+        Ok(self.read()?.erasures())
+    }
+
+    async fn scrub(&self) -> Result<bool, Error> {
+        self.open().map(|_| true)
     }
 
     async fn depth(&self) -> Result<Depth, Error> {

@@ -9,6 +9,7 @@
 mod age;
 mod backend;
 mod commit;
+mod erase;
 mod fault;
 mod outbox;
 mod tables;

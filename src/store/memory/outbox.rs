@@ -111,7 +111,7 @@ impl Tables {
     }
 
     /// Makes the oldest unfinished delivery of a lane due, unless it carries a time already.
-    fn hand_on(&mut self, lane: &str, now_ms: u64) {
+    pub(super) fn hand_on(&mut self, lane: &str, now_ms: u64) {
         let oldest = self
             .outbox
             .values_mut()

@@ -13,9 +13,10 @@ use super::options::Options;
 use super::reader::Readers;
 use super::row::{signed, unsigned};
 use super::writer::Writer;
-use super::{age, checkpoint, commit, index, keys, log, outbox, quarantine, reader, writer};
+use super::{age, checkpoint, commit, erase, index, keys, log, outbox, quarantine, reader, writer};
 use crate::domain::id::{Key, PartId, ProductId};
 use crate::domain::log::{IndexKey, Offset};
+use crate::store::erasure::{PendingErasure, Place, Subject, Trace};
 use crate::store::{
     Aged, Commit, Depth, Entry, Error, FeedPage, Lease, Outcome, Retention, Retry, Store, Stored,
 };
@@ -48,7 +49,7 @@ impl Sqlite {
             readers: connections,
             lock,
         } = open(&options)?;
-        let (writer, jobs) = Writer::new(options.queue_max);
+        let (writer, orders) = Writer::new(options.queue_max);
         let (readers, reads) = Readers::new(options.queue_max);
         let (gauge, nudges) = checkpoint::gauge(options.checkpoint_pages);
         let (busy, others) = channel::<()>();
@@ -69,7 +70,7 @@ impl Sqlite {
         spawn("store-checkpoint", Box::new(work));
         let work = move || {
             let mut ledger = Ledger::new(db);
-            writer::run(&mut ledger, &jobs, options.group_max, gauge);
+            writer::run(&mut ledger, &orders, options.group_max, gauge);
             // Nobody sends: this waits until the other threads have closed their connections.
             let _ = others.recv();
             checkpoint::truncate(&ledger.db);
@@ -276,6 +277,32 @@ impl Store for Sqlite {
             .write(move |ledger| age::age(ledger, now_ms, keep))
             .await
             .map_err(error)
+    }
+
+    async fn trace(&self, subject: Arc<dyn Subject>, from: Place) -> Result<Trace, Error> {
+        self.readers
+            .read(move |db| erase::trace(db, &*subject, from))
+            .await
+    }
+
+    async fn erase(
+        &self,
+        subject: Arc<dyn Subject>,
+        trace: Trace,
+        now_ms: u64,
+    ) -> Result<u64, Error> {
+        self.writer
+            .write(move |ledger| erase::erase(ledger, &*subject, &trace, now_ms))
+            .await
+            .map_err(error)
+    }
+
+    async fn erasures(&self) -> Result<Vec<PendingErasure>, Error> {
+        self.readers.read(erase::pending).await
+    }
+
+    async fn scrub(&self) -> Result<bool, Error> {
+        self.writer.empty_log().await.map_err(error)
     }
 
     async fn depth(&self) -> Result<Depth, Error> {

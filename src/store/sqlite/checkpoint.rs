@@ -51,17 +51,25 @@ impl Gauge {
         };
         if log.pages >= self.patience {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            // A reader in the middle of its work can prevent it: try again some pages later.
+            // A reader in the middle of its work can prevent it: try again when the log has doubled.
             let starts_over = checkpoint(db, "RESTART").is_ok_and(|after| !after.hindered);
+            // Waiting for the reader of a backup would be paid by every commit meanwhile, so the pauses
+            // between two tries grow with the log.
             self.patience = if starts_over {
                 self.pages * LAG_MAX
             } else {
-                log.pages + self.pages
+                log.pages.saturating_mul(2)
             };
         } else if log.pages.saturating_sub(log.moved) >= self.pages {
             // One waiting nudge is enough; and without its thread the writer steps in above.
             let _ = self.nudge.try_send(());
         }
+    }
+
+    /// Empties the log and its file; `false` when somebody's reading prevents it.
+    pub(super) fn empty(&mut self, db: &Connection) -> rusqlite::Result<bool> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        checkpoint(db, "TRUNCATE").map(|log| !log.hindered)
     }
 }
 
@@ -75,7 +83,7 @@ pub(super) fn run(db: &Connection, nudges: &Nudges) {
     }
 }
 
-/// Empties the log and its file; for the last moment of a database.
+/// Empties the log and its file; for the first and the last moment of a database.
 pub(super) fn truncate(db: &Connection) {
     if let Err(error) = checkpoint(db, "TRUNCATE") {
         tracing::warn!(%error, "the write-ahead log could not be emptied");

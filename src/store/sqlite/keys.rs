@@ -179,6 +179,15 @@ pub(super) fn claim_overdue(
     Ok(keys.into_iter().map(|(_, key)| key).collect())
 }
 
+/// Removes a state and its version; the sequence stays as long as log entries refer to it.
+pub(super) fn forget(db: &Connection, id: i64) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE keys SET state = NULL, commits = NULL, version = 0, due_ms = NULL WHERE id = ?1",
+    )?
+    .execute([id])?;
+    drop_if_bare(db, id)
+}
+
 /// Removes the row of a key that has neither state nor log left.
 pub(super) fn drop_if_bare(db: &Connection, id: i64) -> rusqlite::Result<()> {
     db.prepare_cached(

@@ -38,7 +38,7 @@ pub(super) struct Failure {
 
 impl Failure {
     /// A failure that certainly left no trace.
-    fn clean(error: &rusqlite::Error) -> Self {
+    pub(super) fn clean(error: &rusqlite::Error) -> Self {
         Self {
             error: failure(error),
             unknown: false,

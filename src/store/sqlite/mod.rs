@@ -14,6 +14,8 @@
 //!   soon as ageing has freed pages.
 //! * A second process, or a second handle in this process, is refused. So is a schema from a newer
 //!   program. An older schema is upgraded when the file is opened; [`upkeep`] does the rest.
+//! * What is removed is overwritten (`secure_delete`), and the write-ahead log is emptied at the end of
+//!   an erasure and whenever the file is opened.
 //! * Files are readable by their owner only, for they hold personal data.
 //! * No thread but those started through the caller's function, and no look at a clock.
 //!
@@ -26,6 +28,7 @@ mod age;
 mod backend;
 mod checkpoint;
 mod commit;
+mod erase;
 mod index;
 mod keys;
 mod ledger;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::checkpoint;
 use super::options::Options;
 use super::upkeep;
 use crate::store::Error;
@@ -49,6 +50,8 @@ pub(super) fn open(options: &Options) -> Result<Opened, Error> {
         );
     }
     end_leases(&writer).map_err(|error| unavailable(&error))?;
+    // A crash may have left there what an erasure had just removed.
+    checkpoint::truncate(&writer);
     let checkpointer = connect(
         options,
         OpenFlags::SQLITE_OPEN_READ_WRITE,
@@ -119,6 +122,8 @@ pub(super) fn connect_writer(options: &Options) -> rusqlite::Result<Connection> 
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let db = connect(options, flags, options.cache_bytes)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
+    // What is removed may be about a person who wished to be forgotten.
+    db.pragma_update(None, "secure_delete", true)?;
     if let Some(bytes_max) = options.bytes_max {
         let page_bytes: u64 = db
             .pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))?

@@ -79,7 +79,7 @@ pub(super) fn change(db: &Connection, change: &OutboxChange, now_ms: u64) -> rus
 }
 
 /// Makes the oldest unfinished delivery of the lane of `seq` due, unless it already carries a time.
-pub(super) fn hand_on(db: &Connection, seq: i64, now_ms: u64) -> rusqlite::Result<()> {
+fn hand_on(db: &Connection, seq: i64, now_ms: u64) -> rusqlite::Result<()> {
     db.prepare_cached(
         "UPDATE outbox SET due_ms = ?2
          WHERE due_ms IS NULL AND seq =
@@ -88,6 +88,14 @@ pub(super) fn hand_on(db: &Connection, seq: i64, now_ms: u64) -> rusqlite::Resul
           ORDER BY next.seq LIMIT 1)",
     )?
     .execute(params![seq, signed(now_ms)])?;
+    Ok(())
+}
+
+/// Removes a delivery, whatever became of it, and lets its lane go on.
+pub(super) fn remove(db: &Connection, seq: i64, now_ms: u64) -> rusqlite::Result<()> {
+    hand_on(db, seq, now_ms)?;
+    db.prepare_cached("DELETE FROM outbox WHERE seq = ?1")?
+        .execute([seq])?;
     Ok(())
 }
 

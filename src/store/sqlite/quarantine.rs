@@ -74,10 +74,7 @@ pub(super) fn delivery(
          AS BLOB) FROM outbox WHERE seq = ?1",
     )?
     .execute(params![seq, reason])?;
-    outbox::hand_on(db, seq, now_ms)?;
-    db.prepare_cached("DELETE FROM outbox WHERE seq = ?1")?
-        .execute([seq])?;
-    Ok(())
+    outbox::remove(db, seq, now_ms)
 }
 
 /// Sets an index row aside.
