@@ -9,7 +9,7 @@
 //! afterwards is new.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
@@ -71,10 +71,10 @@ impl Eraser {
     pub async fn erase(&self, product: &ProductId, user: &str) -> Result<Option<Erased>, Error> {
         let clock = &self.sessions.0.around.clock;
         let asked = self.ask(product, user);
-        clock.timeout(PATIENCE, asked).await.transpose()
+        Ok(clock.timeout(PATIENCE, asked).await.transpose()?.flatten())
     }
 
-    async fn ask(&self, product: &ProductId, user: &str) -> Result<Erased, Error> {
+    async fn ask(&self, product: &ProductId, user: &str) -> Result<Option<Erased>, Error> {
         let user: Arc<str> = user.into();
         loop {
             let ended = self.listen(product, &user);
@@ -87,8 +87,10 @@ impl Eraser {
             };
             self.nudge.notify_one();
             match ended.await {
-                Ok(erased) if is_ours => return Ok(erased),
-                _ => {}
+                Ok(erased) if is_ours => return Ok(Some(erased)),
+                Ok(_) => {}
+                // The service stops; the request is done after its next start.
+                Err(_) => return Ok(None),
             }
         }
     }
@@ -107,11 +109,12 @@ impl Eraser {
             };
             tokio::select! {
                 biased;
-                () = around.tasks.stopping() => return,
+                () = around.tasks.stopping() => break,
                 () = self.nudge.notified() => {}
                 () = around.clock.sleep(pause) => {}
             }
         }
+        self.waiting().clear();
     }
 
     async fn work_off(&self) -> Result<(), Error> {
@@ -126,8 +129,8 @@ impl Eraser {
                 rows = erased.iter().map(|(_, rows)| rows).sum::<u64>(),
                 "a user was erased"
             );
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            for asker in waiting.remove(&(product, user)).into_iter().flatten() {
+            let askers = self.waiting().remove(&(product, user));
+            for asker in askers.into_iter().flatten() {
                 // Whoever asked may have stopped waiting.
                 let _ = asker.send(erased.clone());
             }
@@ -245,10 +248,13 @@ impl Eraser {
 
     fn listen(&self, product: &ProductId, user: &Arc<str>) -> oneshot::Receiver<Erased> {
         let (sender, receiver) = oneshot::channel();
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let whom = (product.clone(), Arc::clone(user));
-        waiting.entry(whom).or_default().push(sender);
+        self.waiting().entry(whom).or_default().push(sender);
         receiver
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The commit that writes or removes a request.

@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod delivery;
 mod difference;
+mod erasure;
 mod feed;
 mod fsm;
 mod heart;

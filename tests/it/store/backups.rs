@@ -15,6 +15,8 @@ use event_connector::store::{Outcome, Store};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use crate::support::eventually;
+
 use super::house::{House, delivered, draft, key, open, options, product, row, sqlite, write};
 
 fn place(house: &House) -> &Path {
@@ -78,6 +80,13 @@ async fn a_backup_under_load_holds_everything_acknowledged_before_it_began() {
     let path = place(&house).join("store.db");
     let backing_up = async {
         let mut taken = Vec::new();
+        eventually("something is written", || async {
+            match acknowledged.load(Ordering::SeqCst) {
+                0 => Err("nothing"),
+                _ => Ok(()),
+            }
+        })
+        .await;
         for round in 0..5 {
             let to = path.with_file_name(format!("backup-{round}.db"));
             let before = acknowledged.load(Ordering::SeqCst);

@@ -8,6 +8,7 @@ mod backups;
 mod crowd;
 mod damage;
 mod deadlines;
+mod erasure;
 mod faults;
 mod feed;
 mod files;

@@ -112,8 +112,7 @@ impl Service {
             pair("CONNECTOR__SESSION__SWEEP_MS", "50"),
         ];
         env.extend(setup.env);
-        let path = directory.path().join("store.db");
-        let store = open(&path).await;
+        let store = open(&directory.path().join("store.db")).await;
         let parts = parts(&env, &rows, store, setup.clock.clone());
         let (metrics, store, products) = (
             parts.metrics.clone(),
@@ -140,7 +139,7 @@ impl Service {
     /// Stops, waits until everything is put away, and starts again on the same data.
     pub(crate) async fn restart(mut self) -> Self {
         self.stop().await;
-        let store = open(&self.directory.path().join("store.db")).await;
+        let store = open(&self.path()).await;
         let parts = parts(&self.env, &self.rows, store, self.clock.clone());
         self.metrics = parts.metrics.clone();
         self.store = parts.store.clone();
@@ -203,6 +202,32 @@ impl Service {
             .send()
             .await
             .expect("an answer")
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> reqwest::Response {
+        let request = self.client.delete(format!("{}{path}", self.url));
+        request
+            .header("x-admin-key", ADMIN_KEY)
+            .send()
+            .await
+            .expect("an answer")
+    }
+
+    /// Which files of the store hold these bytes.
+    pub(crate) fn files_with(&self, text: &str) -> Vec<String> {
+        let files = std::fs::read_dir(self.directory.path()).expect("readable");
+        let files = files.map(|file| file.expect("readable").path());
+        let holding = files.filter(|path| {
+            let bytes = std::fs::read(path).expect("readable");
+            let mut windows = bytes.windows(text.len());
+            windows.any(|window| window.eq_ignore_ascii_case(text.as_bytes()))
+        });
+        holding.map(|path| path.display().to_string()).collect()
+    }
+
+    /// The database file.
+    pub(crate) fn path(&self) -> std::path::PathBuf {
+        self.directory.path().join("store.db")
     }
 
     /// What an operator is shown of a session.
