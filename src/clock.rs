@@ -5,9 +5,11 @@
 //! a paused runtime would not allow.
 //!
 //! Wall-clock time is Unix seconds as `f64`, as on the wire, or Unix milliseconds where it is
-//! stored. Durations that must not jump with the wall clock use [`Clock::monotonic`].
+//! stored. Durations that must not jump with the wall clock use [`Clock::monotonic`]; a [`Drift`] tells
+//! when the wall clock was set.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +31,8 @@ enum Source {
 struct Manual {
     elapsed: watch::Sender<Duration>,
     wall_at_start_ms: u64,
+    /// How far the wall clock was set since, without time passing.
+    set_by_ms: AtomicI64,
     sleepers: Mutex<BTreeMap<Duration, usize>>,
 }
 
@@ -57,6 +61,7 @@ impl Clock {
         let manual = Arc::new(Manual {
             elapsed: watch::Sender::new(Duration::ZERO),
             wall_at_start_ms: to_ms(start_s),
+            set_by_ms: AtomicI64::new(0),
             sleepers: Mutex::default(),
         });
         (Self(Source::Manual(Arc::clone(&manual))), Hand(manual))
@@ -72,7 +77,10 @@ impl Clock {
             Source::System => std::time::SystemTime::now()
                 .duration_since(std::time::UNIX_EPOCH)
                 .map_or(0, whole_ms),
-            Source::Manual(manual) => manual.wall_at_start_ms + whole_ms(*manual.elapsed.borrow()),
+            Source::Manual(manual) => {
+                let unset_ms = manual.wall_at_start_ms + whole_ms(*manual.elapsed.borrow());
+                unset_ms.saturating_add_signed(manual.set_by_ms.load(Ordering::SeqCst))
+            }
         }
     }
 
@@ -124,16 +132,18 @@ impl Clock {
         }
     }
 
-    /// Returns once the wall clock reads `at_ms` or later, at once if it already does.
+    /// Returns once the wall clock reads `at_ms` or later, at once if it already does; and no later
+    /// than it would if nobody set the clock back meanwhile.
     pub async fn sleep_until_ms(&self, at_ms: u64) {
-        // The wall clock may be set while we sleep, so it is read again after every wait.
-        loop {
-            let now = self.now_ms();
-            if now >= at_ms {
+        let began = self.monotonic();
+        let wait = Duration::from_millis(at_ms.saturating_sub(self.now_ms()));
+        // The wall clock may be set forward while we sleep, so it is read again after every slice.
+        while self.now_ms() < at_ms {
+            let left = wait.saturating_sub(self.since(began));
+            if left.is_zero() {
                 return;
             }
-            self.sleep(Duration::from_millis((at_ms - now).min(SLICE_MS)))
-                .await;
+            self.sleep(left.min(SLICE)).await;
         }
     }
 
@@ -159,6 +169,41 @@ impl Hand {
     /// Moves time forward and wakes every sleeper whose time has come.
     pub fn advance(&self, by: Duration) {
         self.0.elapsed.send_modify(|elapsed| *elapsed += by);
+    }
+
+    /// Sets the wall clock forward, or back if negative. No time passes and nobody wakes.
+    pub fn set_wall(&self, by_ms: i64) {
+        self.0.set_by_ms.fetch_add(by_ms, Ordering::SeqCst);
+    }
+}
+
+/// Tells how far the wall clock was set, by comparing it with the monotonic one.
+#[derive(Clone, Debug)]
+pub struct Drift {
+    clock: Clock,
+    wall_ms: u64,
+    at: Instant,
+}
+
+impl Drift {
+    /// Compares from now on.
+    pub fn new(clock: &Clock) -> Self {
+        Self {
+            wall_ms: clock.now_ms(),
+            at: clock.monotonic(),
+            clock: clock.clone(),
+        }
+    }
+
+    /// By how many milliseconds the wall clock was set forward, or back if negative, since the last
+    /// look. A machine that was suspended looks as if its clock had been set forward.
+    pub fn look(&mut self) -> i64 {
+        let passed_ms = whole_ms(self.clock.since(self.at));
+        let expected_ms = self.wall_ms.saturating_add(passed_ms);
+        self.wall_ms = self.clock.now_ms();
+        self.at = self.clock.monotonic();
+        let ahead_ms = i128::from(self.wall_ms) - i128::from(expected_ms);
+        i64::try_from(ahead_ms).unwrap_or(if ahead_ms < 0 { i64::MIN } else { i64::MAX })
     }
 }
 
@@ -196,4 +241,4 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// The longest single wait while sleeping towards a wall-clock time.
-const SLICE_MS: u64 = 60_000;
+const SLICE: Duration = Duration::from_secs(60);

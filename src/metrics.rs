@@ -84,6 +84,8 @@ metrics! {
     log_bytes: IntGauge = "connector_log_bytes";
     /// Rows removed by retention, by kind.
     aged: IntCounterVec = "connector_aged_total" ["kind"];
+    /// Times the wall clock was set by a second or more, by direction: back, forward.
+    clock_jumps: IntCounterVec = "connector_clock_jumps_total" ["direction"];
     /// Erasures of users by outcome: done, failed (and tried again).
     erasures: IntCounterVec = "connector_erasures_total" ["outcome"];
     /// Rows removed because they were about an erased user, by kind.

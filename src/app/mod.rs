@@ -9,5 +9,6 @@ mod build;
 mod outcome;
 mod policy;
 mod serve;
+mod time;
 
 pub use build::{App, Parts};

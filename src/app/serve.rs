@@ -7,6 +7,8 @@ use tokio::net::TcpListener;
 
 use super::background::age;
 use super::build::App;
+use super::time;
+use crate::domain::retry::WISH_CAPS_MAX;
 use crate::http::{AppState, Peer, StallGuard, routes};
 use crate::session::sweeper;
 use crate::tasks::Tasks;
@@ -68,6 +70,17 @@ fn start_background(state: &AppState, tasks: &Tasks) {
     let sessions = state.sessions.clone();
     tasks.spawn("sweeper", sweeper::run(sessions, interval));
     tasks.spawn("eraser", state.eraser.clone().run());
+    let own = &state.config.delivery;
+    let watching = time::watch(
+        state.store.clone(),
+        state.clock.clone(),
+        tasks.clone(),
+        state.metrics.clone(),
+        // As long as a pause can be at all.
+        own.lease_ms
+            .max(own.retry_cap_ms.saturating_mul(WISH_CAPS_MAX + 1)),
+    );
+    tasks.spawn("clock", watching);
     let ageing = age(
         state.store.clone(),
         state.config.clone(),

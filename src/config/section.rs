@@ -174,6 +174,8 @@ section! {
         state_s: f64 = seconds(KEPT_S),
         /// Age of finished deliveries.
         outbox_s: f64 = seconds(KEPT_S),
+        /// How long a clock that leaps forward is doubted.
+        clock_doubt_s: f64 = seconds(UP_TO_A_YEAR_S),
         /// How often the old is deleted.
         interval_ms: u64 = whole(WAIT_MS),
     }

@@ -1,14 +1,15 @@
 //! The loop: wait, decide, commit, act, answer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::act::act;
+use super::alarm::Alarm;
 use super::asker::{Asker, answer, refuse};
 use super::decision::{Decision, Scene, Work, decide};
 use super::registry::{Error, Inner, Message, Registry};
+use crate::clock::Instant;
 use crate::domain::id::Key;
 use crate::domain::machine::{Facts, Machine};
 use crate::domain::time::to_ms;
@@ -23,9 +24,6 @@ const REPEATS_MAX: u32 = 5;
 /// How often a state may ask for more facts: one round finds who waits, the next what they want.
 const FACT_ROUNDS_MAX: u32 = 4;
 
-/// How long to wait before looking again at a deadline whose commit was refused.
-const RETRY: Duration = Duration::from_secs(1);
-
 /// The keeper of one key's state.
 pub(super) struct Actor<M: Machine> {
     registry: Registry<M>,
@@ -33,8 +31,7 @@ pub(super) struct Actor<M: Machine> {
     mail: mpsc::Receiver<Message<M>>,
     started: u64,
     cached: Option<Cached<M>>,
-    /// No deadline is looked at before; set when its commit was refused.
-    not_before_ms: u64,
+    alarm: Alarm,
 }
 
 /// What the store is believed to hold; version 0 means nothing yet.
@@ -63,12 +60,12 @@ impl<M: Machine> Actor<M> {
         started: u64,
     ) -> Self {
         Self {
+            alarm: Alarm::new(registry.0.around.clock.clone()),
             registry,
             key,
             mail,
             started,
             cached: None,
-            not_before_ms: 0,
         }
     }
 
@@ -101,7 +98,10 @@ impl<M: Machine> Actor<M> {
         let registry = self.registry.clone();
         let around = &registry.0.around;
         let limits = &registry.0.limits;
-        let due_ms = self.due_ms();
+        if self.alarm.is_due_behind_time() {
+            return Some(Event::Deadline);
+        }
+        let until_due = self.alarm.wait();
         let mut batch = Vec::new();
         tokio::select! {
             biased;
@@ -109,16 +109,19 @@ impl<M: Machine> Actor<M> {
                 (count > 0).then_some(Event::Mail(batch))
             }
             () = around.tasks.stopping() => None,
-            () = around.clock.sleep_until_ms(due_ms.unwrap_or(0)), if due_ms.is_some() => {
+            () = around.clock.sleep(until_due.unwrap_or_default()), if until_due.is_some() => {
                 Some(Event::Deadline)
             }
-            () = around.clock.sleep(limits.idle), if due_ms.is_none() => Some(Event::Idle),
+            () = around.clock.sleep(limits.idle), if until_due.is_none() => Some(Event::Idle),
         }
     }
 
-    fn due_ms(&self) -> Option<u64> {
-        let due_ms = to_ms(self.cached.as_ref()?.state.deadline()?);
-        Some(due_ms.max(self.not_before_ms))
+    /// Lets the alarm follow the cached state, which was decided on, or read, when the clock read
+    /// `as_of_ms` at the instant `read`.
+    fn set_alarm(&mut self, as_of_ms: u64, read: Instant) {
+        let cached = self.cached.as_ref();
+        let deadline = cached.and_then(|cached| cached.state.deadline());
+        self.alarm.follow(deadline.map(to_ms), as_of_ms, read);
     }
 
     async fn take_mail(&mut self, batch: Vec<Message<M>>) {
@@ -192,8 +195,7 @@ impl<M: Machine> Actor<M> {
 
     async fn take_deadline(&mut self) {
         if let Err(failure) = self.settle(&Work::Deadline).await {
-            let clock = &self.inner().around.clock;
-            self.not_before_ms = clock.now_ms() + u64::try_from(RETRY.as_millis()).unwrap_or(0);
+            self.alarm.refuse();
             if let Failure::Store(error) = failure {
                 tracing::warn!(key = %self.key, %error, "a deadline waits for the store");
             }
@@ -205,9 +207,16 @@ impl<M: Machine> Actor<M> {
         let registry = self.registry.clone();
         let around = &registry.0.around;
         let policy = (around.policy)(&self.key.product);
+        // A deadline is served at its own time at the earliest, even if the wall clock was set back.
+        let earliest_ms = match work {
+            Work::Deadline => self.alarm.due_ms(),
+            Work::Inputs(_) => 0,
+        };
         for _ in 0..CONFLICTS_MAX {
             self.load().await.map_err(Failure::Store)?;
+            let read = around.clock.monotonic();
             let now_ms = around.clock.now_ms();
+            let as_of_ms = now_ms.max(earliest_ms);
             let facts = self.gather(work, now_ms).await.map_err(Failure::Store)?;
             let cached = self.cached.as_ref();
             let cached = cached.expect("loading fills the cache or fails");
@@ -215,16 +224,19 @@ impl<M: Machine> Actor<M> {
                 before: &cached.state,
                 policy: &*policy,
                 facts,
-                now_ms,
+                as_of_ms,
                 new_id: &mut || around.chance.id(now_ms),
             };
             let decision = decide(scene, work).map_err(|_| {
                 around.metrics.panics.inc();
                 tracing::error!(key = %self.key, "handling an input panicked");
                 self.cached = None;
+                self.alarm.follow(None, now_ms, read);
                 Failure::Panicked
             })?;
-            if let Some(replies) = self.write(decision, now_ms).await.map_err(Failure::Store)? {
+            let written = self.write(decision, now_ms).await.map_err(Failure::Store)?;
+            self.set_alarm(as_of_ms, read);
+            if let Some(replies) = written {
                 return Ok(replies);
             }
         }
@@ -337,8 +349,13 @@ impl<M: Machine> Actor<M> {
     /// starts afresh and stops nobody else.
     async fn adopt(&mut self, stored: Option<Stored>) -> Result<(), store::Error> {
         let around = &self.registry.0.around;
+        let read = around.clock.monotonic();
+        let mut as_of_ms = around.clock.now_ms();
         let mut cached = None;
         if let Some(stored) = stored {
+            // Written ahead of the clock: it was set back since, and what counts is how long the
+            // deadline was away then.
+            as_of_ms = as_of_ms.max(stored.written_ms);
             match M::decode(&stored.state) {
                 Ok(state) => {
                     cached = Some(Cached {
@@ -362,6 +379,7 @@ impl<M: Machine> Actor<M> {
             }
         };
         self.cached = Some(cached.unwrap_or_else(fresh));
+        self.set_alarm(as_of_ms, read);
         Ok(())
     }
 }

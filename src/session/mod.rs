@@ -12,6 +12,8 @@
 //! * Mail that races with idling out is never lost: both happen under one lock.
 //! * The actor is a serialiser and a cache, never the truth: a refused commit brings the newer
 //!   state, and the same inputs are decided again on it.
+//! * A deadline is kept for as long as it was away when it was set: setting the wall clock back makes
+//!   nobody wait longer, in memory or across a restart. Set forward, the clock is believed.
 //! * A panic ends one batch of one key; an input that panics twice is parked where an operator
 //!   finds it.
 //!
@@ -20,6 +22,7 @@
 
 mod act;
 mod actor;
+mod alarm;
 mod asker;
 mod decision;
 mod eraser;

@@ -6,6 +6,7 @@
 mod around;
 mod bad_input;
 mod cli;
+mod clock;
 mod config;
 mod delivery;
 mod difference;

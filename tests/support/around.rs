@@ -96,6 +96,19 @@ impl Store for Around {
         self.store.claim_overdue(now_ms, until_ms, limit).await
     }
 
+    async fn claim_ahead(
+        &self,
+        now_ms: u64,
+        until_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Key>, Error> {
+        self.store.claim_ahead(now_ms, until_ms, limit).await
+    }
+
+    async fn rewind(&self, now_ms: u64, by_ms: u64, wait_ms_max: u64) -> Result<(), Error> {
+        self.store.rewind(now_ms, by_ms, wait_ms_max).await
+    }
+
     async fn quarantine(&self, key: &Key, reason: &str) -> Result<(), Error> {
         self.store.quarantine(key, reason).await
     }

@@ -146,6 +146,20 @@ impl Store for Memory {
         Ok(self.open()?.claim_overdue(now_ms, until_ms, limit))
     }
 
+    async fn claim_ahead(
+        &self,
+        now_ms: u64,
+        until_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Key>, Error> {
+        Ok(self.open()?.claim_ahead(now_ms, until_ms, limit))
+    }
+
+    async fn rewind(&self, now_ms: u64, by_ms: u64, wait_ms_max: u64) -> Result<(), Error> {
+        self.open()?.rewind(now_ms, by_ms, wait_ms_max);
+        Ok(())
+    }
+
     async fn quarantine(&self, key: &Key, _reason: &str) -> Result<(), Error> {
         self.open()?.quarantine(key);
         Ok(())

@@ -240,6 +240,25 @@ impl Store for Sqlite {
             .map_err(error)
     }
 
+    async fn claim_ahead(
+        &self,
+        now_ms: u64,
+        until_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Key>, Error> {
+        self.writer
+            .write(move |ledger| keys::claim_ahead(ledger, now_ms, until_ms, limit))
+            .await
+            .map_err(error)
+    }
+
+    async fn rewind(&self, now_ms: u64, by_ms: u64, wait_ms_max: u64) -> Result<(), Error> {
+        self.writer
+            .write(move |ledger| outbox::rewind(&ledger.db, now_ms, by_ms, wait_ms_max))
+            .await
+            .map_err(error)
+    }
+
     async fn quarantine(&self, key: &Key, reason: &str) -> Result<(), Error> {
         let (key, reason) = (key.clone(), reason.to_owned());
         self.writer
@@ -312,7 +331,8 @@ impl Store for Sqlite {
                     "SELECT (SELECT count(*) FROM outbox WHERE finished_ms IS NULL),
                      (SELECT count(*) FROM outbox WHERE status = 'dead'),
                      (SELECT value FROM sums WHERE name = 'log_bytes'),
-                     (SELECT count(*) FROM quarantine)",
+                     (SELECT count(*) FROM quarantine),
+                     (SELECT coalesce(max(last_ms), 0) FROM products)",
                 )?
                 .query_row([], |row| {
                     Ok(Depth {
@@ -320,6 +340,7 @@ impl Store for Sqlite {
                         dead_letters: unsigned(row, 1)?,
                         log_bytes: unsigned(row, 2)?,
                         quarantined: unsigned(row, 3)?,
+                        newest_ms: unsigned(row, 4)?,
                     })
                 })
             })

@@ -157,6 +157,27 @@ pub(super) fn retry(db: &Connection, retry: &Retry) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Adapts all work to a clock that was set back.
+pub(super) fn rewind(
+    db: &Connection,
+    now_ms: u64,
+    by_ms: u64,
+    wait_ms_max: u64,
+) -> rusqlite::Result<()> {
+    let latest_ms = signed(now_ms.saturating_add(wait_ms_max));
+    db.prepare_cached(
+        "UPDATE outbox SET due_ms = max(?1, min(due_ms - ?2, ?3))
+         WHERE due_ms > ?1 AND (?2 > 0 OR due_ms > ?3)",
+    )?
+    .execute(params![signed(now_ms), signed(by_ms), latest_ms])?;
+    db.prepare_cached(
+        "UPDATE outbox SET started_ms = min(started_ms, ?1), unsettled_ms = min(unsettled_ms, ?1)
+         WHERE finished_ms IS NULL AND (started_ms > ?1 OR unsettled_ms > ?1)",
+    )?
+    .execute([signed(now_ms)])?;
+    Ok(())
+}
+
 /// The earliest time at which something may be leased: work that waits, or a lease's end.
 pub(super) fn next_ms(db: &Connection) -> rusqlite::Result<Option<u64>> {
     db.prepare_cached("SELECT max(0, min(due_ms)) FROM outbox WHERE due_ms IS NOT NULL")?

@@ -197,6 +197,7 @@ impl Desk {
             base: 0,
             state: Arc::from(&b"{}"[..]),
             due_ms: None,
+            as_of_ms: self.clock.now_ms(),
         };
         let now_ms = self.clock.now_ms();
         commit(&self.store, &self.chance, now_ms, Some(state), effects).await;

@@ -132,6 +132,7 @@ pub(super) fn write(key: &Key, base: u64, state: &str) -> Draft {
         base,
         state: state.as_bytes().into(),
         due_ms: None,
+        as_of_ms: draft.0.now_ms,
     });
     draft
 }
@@ -140,6 +141,9 @@ impl Draft {
     /// Decided at `now_ms`.
     pub(super) fn at(mut self, now_ms: u64) -> Self {
         self.0.now_ms = now_ms;
+        if let Some(state) = &mut self.0.state {
+            state.as_of_ms = now_ms;
+        }
         self
     }
 

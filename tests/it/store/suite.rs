@@ -64,6 +64,9 @@ macro_rules! store_suite {
                 deadlines: overdue_keys_are_claimed_oldest_first
                 deadlines: a_claim_keeps_others_away_until_it_ends
                 deadlines: a_commit_moves_or_clears_the_deadline
+                deadlines: keys_written_ahead_of_the_clock_are_claimed_once
+                outbox: a_clock_set_back_moves_what_waits
+                outbox: a_clock_set_back_before_the_start_bounds_what_waits
                 ageing: old_entries_go_and_the_feed_says_so
                 ageing: the_oldest_entries_go_while_the_log_is_too_large
                 ageing: offsets_and_sequences_go_on_after_everything_has_gone
