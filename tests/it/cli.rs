@@ -16,13 +16,13 @@ fn binary() -> Command {
     command
 }
 
-fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+pub(crate) fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = binary();
     command.args(arguments).envs(environment.iter().copied());
     command.output().expect("the binary runs")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -36,6 +36,9 @@ fn help_teaches_and_names_every_command() {
         "demo",
         "check",
         "health",
+        "backup",
+        "restore",
+        "migrate",
         "config/products.json",
         "CONNECTOR__SECTION__KEY",
     ] {
@@ -130,9 +133,9 @@ fn the_demonstration_ends_by_itself_and_shows_every_stop() {
 }
 
 /// A running service; killed if a test fails.
-struct Serving {
-    child: Child,
-    url: String,
+pub(crate) struct Serving {
+    pub(crate) child: Child,
+    pub(crate) url: String,
 }
 
 impl Drop for Serving {
@@ -143,7 +146,7 @@ impl Drop for Serving {
 }
 
 impl Serving {
-    fn start(home: &Path) -> Self {
+    pub(crate) fn start(home: &Path) -> Self {
         let store = home.join("store.db").display().to_string();
         let products = home.join("products.json").display().to_string();
         let mut command = binary();
@@ -176,7 +179,7 @@ impl Serving {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args([name, &id]).status();
         assert!(sent.expect("kill is there").success());
@@ -187,7 +190,7 @@ impl Serving {
     }
 }
 
-fn write_products(home: &Path, rows: &Value) {
+pub(crate) fn write_products(home: &Path, rows: &Value) {
     fs::write(home.join("products.json"), rows.to_string()).expect("written");
 }
 

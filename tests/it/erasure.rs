@@ -62,11 +62,7 @@ async fn busy() -> Service {
         service
             .notes(&format!("c-{name}"), |notes| notes.len() == 1)
             .await;
-        post(
-            &service,
-            &event(session("-unlinked"), &format!("{user}"), "", page),
-        )
-        .await;
+        post(&service, &event(session("-unlinked"), user, "", page)).await;
         // Before she was known her session had another name for her.
         post(
             &service,

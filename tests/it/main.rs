@@ -23,5 +23,6 @@ mod product;
 mod session;
 mod store;
 mod support;
+mod upkeep;
 mod walk;
 mod wire;

@@ -1,7 +1,7 @@
 //! The versions of the database, and the way from each to the next and back.
 //!
-//! Ups are run by the migration tool, each in a transaction that also writes its row of the tool's
-//! history. Downs are run here, each in a transaction that also removes that row. Whoever is killed
+//! Ups are run by the migration tool, one at a time and grouped, for only then does one transaction
+//! hold both the step and its row of the tool's history. Downs are run here, each in a transaction that also removes that row. Whoever is killed
 //! in the middle leaves the version before or the version after, and nothing between.
 
 use refinery::{Migration, Runner, Target};
@@ -143,21 +143,20 @@ pub(super) fn carry_out(
     steps: &[Step],
     plan: &Plan,
 ) -> Result<(), SchemaError> {
-    if plan.to > plan.from {
-        return up(db, steps, plan.to);
-    }
     for name in &plan.steps {
         let step = steps.iter().find(|step| step.name == *name);
-        if let Some(step) = step {
-            down(db, step)?;
+        match step {
+            Some(step) if plan.to > plan.from => up(db, steps, step)?,
+            Some(step) => down(db, step)?,
+            None => {}
         }
     }
     Ok(())
 }
 
-fn up(db: &mut Connection, steps: &[Step], to: u32) -> Result<(), SchemaError> {
+fn up(db: &mut Connection, steps: &[Step], step: &Step) -> Result<(), SchemaError> {
     let failed = |error: refinery::Error| SchemaError::Failed {
-        name: format!("the way up to schema {to}"),
+        name: format!("the way up to {}", step.name),
         reason: error.to_string(),
     };
     let migrations: Result<Vec<Migration>, _> = steps
@@ -165,7 +164,10 @@ fn up(db: &mut Connection, steps: &[Step], to: u32) -> Result<(), SchemaError> {
         .map(|step| Migration::unapplied(step.name, step.up))
         .collect();
     Runner::new(&migrations.map_err(failed)?)
-        .set_target(Target::Version(to.try_into().unwrap_or_default()))
+        .set_grouped(true)
+        .set_target(Target::Version(
+            step.number().try_into().unwrap_or_default(),
+        ))
         .run(db)
         .map(|_| ())
         .map_err(failed)

@@ -106,7 +106,7 @@ async fn the_file_is_copied_beside_itself_before_it_changes_and_only_then() {
     let later = successors(&directory);
     goes_on(later.clone(), 2).await;
     let kept = format!("store.db.v{}.bak", ours());
-    assert_eq!(copies(&directory), [kept.clone()]);
+    assert_eq!(copies(&directory), [kept.as_str()]);
     // The copy is a store of the older version as it was.
     let copy = Options::new(directory.path().join(&kept));
     goes_on(copy, 2).await;
@@ -115,7 +115,7 @@ async fn the_file_is_copied_beside_itself_before_it_changes_and_only_then() {
     let newer = format!("store.db.v{}.bak", ours() + 1);
     assert_eq!(
         copies(&directory),
-        [newer.clone()],
+        [newer.as_str()],
         "the earlier one is gone"
     );
 

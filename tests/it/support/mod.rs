@@ -6,4 +6,5 @@ mod stream;
 mod wait;
 
 pub(crate) use service::{SECRET, Service, Setup, click, json_of};
+pub(crate) use stream::Stream;
 pub(crate) use wait::eventually;
