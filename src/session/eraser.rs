@@ -34,7 +34,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_secs(60);
 
 /// How long to wait before looking again whether the write-ahead log can be emptied.
-const GLANCE: Duration = Duration::from_millis(20);
+const GLANCE: Duration = Duration::from_millis(250);
 
 /// How many rows went, by table.
 pub type Erased = Vec<(Table, u64)>;

@@ -119,7 +119,8 @@ async fn offsets_grow_and_notes_arrive_while_the_clock_goes_back_and_forth() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repetition_does_not_wait_for_a_time_that_comes_twice() {
     for restarts in [false, true] {
-        let (mut service, hand) = service(Setup::default()).await;
+        let setup = Setup::with("CONNECTOR__DELIVERY__RETRY_CAP_MS", "12000");
+        let (mut service, hand) = service(setup).await;
         let wait = Twist::Answer {
             status: 503,
             headers: vec![("retry-after", "30".to_owned())],

@@ -6,11 +6,17 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::open::PATIENCE;
+
 /// How many times the usual amount of pages may gather before the writer itself steps in.
 const LAG_MAX: u64 = 16;
+
+/// How long the writer waits for readers when it checkpoints: all commits wait with it.
+const WRITER_PATIENCE: Duration = Duration::from_millis(20);
 
 /// Watches the length of the log from the writer's side.
 pub(super) struct Gauge {
@@ -51,10 +57,9 @@ impl Gauge {
         };
         if log.pages >= self.patience {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            // A reader in the middle of its work can prevent it: try again when the log has doubled.
-            let starts_over = checkpoint(db, "RESTART").is_ok_and(|after| !after.hindered);
-            // Waiting for the reader of a backup would be paid by every commit meanwhile, so the pauses
-            // between two tries grow with the log.
+            // A reader in the middle of its work can prevent it, and a backup reads for long: try again
+            // when the log has doubled.
+            let starts_over = impatiently(db, "RESTART").is_ok_and(|after| !after.hindered);
             self.patience = if starts_over {
                 self.pages * LAG_MAX
             } else {
@@ -69,7 +74,7 @@ impl Gauge {
     /// Empties the log and its file; `false` when somebody's reading prevents it.
     pub(super) fn empty(&mut self, db: &Connection) -> rusqlite::Result<bool> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        checkpoint(db, "TRUNCATE").map(|log| !log.hindered)
+        impatiently(db, "TRUNCATE").map(|log| !log.hindered)
     }
 }
 
@@ -98,6 +103,14 @@ struct Log {
     pages: u64,
     /// How many of them are in the database already.
     moved: u64,
+}
+
+/// A checkpoint by the writer, which waits for readers only as long as every commit may.
+fn impatiently(db: &Connection, mode: &str) -> rusqlite::Result<Log> {
+    db.busy_timeout(WRITER_PATIENCE)?;
+    let log = checkpoint(db, mode);
+    db.busy_timeout(PATIENCE)?;
+    log
 }
 
 fn checkpoint(db: &Connection, mode: &str) -> rusqlite::Result<Log> {

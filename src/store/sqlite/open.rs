@@ -17,7 +17,7 @@ use crate::store::Error;
 const MODE: u32 = 0o600;
 
 /// How long one connection waits for another of this process to let go of the file.
-const PATIENCE: Duration = Duration::from_millis(250);
+pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 
 /// A database ready for its threads.
 pub(super) struct Opened {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use event_connector::domain::log::Offset;
 use event_connector::store::sqlite::upkeep::{
-    Restored, UpkeepError, backup, partial_path, restore,
+    Inventory, Restored, UpkeepError, backup, partial_path, restore,
 };
 use event_connector::store::sqlite::{Options, STEPS};
 use event_connector::store::{Outcome, Store};
@@ -109,34 +109,34 @@ async fn a_backup_under_load_holds_everything_acknowledged_before_it_began() {
     let whole = feed(&house).await;
 
     for (from, before, inventory) in taken {
-        assert!(!partial_path(&from).exists());
-        let mode = fs::metadata(&from).expect("there").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
         assert!(
             inventory.entries >= before,
             "{} < {before}",
             inventory.entries
         );
-        let (_directory, options) = elsewhere();
-        let restored = restore(&options, &from, 1).expect("it comes back");
-        assert_eq!(restored.replaced, None);
-        assert_eq!(restored.inventory, inventory);
-        let copy = opened(options);
-        let held = feed(&copy).await;
-        // The same entries at the same offsets, up to one moment.
-        assert_eq!(held, whole[..held.len()]);
-        assert_eq!(held.len() as u64, inventory.entries);
-        assert_eq!(
-            inventory.heads,
-            [(product("shop"), held.last().expect("some").0)]
-        );
-        // It goes on from there.
-        let base = held.len() as u64;
-        copy.wrote(write(&key("s"), base, "on").action("on")).await;
-        let later = feed(&copy).await;
-        assert!(later.last().expect("there").0 > held.last().expect("some").0);
-        copy.store.close().await;
+        comes_back(&from, &inventory, &whole).await;
     }
+}
+
+/// Restores a backup elsewhere: the same entries at the same offsets up to one moment, and it goes on.
+async fn comes_back(from: &Path, inventory: &Inventory, whole: &[(Offset, String)]) {
+    assert!(!partial_path(from).exists());
+    let mode = fs::metadata(from).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let (_directory, options) = elsewhere();
+    let restored = restore(&options, from, 1).expect("it comes back");
+    assert_eq!(restored.replaced, None);
+    assert_eq!(restored.inventory, *inventory);
+    let copy = opened(options);
+    let held = feed(&copy).await;
+    assert_eq!(held, whole[..held.len()]);
+    assert_eq!(held.len() as u64, inventory.entries);
+    let head = held.last().expect("some").0;
+    assert_eq!(inventory.heads, [(product("shop"), head)]);
+    let base = held.len() as u64;
+    copy.wrote(write(&key("s"), base, "on").action("on")).await;
+    assert!(feed(&copy).await.last().expect("there").0 > head);
+    copy.store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -237,69 +237,69 @@ async fn what_is_no_whole_backup_is_refused_and_the_store_is_left_alone() {
     let survivor = opened(own.clone());
     survivor.wrote(write(&key("mine"), 0, "mine")).await;
     survivor.store.close().await;
+    // The file of a running service, without the changes that are in its log.
+    assert!(matches!(restore(&own, &path, 1), Err(UpkeepError::Live(_))));
     let bad = directory.path().join("bad.db");
-
-    // Torn: its second half is missing.
-    let bytes = fs::read(&good).expect("readable");
-    fs::write(&bad, &bytes[..bytes.len() / 2]).expect("writable");
-    assert!(matches!(
-        restore(&own, &bad, 1),
-        Err(UpkeepError::Damaged { .. })
-    ));
-    // Overwritten in the middle.
-    let mut spoilt = bytes.clone();
-    let middle = spoilt.len() / 2;
-    spoilt[middle..middle + 8_192].fill(0xff);
-    fs::write(&bad, &spoilt).expect("writable");
-    assert!(matches!(
-        restore(&own, &bad, 1),
-        Err(UpkeepError::Damaged { .. })
-    ));
-    // No database at all, and a database of somebody else.
+    for spoil in [torn, overwritten] {
+        fs::write(&bad, spoil(fs::read(&good).expect("readable"))).expect("writable");
+        let refused = restore(&own, &bad, 1);
+        assert!(
+            matches!(refused, Err(UpkeepError::Damaged { .. })),
+            "{refused:?}"
+        );
+    }
     fs::write(&bad, "a letter").expect("writable");
     assert!(restore(&own, &bad, 1).is_err());
     fs::remove_file(&bad).expect("removable");
-    let db = Connection::open(&bad).expect("creatable");
-    db.execute("CREATE TABLE letters (text TEXT)", [])
-        .expect("writable");
-    drop(db);
-    assert!(matches!(
-        restore(&own, &bad, 1),
-        Err(UpkeepError::NoStore(_))
-    ));
-    // The file of a running service, without the changes that are in its log.
-    assert!(matches!(restore(&own, &path, 1), Err(UpkeepError::Live(_))));
-    // Of a newer program.
+    change(&bad, "CREATE TABLE letters (text TEXT)");
+    let foreign = restore(&own, &bad, 1);
+    assert!(
+        matches!(foreign, Err(UpkeepError::NoStore(_))),
+        "{foreign:?}"
+    );
     fs::copy(&good, &bad).expect("copyable");
-    let db = Connection::open(&bad).expect("openable");
-    let future = "INSERT INTO refinery_schema_history VALUES (99, 'future', '', '1')";
-    db.execute(future, []).expect("writable");
-    drop(db);
+    change(
+        &bad,
+        "INSERT INTO refinery_schema_history VALUES (99, 'future', '', '1')",
+    );
     let newer = restore(&own, &bad, 1).expect_err("newer").to_string();
     assert!(
         newer.contains(&format!("migrate --to {}", STEPS.len())),
         "{newer}"
     );
 
-    let names: Vec<_> = fs::read_dir(directory.path())
-        .expect("readable")
-        .map(|entry| {
-            entry
-                .expect("readable")
-                .file_name()
-                .into_string()
-                .expect("text")
-        })
-        .filter(|name| name.starts_with("store.db"))
-        .collect();
-    assert!(
-        names
-            .iter()
-            .all(|name| name == "store.db" || name == "store.db.lock"),
-        "{names:?}"
+    assert_eq!(
+        files_of_the_store(&directory),
+        ["store.db", "store.db.lock"]
     );
-    let survivor = opened(own);
-    assert!(survivor.state(&key("mine")).await.is_some());
+    assert!(opened(own).state(&key("mine")).await.is_some());
+}
+
+/// Its second half is missing.
+fn torn(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.truncate(bytes.len() / 2);
+    bytes
+}
+
+/// Something else is in its middle.
+fn overwritten(mut bytes: Vec<u8>) -> Vec<u8> {
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 8_192].fill(0xff);
+    bytes
+}
+
+fn change(path: &Path, sql: &str) {
+    let db = Connection::open(path).expect("openable");
+    db.execute(sql, []).expect("writable");
+}
+
+fn files_of_the_store(directory: &TempDir) -> Vec<String> {
+    let files = fs::read_dir(directory.path()).expect("readable");
+    let names = files.map(|file| file.expect("readable").file_name().into_string());
+    let mut names: Vec<_> = names.map(|name| name.expect("text")).collect();
+    names.retain(|name| name.starts_with("store.db"));
+    names.sort();
+    names
 }
 
 #[tokio::test(flavor = "multi_thread")]
