@@ -58,6 +58,10 @@
 //!   a renewal could take back what another session has rightfully taken over.
 //! * `SQLite` knows that a lease held when the file was opened belongs to nobody, because one process
 //!   at a time may open it; such deliveries are settled at once instead of after the lease.
+//! * `SQLite` overwrites whatever is deleted, all the time: old copies of a state are freed long before
+//!   anybody asks for an erasure, and would still be there. It costs nothing that could be measured.
+//! * Persisted deadlines are wall-clock times beside the time they were set at, and what counts is
+//!   the difference: setting the clock back must not put a session to sleep for a day.
 //! * A note that waits for a pause is flushed early once it holds as many actions as the window may:
 //!   a limit that trims before a link must not lose anything after it.
 

@@ -95,11 +95,13 @@ pub(super) async fn migrate(
 ) -> anyhow::Result<ExitCode> {
     let options = options(&config);
     let path = options.path.clone();
+    let keeps_copy = options.backup_before_upgrade && !dry_run;
     let plan = blocking("migrate", move || match dry_run {
         true => upkeep::plan(&options, to),
         false => upkeep::migrate(&options, to),
     });
     let Plan { from, to, steps } = plan.await?;
+    let copy = upkeep::copy_path(&path, from);
     let path = path.display();
     if steps.is_empty() {
         print(&format!("{path} has schema {to} already"));
@@ -114,6 +116,9 @@ pub(super) async fn migrate(
     print(&format!("{path} {would} from schema {from} to {to}:"));
     for step in steps {
         print(&format!("  {way} {step}"));
+    }
+    if keeps_copy {
+        print(&format!("the file as it was is kept as {}", copy.display()));
     }
     Ok(ExitCode::SUCCESS)
 }

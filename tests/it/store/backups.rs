@@ -153,6 +153,15 @@ async fn a_backup_replaces_nothing_unless_told_to() {
     assert_eq!(fs::read_to_string(&to).expect("readable"), "a letter");
     let inventory = backup(&path, &to, true).expect("told to");
     assert_eq!((inventory.states, inventory.entries), (1, 1));
+    let link = place(&house).join("link.db");
+    std::os::unix::fs::symlink(&path, &link).expect("linkable");
+    for itself in [&path, &link] {
+        let refused = backup(&path, itself, true);
+        assert!(
+            matches!(refused, Err(UpkeepError::Itself(_))),
+            "{refused:?}"
+        );
+    }
     let nowhere = place(&house).join("nowhere.db");
     assert!(matches!(
         backup(&nowhere, &to, true),

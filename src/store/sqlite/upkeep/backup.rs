@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,10 +30,14 @@ pub fn partial_path(to: &Path) -> PathBuf {
 ///
 /// # Errors
 ///
-/// [`UpkeepError::Exists`] when something is at `to` and `replaces` is false; otherwise what failed.
+/// [`UpkeepError::Exists`] when something is at `to` and `replaces` is false; [`UpkeepError::Itself`]
+/// when that is the database; otherwise what failed.
 pub fn backup(path: &Path, to: &Path, replaces: bool) -> Result<Inventory, UpkeepError> {
     if !path.exists() {
         return Err(UpkeepError::Missing(path.to_owned()));
+    }
+    if is_same(path, to) {
+        return Err(UpkeepError::Itself(to.to_owned()));
     }
     if !replaces && to.exists() {
         return Err(UpkeepError::Exists(to.to_owned()));
@@ -43,6 +48,14 @@ pub fn backup(path: &Path, to: &Path, replaces: bool) -> Result<Inventory, Upkee
     db.busy_timeout(PATIENCE)
         .map_err(UpkeepError::database(path))?;
     copy(&db, to, replaces)
+}
+
+/// Whether two names lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino()));
+    file(one)
+        .ok()
+        .is_some_and(|one| file(other).ok() == Some(one))
 }
 
 /// Copies an open database.

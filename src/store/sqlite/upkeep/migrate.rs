@@ -11,6 +11,11 @@ use crate::store::sqlite::open::{connect_writer, lock, lock_is_taken};
 use crate::store::sqlite::options::Options;
 use crate::store::sqlite::schema::{self, Plan};
 
+/// Where a database of version `from` is kept before its schema is changed.
+pub fn copy_path(path: &Path, from: u32) -> PathBuf {
+    beside(path, &format!(".v{from}.bak"))
+}
+
 /// What `migrate` would do to the database. Reads only, so it may be asked while the database is in
 /// use.
 ///
@@ -59,7 +64,7 @@ fn change(db: &mut Connection, options: &Options, plan: &Plan) -> Result<(), Upk
     let path = options.path.as_path();
     // A new file holds nothing to be kept.
     if plan.from > 0 && plan.from != plan.to && options.backup_before_upgrade {
-        let kept = beside(path, &format!(".v{}.bak", plan.from));
+        let kept = copy_path(path, plan.from);
         copy(db, &kept, true)?;
         forget_older(path, &kept)?;
     }

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 pub use backup::{backup, partial_path};
 pub use inventory::Inventory;
-pub use migrate::{migrate, plan};
+pub use migrate::{copy_path, migrate, plan};
 pub use restore::{Restored, restore};
 
 pub(super) use migrate::upgrade;
@@ -43,6 +43,9 @@ pub enum UpkeepError {
     /// Something is there already.
     #[error("{0} exists already; --force replaces it")]
     Exists(PathBuf),
+    /// The backup would replace what it is a backup of.
+    #[error("{0} is the store itself; name another file")]
+    Itself(PathBuf),
     /// The file is a database whose newest changes are in a write-ahead log beside it.
     #[error(
         "{0} is no backup: a write-ahead log lies beside it, without which it is incomplete; take a \
