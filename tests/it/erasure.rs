@@ -46,6 +46,11 @@ async fn told(service: &Service) -> Vec<String> {
 /// actions without a session, a waiting link request, inputs and rows set aside.
 async fn busy() -> Service {
     let service = Service::start().await;
+    fill(&service).await;
+    service
+}
+
+async fn fill(service: &Service) {
     for (user, email, label, page) in [
         (
             "u_ada_4471",
@@ -57,34 +62,34 @@ async fn busy() -> Service {
     ] {
         let name = if user == "u_bob" { "bob" } else { "ada" };
         let session = |suffix: &str| json!(format!("s-{name}{suffix}"));
-        post(&service, &event(session(""), user, email, label)).await;
+        post(service, &event(session(""), user, email, label)).await;
         service.chat(&format!("c-{name}"), user, email).await;
         service
             .notes(&format!("c-{name}"), |notes| notes.len() == 1)
             .await;
-        post(&service, &event(session("-unlinked"), user, "", page)).await;
+        post(service, &event(session("-unlinked"), user, "", page)).await;
         // Before she was known her session had another name for her.
         post(
-            &service,
+            service,
             &event(session("-before"), &format!("anon-{name}"), "", label),
         )
         .await;
-        post(&service, &event(session("-before"), user, "", label)).await;
-        post(&service, &event(json!(null), user, email, page)).await;
+        post(service, &event(session("-before"), user, "", label)).await;
+        post(service, &event(json!(null), user, email, page)).await;
         let parked = format!("Activity {{ user_id: Some({user:?}), title: {label:?} }}");
         let key = Key::session(&ProductId::from("acme"), &SessionId::from("s-parked"));
         let done = service.store.park(&key, 9, "it panics", &parked).await;
         done.expect("parkable");
     }
-    service
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_is_forgotten_everywhere_and_nobody_else_is() {
-    let service = busy().await;
-    // A subscriber keeps the ring alive.
+    let service = Service::start().await;
+    // A subscriber who was there from the beginning keeps everything in the ring.
     let mut listening = service.listen("", &[]).await;
     listening.next().await.expect("a heartbeat");
+    fill(&service).await;
     for trace in TRACES {
         assert!(
             !service.files_with(trace).is_empty(),
