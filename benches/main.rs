@@ -14,6 +14,8 @@
 //! very binary, started again with `--role`.
 
 mod arguments;
+#[path = "../tests/support/around.rs"]
+mod around;
 mod figure;
 mod load;
 mod process;

@@ -6,7 +6,8 @@
 //! one time in the order in which they fell asleep, so that a run on one thread repeats itself.
 //!
 //! Wall-clock time is Unix seconds as `f64`, as on the wire, or Unix milliseconds where it is
-//! stored. Durations that must not jump with the wall clock use [`Clock::monotonic`].
+//! stored. Durations that must not jump with the wall clock use [`Clock::monotonic`]; a [`Drift`] tells
+//! when the wall clock was set.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -130,16 +131,18 @@ impl Clock {
         }
     }
 
-    /// Returns once the wall clock reads `at_ms` or later, at once if it already does.
+    /// Returns once the wall clock reads `at_ms` or later, at once if it already does; and no later
+    /// than it would if nobody set the clock back meanwhile.
     pub async fn sleep_until_ms(&self, at_ms: u64) {
-        // The wall clock may be set while we sleep, so it is read again after every wait.
-        loop {
-            let now = self.now_ms();
-            if now >= at_ms {
+        let began = self.monotonic();
+        let wait = Duration::from_millis(at_ms.saturating_sub(self.now_ms()));
+        // The wall clock may be set forward while we sleep, so it is read again after every slice.
+        while self.now_ms() < at_ms {
+            let left = wait.saturating_sub(self.since(began));
+            if left.is_zero() {
                 return;
             }
-            self.sleep(Duration::from_millis((at_ms - now).min(SLICE_MS)))
-                .await;
+            self.sleep(left.min(SLICE)).await;
         }
     }
 
@@ -176,9 +179,39 @@ impl Hand {
 
     /// Sets the wall clock forward or back, as an operator or a time server may. What measures
     /// durations does not notice, and nobody wakes.
-    pub fn shift_wall(&self, by_ms: i64) {
+    pub fn set_wall(&self, by_ms: i64) {
         let mut standing = self.0.lock();
         standing.wall_ahead_ms = standing.wall_ahead_ms.saturating_add_signed(by_ms);
+    }
+}
+
+/// Tells how far the wall clock was set, by comparing it with the monotonic one.
+#[derive(Clone, Debug)]
+pub struct Drift {
+    clock: Clock,
+    wall_ms: u64,
+    at: Instant,
+}
+
+impl Drift {
+    /// Compares from now on.
+    pub fn new(clock: &Clock) -> Self {
+        Self {
+            wall_ms: clock.now_ms(),
+            at: clock.monotonic(),
+            clock: clock.clone(),
+        }
+    }
+
+    /// By how many milliseconds the wall clock was set forward, or back if negative, since the last
+    /// look. A machine that was suspended looks as if its clock had been set forward.
+    pub fn look(&mut self) -> i64 {
+        let passed_ms = whole_ms(self.clock.since(self.at));
+        let expected_ms = self.wall_ms.saturating_add(passed_ms);
+        self.wall_ms = self.clock.now_ms();
+        self.at = self.clock.monotonic();
+        let ahead_ms = i128::from(self.wall_ms) - i128::from(expected_ms);
+        i64::try_from(ahead_ms).unwrap_or(if ahead_ms < 0 { i64::MIN } else { i64::MAX })
     }
 }
 
@@ -228,4 +261,4 @@ fn whole_ms(duration: Duration) -> u64 {
 }
 
 /// The longest single wait while sleeping towards a wall-clock time.
-const SLICE_MS: u64 = 60_000;
+const SLICE: Duration = Duration::from_secs(60);

@@ -68,6 +68,10 @@
 //!   gives every product its turn.
 //! * A lease has a fence: whoever lost it can put nothing back. The end of a delivery needs none, for
 //!   it is a fact about the vendor, whoever tells it, and the first one told stays.
+//! * `SQLite` overwrites whatever is deleted, all the time: old copies of a state are freed long before
+//!   anybody asks for an erasure, and would still be there. It costs nothing that could be measured.
+//! * Persisted deadlines are wall-clock times beside the time they were set at, and what counts is
+//!   the difference: setting the clock back must not put a session to sleep for a day.
 //! * A note that waits for a pause is flushed early once it holds as many actions as the window may:
 //!   a limit that trims before a link must not lose anything after it.
 

@@ -103,11 +103,17 @@ metrics! {
     log_bytes: IntGauge = "connector_log_bytes";
     /// Rows removed by retention, by kind.
     aged: IntCounterVec = "connector_aged_total" ["kind"];
+    /// Times the wall clock was set by a second or more, by direction: back, forward.
+    clock_jumps: IntCounterVec = "connector_clock_jumps_total" ["direction"];
+    /// Erasures of users by outcome: done, failed (and tried again).
+    erasures: IntCounterVec = "connector_erasures_total" ["outcome"];
+    /// Rows removed because they were about an erased user, by kind.
+    erased: IntCounterVec = "connector_erased_total" ["kind"];
     /// Stored rows set aside because they could not be read.
     quarantined: IntGauge = "connector_quarantined_rows";
     /// Sessions held in memory.
     sessions_live: IntGauge = "connector_sessions_live";
-    /// Sessions put out of memory, by reason: idle, pressure.
+    /// Sessions put out of memory, by reason: idle, pressure, erased.
     sessions_passivated: IntCounterVec = "connector_sessions_passivated_total" ["reason"];
     /// Sessions woken by the sweeper because their deadline had passed.
     sessions_swept: IntCounter = "connector_sessions_swept_total";

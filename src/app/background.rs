@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 
+use super::time::Cautious;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::time::to_ms;
@@ -116,8 +117,11 @@ pub(super) async fn age(
         outbox_ms: to_ms(config.retention.outbox_s),
     };
     let interval = Duration::from_millis(config.retention.interval_ms);
+    let doubt = Duration::from_secs_f64(config.retention.clock_doubt_s);
+    let newest_ms = store.depth().await.map_or(0, |depth| depth.newest_ms);
+    let mut time = Cautious::new(clock.clone(), doubt, newest_ms);
     loop {
-        let pause = match store.age(clock.now_ms(), keep).await {
+        let pause = match store.age(time.now_ms(), keep).await {
             Ok(aged) => {
                 tally(&metrics, aged);
                 if aged.more { AGE_PAUSE } else { interval }

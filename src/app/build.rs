@@ -25,7 +25,7 @@ use crate::http::{Admission, AppState, Handles};
 use crate::metrics::Metrics;
 use crate::product::{Fingerprint, Products, Source};
 use crate::session::linker::Linker;
-use crate::session::{Limits, Registry, Surroundings};
+use crate::session::{Eraser, Limits, Registry, Surroundings};
 use crate::store::Store;
 use crate::tasks::Tasks;
 
@@ -86,6 +86,7 @@ impl App {
         let admission = Admission::new(&parts.config, &parts.metrics);
         let state = AppState::from(Handles {
             linker: Linker::new(sessions.clone(), pending_ms),
+            eraser: Eraser::new(sessions.clone(), feed.clone()),
             sessions,
             feed,
             config: parts.config,

@@ -9,6 +9,7 @@ mod build;
 mod outcome;
 mod policy;
 mod serve;
+mod time;
 
 pub use build::{App, Parts};
 pub use outcome::ToSession;

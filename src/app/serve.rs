@@ -7,7 +7,9 @@ use tokio::net::TcpListener;
 
 use super::background::age;
 use super::build::App;
+use super::time;
 use crate::clock::Instant;
+use crate::domain::retry::WISH_CAPS_MAX;
 use crate::http::{AppState, Handles, Server};
 use crate::session::sweeper;
 use crate::tasks::Tasks;
@@ -99,6 +101,18 @@ fn start_background(state: &AppState, tasks: &Tasks) {
     let interval = Duration::from_millis(state.config.session.sweep_ms);
     let sessions = state.sessions.clone();
     tasks.spawn("sweeper", sweeper::run(sessions, interval));
+    tasks.spawn("eraser", state.eraser.clone().run());
+    let own = &state.config.delivery;
+    let watching = time::watch(
+        state.store.clone(),
+        state.clock.clone(),
+        tasks.clone(),
+        state.metrics.clone(),
+        // As long as a pause can be at all.
+        own.lease_ms
+            .max(own.retry_cap_ms.saturating_mul(WISH_CAPS_MAX + 1)),
+    );
+    tasks.spawn("clock", watching);
     let ageing = age(
         state.store.clone(),
         state.config.clone(),

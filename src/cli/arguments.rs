@@ -37,6 +37,12 @@ pub(super) enum Command {
     /// Ask a running service whether it is ready; the container's health check
     #[command(after_help = help::HEALTH)]
     Health(HealthArgs),
+    /// Copy the store to a file, while the service runs or not.
+    Backup(BackupArgs),
+    /// Put a backup in the place of the store; what was there is kept beside it.
+    Restore(RestoreArgs),
+    /// Change the store's schema: up to this program's version, or back for an older program.
+    Migrate(MigrateArgs),
 }
 
 /// Where the configuration comes from.
@@ -92,3 +98,38 @@ const STYLES: Styles = Styles::styled()
     .usage(AnsiColor::Yellow.on_default().bold())
     .literal(AnsiColor::Green.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
+/// Where the backup goes.
+#[derive(Args, Debug)]
+pub(super) struct BackupArgs {
+    #[command(flatten)]
+    pub(super) source: ConfigArgs,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    pub(super) to: PathBuf,
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+/// Where the backup is.
+#[derive(Args, Debug)]
+pub(super) struct RestoreArgs {
+    #[command(flatten)]
+    pub(super) source: ConfigArgs,
+    /// A file written by `backup`
+    #[arg(long, value_name = "FILE")]
+    pub(super) from: PathBuf,
+}
+
+/// Which schema.
+#[derive(Args, Debug)]
+pub(super) struct MigrateArgs {
+    #[command(flatten)]
+    pub(super) source: ConfigArgs,
+    /// The version to go to; the newest that this program knows if not given
+    #[arg(long, value_name = "N")]
+    pub(super) to: Option<u32>,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}

@@ -15,5 +15,6 @@ mod help;
 mod run;
 pub mod safety;
 mod serve;
+mod store;
 
 pub use run::main;

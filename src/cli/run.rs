@@ -9,7 +9,7 @@ use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::arguments::{Cli, Command, ConfigArgs};
-use super::{check, health, help, serve};
+use super::{check, health, help, serve, store};
 use crate::config::{Config, LoadOptions, Mistakes};
 use crate::demo;
 use crate::terminal::{Advised, Terminal};
@@ -46,6 +46,15 @@ pub fn main(
                 .address
                 .unwrap_or_else(|| health::reachable(config.http.bind));
             run(health::ask(address, out))
+        }),
+        Command::Backup(arguments) => with_config(&arguments.source, environment, |config| {
+            run(store::backup(config, arguments.to, arguments.force))
+        }),
+        Command::Restore(arguments) => with_config(&arguments.source, environment, |config| {
+            run(store::restore(config, arguments.from))
+        }),
+        Command::Migrate(arguments) => with_config(&arguments.source, environment, |config| {
+            run(store::migrate(config, arguments.to, arguments.dry_run))
         }),
     }
 }

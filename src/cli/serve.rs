@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::announce::{self, announce};
 use super::run::Misconfigured;
+use super::store;
 use crate::app::{App, Parts};
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -22,7 +23,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::product::{Catalogue, Error, Fingerprint, Products, Source};
 use crate::store::Store;
-use crate::store::sqlite::{Options, Sqlite};
+use crate::store::sqlite::Sqlite;
 use crate::tasks::Tasks;
 use crate::telemetry;
 use crate::terminal::{Advised, Terminal};
@@ -94,24 +95,16 @@ fn allow_open_files(connections_max: usize) {
 }
 
 fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    let own = &config.store;
-    let options = Options {
-        path: own.path.clone(),
-        queue_max: own.queue_max,
-        group_max: own.group_max,
-        bytes_max: (own.bytes_max > 0).then_some(own.bytes_max),
-        readers: own.readers,
-        checkpoint_pages: own.checkpoint_pages,
-        ..Options::default()
-    };
-    let store = Sqlite::open(options, &|name, work| Tasks::thread(name, work))
-        .with_context(|| format!("cannot open the store {}", own.path.display()))
-        .map_err(|error| {
-            Advised::new(
-                error,
-                "give this process a file of its own that it can write to: CONNECTOR__STORE__PATH",
-            )
-        })?;
+    let store = Sqlite::open(store::options(config), &|name, work| {
+        Tasks::thread(name, work)
+    })
+    .with_context(|| format!("cannot open the store {}", config.store.path.display()))
+    .map_err(|error| {
+        Advised::new(
+            error,
+            "give this process a file of its own that it can write to: CONNECTOR__STORE__PATH",
+        )
+    })?;
     Ok(Arc::new(store))
 }
 

@@ -146,6 +146,8 @@ section! {
         readers: usize = whole(1..=64),
         /// Write-ahead log size at which it is folded back.
         checkpoint_pages: u32 = whole(1..=1_000_000),
+        /// Whether a file is copied before its schema is changed.
+        backup_before_upgrade: bool = flag(),
     }
 }
 
@@ -194,6 +196,8 @@ section! {
         state_s: f64 = seconds(KEPT_S),
         /// Age of finished deliveries.
         outbox_s: f64 = seconds(KEPT_S),
+        /// How long a clock that leaps forward is doubted.
+        clock_doubt_s: f64 = seconds(UP_TO_A_YEAR_S),
         /// How often the old is deleted.
         interval_ms: u64 = whole(WAIT_MS),
     }

@@ -139,6 +139,8 @@ pub enum Space {
     PendingUser,
     /// Lower-cased e-mail not seen yet → the link that waits for it.
     PendingEmail,
+    /// User → what is known of an erasure that is not finished yet.
+    Erasure,
 }
 
 impl Space {
@@ -152,6 +154,7 @@ impl Space {
             Self::PendingSession => "pending_session",
             Self::PendingUser => "pending_user",
             Self::PendingEmail => "pending_email",
+            Self::Erasure => "erasure",
         }
     }
 

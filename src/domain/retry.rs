@@ -70,4 +70,4 @@ const SPREAD_LOW: u64 = 900;
 const SPREAD: u64 = 200;
 
 /// The longest wish that is honoured, in caps.
-const WISH_CAPS_MAX: u64 = 4;
+pub const WISH_CAPS_MAX: u64 = 4;

@@ -70,6 +70,8 @@ pub(super) struct Ring {
     pub(super) frames: VecDeque<Arc<Frame>>,
     pub(super) floor: Offset,
     pub(super) head: Offset,
+    /// Counts how often the ring was emptied, so that a page read before is not put into it.
+    emptied: u64,
 }
 
 /// One event, serialised once.
@@ -138,6 +140,14 @@ impl Feed {
         Ok(Ok(Subscriber::new(self.clone(), channel, cursor, filter)))
     }
 
+    /// Lets go of all frames of the product; subscribers that lag read the store instead. For entries
+    /// that are no longer in the store.
+    pub fn forget(&self, product: &ProductId) {
+        if let Some(channel) = self.0.existing(product) {
+            channel.empty();
+        }
+    }
+
     /// Ends every subscription; subscribers resume elsewhere or later with `Last-Event-ID`.
     pub fn close(&self) {
         self.0.closing.cancel();
@@ -171,6 +181,7 @@ impl Inner {
                 frames: VecDeque::new(),
                 floor: head,
                 head,
+                emptied: 0,
             }),
             head: watch::Sender::new(head),
             nudge: Notify::new(),
@@ -187,9 +198,20 @@ impl Channel {
         self.ring.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends what was read; forgets the oldest frames.
-    fn fill(&self, page: FeedPage, ring_entries: usize) {
+    fn empty(&self) {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        ring.frames = VecDeque::new();
+        ring.floor = ring.head;
+        ring.emptied += 1;
+    }
+
+    /// Appends what was read when the ring had been emptied `emptied` times; forgets the oldest
+    /// frames. A ring that was emptied since is left alone: the page is read again.
+    fn fill(&self, page: FeedPage, emptied: u64, ring_entries: usize) {
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        if ring.emptied != emptied {
+            return;
+        }
         if page.trimmed > ring.head {
             // Retention was faster than this reader. Whoever stands before the hole is sent to the
             // store, which says what is missing.
@@ -223,15 +245,18 @@ async fn read(feed: Arc<Inner>, channel: Weak<Channel>) {
         let Some(strong) = channel.upgrade() else {
             return;
         };
-        let after = strong.ring().head;
+        let (after, emptied) = {
+            let ring = strong.ring();
+            (ring.head, ring.emptied)
+        };
         let limit = feed.limits.page_entries;
         match feed.store.feed(&strong.product, after, limit).await {
             Ok(page) => {
                 let is_full = page.entries.len() >= limit;
                 if page.scanned > after {
-                    strong.fill(page, feed.limits.ring_entries);
+                    strong.fill(page, emptied, feed.limits.ring_entries);
                 }
-                if is_full {
+                if is_full || strong.ring().emptied != emptied {
                     continue;
                 }
             }

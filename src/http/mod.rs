@@ -23,6 +23,7 @@ mod server;
 mod sessions;
 mod state;
 mod stream;
+mod users;
 
 pub use admission::Admission;
 pub use problem::Problem;

@@ -7,13 +7,13 @@ use axum::Router;
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any as AnyOrigin, CorsLayer};
 
 use super::problem::Problem;
 use super::state::AppState;
-use super::{chatbot, deliveries, health, ingest, link, request, sessions, stream};
+use super::{chatbot, deliveries, health, ingest, link, request, sessions, stream, users};
 use crate::domain::action::Provider;
 
 /// The service as one router.
@@ -46,6 +46,7 @@ pub(super) fn routes(state: AppState) -> Router {
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/{id}", get(deliveries::show))
         .route("/deliveries/{id}/replay", post(deliveries::replay))
+        .route("/users/{product_id}/{user_id}", delete(users::erase))
         .route("/health", get(health::alive))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -13,8 +13,8 @@ use crate::domain::session::Session;
 use crate::feed::Feed;
 use crate::metrics::Metrics;
 use crate::product::{Product, Products};
-use crate::session::Registry;
 use crate::session::linker::Linker;
+use crate::session::{Eraser, Registry};
 use crate::store::Store;
 
 use super::admission::Admission;
@@ -38,6 +38,8 @@ pub struct Handles {
     pub sessions: Registry<Session>,
     /// The way from conversations to sessions.
     pub linker: Linker,
+    /// What forgets people.
+    pub eraser: Eraser,
     /// The live feed.
     pub feed: Feed,
     /// What was written.

@@ -1,12 +1,13 @@
 //! The loop: wait, decide, commit, act, answer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::act::act;
+use super::alarm::Alarm;
 use super::asker::{Asker, answer, refuse};
 use super::decision::{Decision, Scene, Work, decide};
 use super::registry::{Error, Inner, Mail, Message, Registry};
+use crate::clock::Instant;
 use crate::domain::id::Key;
 use crate::domain::machine::{Facts, Machine};
 use crate::domain::time::to_ms;
@@ -21,9 +22,6 @@ const REPEATS_MAX: u32 = 5;
 /// How often a state may ask for more facts: one round finds who waits, the next what they want.
 const FACT_ROUNDS_MAX: u32 = 4;
 
-/// How long to wait before looking again at a deadline whose commit was refused.
-const RETRY: Duration = Duration::from_secs(1);
-
 /// The keeper of one key's state.
 pub(super) struct Actor<M: Machine> {
     registry: Registry<M>,
@@ -31,10 +29,7 @@ pub(super) struct Actor<M: Machine> {
     mail: Mail<M>,
     started: u64,
     cached: Option<Cached<M>>,
-    /// The deadline as last seen, which outlives a cache that had to be dropped.
-    due_ms: Option<u64>,
-    /// No deadline is looked at before; set when its commit was refused.
-    not_before_ms: u64,
+    alarm: Alarm,
 }
 
 /// What the store is believed to hold; version 0 means nothing yet. Its bytes are not kept: they would
@@ -58,13 +53,12 @@ enum Failure {
 impl<M: Machine> Actor<M> {
     pub(super) fn new(registry: Registry<M>, key: Key, mail: Mail<M>, started: u64) -> Self {
         Self {
+            alarm: Alarm::new(registry.0.around.clock.clone()),
             registry,
             key,
             mail,
             started,
             cached: None,
-            due_ms: None,
-            not_before_ms: 0,
         }
     }
 
@@ -98,7 +92,10 @@ impl<M: Machine> Actor<M> {
         let registry = self.registry.clone();
         let around = &registry.0.around;
         let limits = &registry.0.limits;
-        let due_ms = self.due_ms();
+        if self.alarm.is_due_behind_time() {
+            return Some(Event::Deadline);
+        }
+        let until_due = self.alarm.wait();
         let mut batch = Vec::new();
         tokio::select! {
             biased;
@@ -106,23 +103,22 @@ impl<M: Machine> Actor<M> {
                 (count > 0).then_some(Event::Mail(batch))
             }
             () = around.tasks.stopping() => {
-                let is_due = due_ms.is_some_and(|due_ms| due_ms <= around.clock.now_ms());
+                let is_due = self.alarm.wait().is_some_and(|wait| wait.is_zero());
                 is_due.then_some(Event::Deadline)
             }
-            () = around.clock.sleep_until_ms(due_ms.unwrap_or(0)), if due_ms.is_some() => {
+            () = around.clock.sleep(until_due.unwrap_or_default()), if until_due.is_some() => {
                 Some(Event::Deadline)
             }
-            () = around.clock.sleep(limits.idle), if due_ms.is_none() => Some(Event::Idle),
+            () = around.clock.sleep(limits.idle), if until_due.is_none() => Some(Event::Idle),
         }
     }
 
-    fn due_ms(&self) -> Option<u64> {
-        Some(self.due_ms?.max(self.not_before_ms))
-    }
-
-    fn keep(&mut self, state: M, version: u64) {
-        self.due_ms = state.deadline().map(to_ms);
-        self.cached = Some(Cached { state, version });
+    /// Lets the alarm follow the cached state, which was decided on, or read, when the clock read
+    /// `as_of_ms` at the instant `read`.
+    fn set_alarm(&mut self, as_of_ms: u64, read: Instant) {
+        let cached = self.cached.as_ref();
+        let deadline = cached.and_then(|cached| cached.state.deadline());
+        self.alarm.follow(deadline.map(to_ms), as_of_ms, read);
     }
 
     async fn take_mail(&mut self, batch: Vec<Box<Message<M>>>) {
@@ -196,8 +192,7 @@ impl<M: Machine> Actor<M> {
 
     async fn take_deadline(&mut self) {
         if let Err(failure) = self.settle(&Work::Deadline).await {
-            let clock = &self.inner().around.clock;
-            self.not_before_ms = clock.now_ms() + u64::try_from(RETRY.as_millis()).unwrap_or(0);
+            self.alarm.refuse();
             if let Failure::Store(error) = failure {
                 tracing::debug!(key = %self.key, %error, "a deadline waits for the store");
             }
@@ -209,9 +204,16 @@ impl<M: Machine> Actor<M> {
         let registry = self.registry.clone();
         let around = &registry.0.around;
         let policy = (around.policy)(&self.key.product);
+        // A deadline is served at its own time at the earliest, even if the wall clock was set back.
+        let earliest_ms = match work {
+            Work::Deadline => self.alarm.due_ms(),
+            Work::Inputs(_) => 0,
+        };
         for _ in 0..CONFLICTS_MAX {
             self.load().await.map_err(Failure::Store)?;
+            let read = around.clock.monotonic();
             let now_ms = around.clock.now_ms();
+            let as_of_ms = now_ms.max(earliest_ms);
             let facts = self.gather(work, now_ms).await.map_err(Failure::Store)?;
             let cached = self.cached.take();
             let Cached { state, version } = cached.expect("loading fills the cache or fails");
@@ -219,16 +221,19 @@ impl<M: Machine> Actor<M> {
                 state,
                 policy: &*policy,
                 facts,
-                now_ms,
+                as_of_ms,
                 new_id: &mut || around.chance.id(now_ms),
             };
             let decision = decide(scene, work).map_err(|_| {
                 around.metrics.panics.inc();
                 tracing::error!(key = %self.key, "handling an input panicked");
+                self.alarm.follow(None, now_ms, read);
                 Failure::Panicked
             })?;
             let written = self.write(decision, version, now_ms).await;
-            if let Some(replies) = written.map_err(Failure::Store)? {
+            let written = written.map_err(Failure::Store)?;
+            self.set_alarm(as_of_ms, read);
+            if let Some(replies) = written {
                 return Ok(replies);
             }
         }
@@ -247,7 +252,10 @@ impl<M: Machine> Actor<M> {
         let count = |outcome: &str| around.metrics.commits.with_label_values(&[outcome]).inc();
         if decision.effects == Default::default() && self.has(version, &decision.encoded).await {
             count("unchanged");
-            self.keep(decision.state, version);
+            self.cached = Some(Cached {
+                state: decision.state,
+                version,
+            });
             return Ok(Some(decision.replies));
         }
         let id = around.chance.id(now_ms);
@@ -279,7 +287,10 @@ impl<M: Machine> Actor<M> {
             }
         }
         act(around, &self.key, &decision.effects);
-        self.keep(decision.state, version + 1);
+        self.cached = Some(Cached {
+            state: decision.state,
+            version: version + 1,
+        });
         Ok(Some(decision.replies))
     }
 
@@ -351,10 +362,19 @@ impl<M: Machine> Actor<M> {
     /// starts afresh and stops nobody else.
     async fn adopt(&mut self, stored: Option<Stored>) -> Result<(), store::Error> {
         let around = &self.registry.0.around;
+        let read = around.clock.monotonic();
+        let mut as_of_ms = around.clock.now_ms();
         if let Some(stored) = stored {
+            // Written ahead of the clock: it was set back since, and what counts is how long the
+            // deadline was away then.
+            as_of_ms = as_of_ms.max(stored.written_ms);
             match M::decode(&stored.state) {
                 Ok(state) => {
-                    self.keep(state, stored.version);
+                    self.cached = Some(Cached {
+                        state,
+                        version: stored.version,
+                    });
+                    self.set_alarm(as_of_ms, read);
                     return Ok(());
                 }
                 Err(reason) => {
@@ -363,7 +383,11 @@ impl<M: Machine> Actor<M> {
                 }
             }
         }
-        self.keep(self.open(), 0);
+        self.cached = Some(Cached {
+            state: self.open(),
+            version: 0,
+        });
+        self.set_alarm(as_of_ms, read);
         Ok(())
     }
 }

@@ -26,6 +26,7 @@ pub(super) struct Decision<M: Machine> {
     pub(super) replies: Vec<M::Reply>,
     pub(super) effects: Effects,
     pub(super) facts: Facts,
+    pub(super) as_of_ms: u64,
 }
 
 /// What a decision may look at.
@@ -33,7 +34,7 @@ pub(super) struct Scene<'a, M: Machine> {
     pub(super) state: M,
     pub(super) policy: &'a M::Policy,
     pub(super) facts: Facts,
-    pub(super) now_ms: u64,
+    pub(super) as_of_ms: u64,
     pub(super) new_id: &'a mut dyn FnMut() -> Uuid,
 }
 
@@ -57,10 +58,10 @@ fn run<M: Machine>(scene: Scene<'_, M>, work: &Work<M>) -> Decision<M> {
         mut state,
         policy,
         mut facts,
-        now_ms,
+        as_of_ms,
         new_id,
     } = scene;
-    let now = now_ms as f64 / 1000.0;
+    let now = as_of_ms as f64 / 1000.0;
     let mut effects = Effects::default();
     let mut new_delivery = || DeliveryId::from(new_id().to_string());
     let mut replies = Vec::new();
@@ -89,11 +90,12 @@ fn run<M: Machine>(scene: Scene<'_, M>, work: &Work<M>) -> Decision<M> {
         replies,
         effects,
         facts,
+        as_of_ms,
     }
 }
 
 impl<M: Machine> Decision<M> {
-    /// The commit that writes the decision down.
+    /// The commit that writes the decision down at `now_ms`.
     pub(super) fn commit(&self, key: &Key, base: u64, now_ms: u64, id: Uuid) -> Commit {
         let guards = self.facts.read().map(|(row, value)| Guard::Index {
             key: row.clone(),
@@ -108,6 +110,7 @@ impl<M: Machine> Decision<M> {
                 base,
                 state: Arc::clone(&self.encoded),
                 due_ms: self.state.deadline().map(crate::domain::time::to_ms),
+                as_of_ms: self.as_of_ms,
             }),
             effects: self.effects.clone(),
             guards: guards.collect(),

@@ -2,7 +2,8 @@
 //!
 //! The cast: a [`Registry`] knows which keys are live and starts an actor for those that are not; an
 //! actor serialises the inputs of its key, runs them through the pure state, commits, and only then
-//! acts and answers; the [`sweeper`] wakes keys whose deadline passed while nobody was live.
+//! acts and answers; the [`sweeper`] wakes keys whose deadline passed while nobody was live; the
+//! [`linker`] and the [`Eraser`] do what spans the sessions of one person.
 //!
 //! Guaranteed:
 //!
@@ -11,6 +12,8 @@
 //! * Mail that races with idling out is never lost: both happen under one lock.
 //! * The actor is a serialiser and a cache, never the truth: a refused commit brings the newer
 //!   state, and the same inputs are decided again on it.
+//! * A deadline is kept for as long as it was away when it was set: setting the wall clock back makes
+//!   nobody wait longer, in memory or across a restart. Set forward, the clock is believed.
 //! * A panic ends one batch of one key; an input that panics twice is parked where an operator
 //!   finds it.
 //!
@@ -19,10 +22,14 @@
 
 mod act;
 mod actor;
+mod alarm;
 mod asker;
 mod decision;
+mod eraser;
 pub mod linker;
+mod person;
 mod registry;
 pub mod sweeper;
 
+pub use eraser::{Erased, Eraser};
 pub use registry::{Committed, Error, Limits, PolicyOf, Registry, Surroundings};

@@ -163,6 +163,16 @@ impl<M: Machine> Registry<M> {
         let _ = self.dispatch(key, Box::new(Message::Wake));
     }
 
+    /// Lets go of whatever is held of the key. Its actor finishes the mail it has and ends; the next
+    /// message reads the store.
+    pub fn forget(&self, key: &Key) {
+        let mut live = self.0.lock();
+        if live.slots.contains_key(key) {
+            live.remove(key);
+            self.0.passivated("erased");
+        }
+    }
+
     /// How many keys are live.
     pub fn live(&self) -> usize {
         self.0.lock().slots.len()

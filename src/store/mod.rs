@@ -18,6 +18,7 @@
 //! what a state means.
 
 mod delivery;
+pub mod erasure;
 pub mod memory;
 pub mod sqlite;
 
@@ -27,6 +28,7 @@ use async_trait::async_trait;
 
 use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
 use crate::domain::log::{Effects, IndexKey, Offset};
+use erasure::{PendingErasure, Place, Subject, Trace};
 
 pub use delivery::{
     ATTEMPTS_MAX, DeliveryHistory, DeliveryPage, DeliveryQuery, DeliveryRecord, DeliveryStatus,
@@ -48,6 +50,9 @@ pub struct Stored {
     pub sequence: u64,
     /// The newest [`COMMIT_IDS_MAX`] commits, oldest first.
     pub commits: Vec<CommitId>,
+    /// What the clock read when it was decided on, Unix milliseconds. When that is ahead of the clock,
+    /// the clock was set back since.
+    pub written_ms: u64,
     /// The serialised state.
     pub state: Arc<[u8]>,
 }
@@ -63,6 +68,9 @@ pub struct StateWrite {
     pub state: Arc<[u8]>,
     /// When the key must be woken, Unix milliseconds; `None` clears the deadline.
     pub due_ms: Option<u64>,
+    /// What the decision took for the time, Unix milliseconds. Later than the commit's own time when
+    /// the clock was set back before a deadline, which is then served at the time it was set for.
+    pub as_of_ms: u64,
 }
 
 /// A fact the decision rested on.
@@ -212,6 +220,8 @@ pub struct Depth {
     pub log_bytes: u64,
     /// Rows set aside because they could not be read.
     pub quarantined: u64,
+    /// The newest time of any log entry there ever was, Unix milliseconds; 0 when there was none.
+    pub newest_ms: u64,
 }
 
 /// A backend. All times are Unix milliseconds of the wall clock, always given by the caller.
@@ -294,6 +304,20 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Key>, Error>;
 
+    /// Claims up to `limit` keys whose state was written when the clock read later than `now_ms`, and
+    /// whose deadline is later than `until_ms`: the clock was set back since, so that the deadline
+    /// says too late a time. Otherwise as [`Store::claim_overdue`].
+    async fn claim_ahead(
+        &self,
+        now_ms: u64,
+        until_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Key>, Error>;
+
+    /// Adapts the outbox to a clock that was set back by `by_ms`: what waits, or is leased, is due so
+    /// much earlier, and no later than `wait_ms_max` after `now_ms`; no attempt began in the future.
+    async fn rewind(&self, now_ms: u64, by_ms: u64, wait_ms_max: u64) -> Result<(), Error>;
+
     /// Sets an unreadable state aside: the key becomes absent, the bytes are kept and counted.
     async fn quarantine(&self, key: &Key, reason: &str) -> Result<(), Error>;
 
@@ -306,6 +330,26 @@ pub trait Store: Send + Sync + 'static {
     /// Whether commits succeed: asks whoever writes. While they fail, asking also tries whether the
     /// cause is gone.
     async fn ready(&self) -> Result<(), Error>;
+
+    /// Looks through one page of rows for those that are about a person.
+    async fn trace(&self, subject: Arc<dyn Subject>, from: Place) -> Result<Trace, Error>;
+
+    /// Removes the rows of a page that are still about the person; answers how many. A state goes with
+    /// its version, so that a commit which rests on it conflicts. A lane goes on with its next
+    /// delivery.
+    async fn erase(
+        &self,
+        subject: Arc<dyn Subject>,
+        trace: Trace,
+        now_ms: u64,
+    ) -> Result<u64, Error>;
+
+    /// Erasures that have an index row, oldest first within a product.
+    async fn erasures(&self) -> Result<Vec<PendingErasure>, Error>;
+
+    /// Makes sure that what was removed before the call cannot be read from the backend's files
+    /// either. `false` means that somebody's reading prevents it: ask again soon.
+    async fn scrub(&self) -> Result<bool, Error>;
 
     /// Sizes for metrics.
     async fn depth(&self) -> Result<Depth, Error>;

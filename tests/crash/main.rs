@@ -1,11 +1,14 @@
 //! Kills the real service at random moments and looks at what is left.
 //!
-//! `cargo test --release --test crash` runs three proofs, each with its counter-proof:
+//! `cargo test --release --test crash` runs its proofs, each with its counter-proof:
 //!
 //! * **Kill**: `CRASH_ROUNDS` (100) times the release binary takes load from several connections,
 //!   dies by SIGKILL, starts again, and must know everything it acknowledged: the feed exactly and
 //!   in order, the notes, links, identities, machine states and cooldowns. A build that acknowledges
 //!   first and commits 5 ms later must fail the same rounds.
+//! * **Migrate**: schema upgrades and downgrades die by SIGKILL at arbitrary moments, and the file must
+//!   be of the one version or of the other, with everything in it. A step that is cut into two
+//!   transactions must fail the same rounds.
 //! * **Sync**: killing a process says nothing about the disk, so under strace every 200 must be
 //!   preceded by the sync of the write-ahead log. The same service with `synchronous=OFF` must fail.
 
@@ -22,6 +25,7 @@ mod check;
 mod load;
 #[path = "../support/look.rs"]
 mod look;
+mod migrate;
 #[path = "../support/mutant.rs"]
 mod mutant;
 #[path = "../support/sent.rs"]
@@ -38,10 +42,15 @@ use server::Build;
 /// How many rounds the broken build gets to show that it is broken.
 const MUTANT_ROUNDS: u32 = 40;
 
+/// How many migrations are killed.
+const MIGRATE_ROUNDS: u32 = 60;
+
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() == Some(mutant::FLAG) {
-        return mutant::serve(arguments);
+    match arguments.next().as_deref() {
+        Some(mutant::FLAG) => return mutant::serve(arguments),
+        Some(migrate::FLAG) => return migrate::serve(arguments),
+        _ => {}
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -49,6 +58,14 @@ fn main() -> ExitCode {
         .build()
         .expect("a runtime");
     let proofs = [
+        (
+            "migrate: a killed migration leaves one version or the other",
+            runtime.block_on(migrate::kill(MIGRATE_ROUNDS, false)),
+        ),
+        (
+            "migrate: a step of two transactions is caught",
+            runtime.block_on(broken_step_is_caught()),
+        ),
         (
             "kill: nothing acknowledged is lost",
             runtime.block_on(kill()),
@@ -78,6 +95,13 @@ fn main() -> ExitCode {
     }
     println!("{} passed, {failed} failed", proofs.len() - failed);
     ExitCode::from(u8::from(failed > 0))
+}
+
+async fn broken_step_is_caught() -> Result<String, String> {
+    match migrate::kill(MIGRATE_ROUNDS, true).await {
+        Ok(figures) => Err(format!("it passed ({figures}): the test has no power")),
+        Err(reason) => Ok(reason),
+    }
 }
 
 async fn kill() -> Result<String, String> {

@@ -92,9 +92,9 @@ fn check_prints_the_reference_configuration() {
 }
 
 /// A running service; killed if a test fails.
-struct Serving {
-    child: Child,
-    url: String,
+pub(crate) struct Serving {
+    pub(crate) child: Child,
+    pub(crate) url: String,
 }
 
 impl Drop for Serving {
@@ -105,7 +105,7 @@ impl Drop for Serving {
 }
 
 impl Serving {
-    fn start(home: &Path) -> Self {
+    pub(crate) fn start(home: &Path) -> Self {
         let store = home.join("store.db").display().to_string();
         let products = home.join("products.json").display().to_string();
         let mut command = binary();
@@ -138,7 +138,7 @@ impl Serving {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args([name, &id]).status();
         assert!(sent.expect("kill is there").success());
@@ -149,7 +149,7 @@ impl Serving {
     }
 }
 
-fn write_products(home: &Path, rows: &Value) {
+pub(crate) fn write_products(home: &Path, rows: &Value) {
     fs::write(home.join("products.json"), rows.to_string()).expect("written");
 }
 

@@ -277,6 +277,7 @@ fn one_action(product: &ProductId, base: u64, now_ms: u64) -> Arc<Commit> {
             base,
             state: b"{}".as_slice().into(),
             due_ms: None,
+            as_of_ms: now_ms,
         }),
         effects: Effects {
             entries: vec![NewEntry {

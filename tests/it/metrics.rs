@@ -184,6 +184,7 @@ async fn an_unreadable_session_is_set_aside_counted_and_begins_anew() {
             base: stored.version,
             state: Arc::from(*b"spoilt"),
             due_ms: None,
+            as_of_ms: 0,
         }),
         effects: Effects::default(),
         guards: Vec::new(),

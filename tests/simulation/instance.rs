@@ -95,7 +95,7 @@ impl Instance {
         self.world
             .trace
             .tell(&self.name, format_args!("clock off by {off_ms} ms"));
-        self.hand.shift_wall(off_ms - self.off_ms);
+        self.hand.set_wall(off_ms - self.off_ms);
         self.off_ms = off_ms;
     }
 

@@ -8,6 +8,7 @@ use super::fault::Fault;
 use super::tables::Tables;
 use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
 use crate::domain::log::{IndexKey, Offset};
+use crate::store::erasure::{PendingErasure, Place, Subject, Trace};
 use crate::store::{
     Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
     Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
@@ -163,6 +164,20 @@ impl Store for Memory {
         Ok(self.open()?.claim_overdue(now_ms, until_ms, limit))
     }
 
+    async fn claim_ahead(
+        &self,
+        now_ms: u64,
+        until_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Key>, Error> {
+        Ok(self.open()?.claim_ahead(now_ms, until_ms, limit))
+    }
+
+    async fn rewind(&self, now_ms: u64, by_ms: u64, wait_ms_max: u64) -> Result<(), Error> {
+        self.open()?.rewind(now_ms, by_ms, wait_ms_max);
+        Ok(())
+    }
+
     async fn quarantine(&self, key: &Key, _reason: &str) -> Result<(), Error> {
         self.open()?.quarantine(key);
         Ok(())
@@ -185,6 +200,27 @@ impl Store for Memory {
 
     async fn ready(&self) -> Result<(), Error> {
         self.open().map(|_| ())
+    }
+
+    async fn trace(&self, subject: Arc<dyn Subject>, from: Place) -> Result<Trace, Error> {
+        Ok(self.read()?.trace(&*subject, from))
+    }
+
+    async fn erase(
+        &self,
+        subject: Arc<dyn Subject>,
+        trace: Trace,
+        now_ms: u64,
+    ) -> Result<u64, Error> {
+        Ok(self.open()?.erase(&*subject, trace.place.table, now_ms))
+    }
+
+    async fn erasures(&self) -> Result<Vec<PendingErasure>, Error> {
+        Ok(self.read()?.erasures())
+    }
+
+    async fn scrub(&self) -> Result<bool, Error> {
+        self.open().map(|_| true)
     }
 
     async fn depth(&self) -> Result<Depth, Error> {

@@ -64,7 +64,7 @@ impl Tables {
         commits.drain(..forgotten);
         row.state = Some(State {
             version: new.base + 1,
-            written_ms: commit.now_ms,
+            written_ms: new.as_of_ms,
             commits,
             bytes: Arc::clone(&new.state),
         });

@@ -10,6 +10,7 @@ mod age;
 mod backend;
 mod commit;
 mod deliveries;
+mod erase;
 mod fault;
 mod lease;
 mod outbox;

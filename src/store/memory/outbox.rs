@@ -93,6 +93,27 @@ impl Tables {
         }
     }
 
+    /// Adapts all work to a clock that was set back.
+    pub(super) fn rewind(&mut self, now_ms: u64, by_ms: u64, wait_ms_max: u64) {
+        let latest_ms = now_ms.saturating_add(wait_ms_max);
+        for delivery in self.outbox.values_mut() {
+            if let Progress::Leased { started_ms, .. } = &mut delivery.progress {
+                *started_ms = now_ms.min(*started_ms);
+            }
+            if !matches!(delivery.progress, Progress::Finished { .. }) {
+                delivery.unsettled_ms = delivery.unsettled_ms.map(|ms| ms.min(now_ms));
+            }
+            if let Progress::Waiting { due_ms: at_ms }
+            | Progress::Leased {
+                until_ms: at_ms, ..
+            } = &mut delivery.progress
+                && *at_ms > now_ms
+            {
+                *at_ms = at_ms.saturating_sub(by_ms).clamp(now_ms, latest_ms);
+            }
+        }
+    }
+
     /// Which of `parts` a delivery of the lane has recorded, in the order asked.
     pub(super) fn recorded_parts(&self, lane: &str, parts: &[PartId]) -> Vec<PartId> {
         let recorded = |wanted: &&PartId| {

@@ -131,6 +131,7 @@ impl Tables {
             version: state.version,
             sequence: row.sequence,
             commits: state.commits.clone(),
+            written_ms: state.written_ms,
             state: Arc::clone(&state.bytes),
         })
     }
@@ -207,13 +208,30 @@ impl Tables {
 
     /// Hands out overdue keys and moves their deadlines to the end of the claim.
     pub(super) fn claim_overdue(&mut self, now_ms: u64, until_ms: u64, limit: usize) -> Vec<Key> {
-        let mut overdue: Vec<_> = self
+        self.claim(until_ms, limit, |_, due_ms| due_ms <= now_ms)
+    }
+
+    /// The same for keys that were written when the clock was ahead, due beyond the claim.
+    pub(super) fn claim_ahead(&mut self, now_ms: u64, until_ms: u64, limit: usize) -> Vec<Key> {
+        self.claim(until_ms, limit, |row, due_ms| {
+            let written_ms = row.state.as_ref().map_or(0, |state| state.written_ms);
+            due_ms > until_ms && written_ms > now_ms
+        })
+    }
+
+    fn claim(
+        &mut self,
+        until_ms: u64,
+        limit: usize,
+        is_wanted: impl Fn(&Row, u64) -> bool,
+    ) -> Vec<Key> {
+        let mut wanted: Vec<_> = self
             .keys
             .iter_mut()
-            .filter(|(_, row)| row.due_ms.is_some_and(|due_ms| due_ms <= now_ms))
+            .filter(|(_, row)| row.due_ms.is_some_and(|due_ms| is_wanted(row, due_ms)))
             .collect();
-        overdue.sort_by_key(|(_, row)| (row.due_ms, row.number));
-        overdue
+        wanted.sort_by_key(|(_, row)| (row.due_ms, row.number));
+        wanted
             .into_iter()
             .take(limit)
             .map(|(key, row)| {
@@ -247,6 +265,12 @@ impl Tables {
             }),
             log_bytes: self.log_bytes(),
             quarantined: self.quarantined,
+            newest_ms: self
+                .products
+                .values()
+                .map(|product| product.last.ms)
+                .max()
+                .unwrap_or(0),
         }
     }
 }

@@ -111,12 +111,8 @@ fn states(ledger: &Ledger, now_ms: u64, keep: Retention, aged: &mut Aged) -> rus
         )?
         .query_map(params![before_ms, limit(CHUNK)], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let mut forget = ledger.db.prepare_cached(
-        "UPDATE keys SET state = NULL, commits = NULL, version = 0 WHERE id = ?1",
-    )?;
     for id in &idle {
-        forget.execute([id])?;
-        keys::drop_if_bare(&ledger.db, *id)?;
+        keys::forget(&ledger.db, *id)?;
     }
     count(idle.len(), &mut aged.states, &mut aged.more);
     Ok(())

@@ -14,11 +14,12 @@ use super::reader::Readers;
 use super::row::{signed, unsigned};
 use super::writer::Writer;
 use super::{
-    age, checkpoint, commit, deliveries, index, keys, lease, log, outbox, quarantine, reader,
-    writer,
+    age, checkpoint, commit, deliveries, erase, index, keys, lease, log, outbox, quarantine,
+    reader, writer,
 };
 use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
 use crate::domain::log::{IndexKey, Offset};
+use crate::store::erasure::{PendingErasure, Place, Subject, Trace};
 use crate::store::{
     Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
     Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
@@ -52,7 +53,7 @@ impl Sqlite {
             readers: connections,
             lock,
         } = open(&options)?;
-        let (writer, jobs) = Writer::new(options.queue_max);
+        let (writer, orders) = Writer::new(options.queue_max);
         let (readers, reads) = Readers::new(options.queue_max);
         let (gauge, nudges) = checkpoint::gauge(options.checkpoint_pages);
         let (busy, others) = channel::<()>();
@@ -73,7 +74,7 @@ impl Sqlite {
         spawn("store-checkpoint", Box::new(work));
         let work = move || {
             let mut ledger = Ledger::new(db);
-            writer::run(&mut ledger, &jobs, options.group_max, gauge);
+            writer::run(&mut ledger, &orders, options.group_max, gauge);
             // Nobody sends: this waits until the other threads have closed their connections.
             let _ = others.recv();
             checkpoint::truncate(&ledger.db);
@@ -271,6 +272,25 @@ impl Store for Sqlite {
             .map_err(error)
     }
 
+    async fn claim_ahead(
+        &self,
+        now_ms: u64,
+        until_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Key>, Error> {
+        self.writer
+            .write(move |ledger| keys::claim_ahead(ledger, now_ms, until_ms, limit))
+            .await
+            .map_err(error)
+    }
+
+    async fn rewind(&self, now_ms: u64, by_ms: u64, wait_ms_max: u64) -> Result<(), Error> {
+        self.writer
+            .write(move |ledger| outbox::rewind(&ledger.db, now_ms, by_ms, wait_ms_max))
+            .await
+            .map_err(error)
+    }
+
     async fn quarantine(&self, key: &Key, reason: &str) -> Result<(), Error> {
         let (key, reason) = (key.clone(), reason.to_owned());
         self.writer
@@ -319,6 +339,32 @@ impl Store for Sqlite {
         trouble.map_or(Ok(()), Err)
     }
 
+    async fn trace(&self, subject: Arc<dyn Subject>, from: Place) -> Result<Trace, Error> {
+        self.readers
+            .read(move |db| erase::trace(db, &*subject, from))
+            .await
+    }
+
+    async fn erase(
+        &self,
+        subject: Arc<dyn Subject>,
+        trace: Trace,
+        now_ms: u64,
+    ) -> Result<u64, Error> {
+        self.writer
+            .write(move |ledger| erase::erase(ledger, &*subject, &trace, now_ms))
+            .await
+            .map_err(error)
+    }
+
+    async fn erasures(&self) -> Result<Vec<PendingErasure>, Error> {
+        self.readers.read(erase::pending).await
+    }
+
+    async fn scrub(&self) -> Result<bool, Error> {
+        self.writer.empty_log().await.map_err(error)
+    }
+
     async fn depth(&self) -> Result<Depth, Error> {
         self.readers
             .read(|db| {
@@ -326,7 +372,8 @@ impl Store for Sqlite {
                     "SELECT (SELECT count(*) FROM outbox WHERE finished_ms IS NULL),
                      (SELECT count(*) FROM outbox WHERE status = 'dead'),
                      (SELECT value FROM sums WHERE name = 'log_bytes'),
-                     (SELECT count(*) FROM quarantine)",
+                     (SELECT count(*) FROM quarantine),
+                     (SELECT coalesce(max(last_ms), 0) FROM products)",
                 )?
                 .query_row([], |row| {
                     Ok(Depth {
@@ -334,6 +381,7 @@ impl Store for Sqlite {
                         dead_letters: unsigned(row, 1)?,
                         log_bytes: unsigned(row, 2)?,
                         quarantined: unsigned(row, 3)?,
+                        newest_ms: unsigned(row, 4)?,
                     })
                 })
             })

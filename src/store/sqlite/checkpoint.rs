@@ -6,15 +6,20 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
 use super::ledger::Ledger;
+use super::open::PATIENCE;
 use super::row::failure;
 use crate::store::Error;
 
 /// How many times the usual amount of pages may gather before the writer itself steps in.
 const LAG_MAX: u64 = 16;
+
+/// How long the writer waits for readers when it checkpoints: all commits wait with it.
+const WRITER_PATIENCE: Duration = Duration::from_millis(20);
 
 /// Watches the length of the log from the writer's side.
 pub(super) struct Gauge {
@@ -55,10 +60,11 @@ impl Gauge {
         };
         if log.pages >= self.patience {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            self.patience = match checkpoint(&ledger.db, "RESTART") {
+            self.patience = match impatiently(&ledger.db, "RESTART") {
                 Ok(after) if !after.hindered => self.pages * LAG_MAX,
-                // A reader in the middle of its work prevented it: try again some pages later.
-                Ok(_) => log.pages + self.pages,
+                // A reader in the middle of its work prevented it, and a backup reads for long: try again
+                // when the log has doubled.
+                Ok(_) => log.pages.saturating_mul(2),
                 Err(error) => {
                     // The database cannot take what the log holds, so the log must not grow.
                     ledger.health.troubled(failure(&error));
@@ -89,6 +95,12 @@ impl Gauge {
             Err(error) => ledger.health.troubled(failure(&error)),
         }
     }
+
+    /// Empties the log and its file; `false` when somebody's reading prevents it.
+    pub(super) fn empty(&mut self, db: &Connection) -> rusqlite::Result<bool> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        impatiently(db, "TRUNCATE").map(|log| !log.hindered)
+    }
 }
 
 /// Moves pages whenever nudged, until the writer is gone.
@@ -111,7 +123,7 @@ pub(super) fn run(db: &Connection, nudges: &Nudges) {
     }
 }
 
-/// Empties the log and its file; for the last moment of a database.
+/// Empties the log and its file; for the first and the last moment of a database.
 pub(super) fn truncate(db: &Connection) {
     if let Err(error) = checkpoint(db, "TRUNCATE") {
         tracing::warn!(%error, "the write-ahead log could not be emptied");
@@ -126,6 +138,14 @@ struct Log {
     pages: u64,
     /// How many of them are in the database already.
     moved: u64,
+}
+
+/// A checkpoint by the writer, which waits for readers only as long as every commit may.
+fn impatiently(db: &Connection, mode: &str) -> rusqlite::Result<Log> {
+    db.busy_timeout(WRITER_PATIENCE)?;
+    let log = checkpoint(db, mode);
+    db.busy_timeout(PATIENCE)?;
+    log
 }
 
 fn checkpoint(db: &Connection, mode: &str) -> rusqlite::Result<Log> {

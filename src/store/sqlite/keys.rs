@@ -38,7 +38,7 @@ pub(super) enum Found {
 /// Reads a state by its key.
 pub(super) fn load(db: &Connection, key: &Key) -> rusqlite::Result<Found> {
     let mut select = db.prepare_cached(
-        "SELECT k.version, k.sequence, k.commits, k.state, k.id
+        "SELECT k.version, k.sequence, k.commits, k.state, k.written_ms, k.id
          FROM products p JOIN keys k ON k.product = p.id
          WHERE p.name = ?1 AND k.kind = ?2 AND k.name = ?3 AND k.state IS NOT NULL",
     )?;
@@ -49,7 +49,7 @@ pub(super) fn load(db: &Connection, key: &Key) -> rusqlite::Result<Found> {
     match stored(row) {
         Ok(state) => Ok(Found::State(state)),
         Err(error) => match flaw(&error) {
-            Some(_) => Ok(Found::Flawed(row.get(4)?)),
+            Some(_) => Ok(Found::Flawed(row.get(5)?)),
             None => Err(error),
         },
     }
@@ -84,7 +84,7 @@ pub(super) fn number(db: &Connection, product: i64, key: &Key) -> rusqlite::Resu
 pub(super) fn newest(db: &Connection, id: i64) -> rusqlite::Result<Option<Stored>> {
     let read = db
         .prepare_cached(
-            "SELECT version, sequence, commits, state FROM keys
+            "SELECT version, sequence, commits, state, written_ms FROM keys
              WHERE id = ?1 AND state IS NOT NULL",
         )?
         .query_row([id], stored)
@@ -111,7 +111,7 @@ pub(super) fn write(
     let version = signed(new.base.saturating_add(1));
     let commits = remember(held.map_or(&[], |held| &held.commits), &commit.id);
     let due_ms = new.due_ms.map(signed);
-    let now_ms = signed(commit.now_ms);
+    let written_ms = signed(new.as_of_ms);
     if let Some(held) = held {
         db.prepare_cached(
             "UPDATE keys SET version = ?2, sequence = ?3, due_ms = ?4, written_ms = ?5,
@@ -122,7 +122,7 @@ pub(super) fn write(
             version,
             sequence,
             due_ms,
-            now_ms,
+            written_ms,
             commits,
             &*new.state
         ])?;
@@ -139,7 +139,7 @@ pub(super) fn write(
         version,
         sequence,
         due_ms,
-        now_ms,
+        written_ms,
         commits,
         &*new.state
     ])?;
@@ -154,15 +154,38 @@ pub(super) fn claim_overdue(
     until_ms: u64,
     limit: usize,
 ) -> rusqlite::Result<Vec<Key>> {
-    let db = &ledger.db;
+    let overdue = "SELECT k.id, p.name, k.kind, k.name FROM keys k
+                   LEFT JOIN products p ON p.id = k.product
+                   WHERE k.due_ms <= ?1 ORDER BY k.due_ms, k.id LIMIT ?3";
+    claim(&ledger.db, overdue, now_ms, until_ms, limit)
+}
+
+/// The same for keys that were written when the clock was ahead of `now_ms`, and whose deadline
+/// lies beyond the claim.
+pub(super) fn claim_ahead(
+    ledger: &mut Ledger,
+    now_ms: u64,
+    until_ms: u64,
+    limit: usize,
+) -> rusqlite::Result<Vec<Key>> {
+    let ahead = "SELECT k.id, p.name, k.kind, k.name FROM keys k
+                 LEFT JOIN products p ON p.id = k.product
+                 WHERE k.due_ms > ?2 AND k.written_ms > ?1 ORDER BY k.due_ms, k.id LIMIT ?3";
+    claim(&ledger.db, ahead, now_ms, until_ms, limit)
+}
+
+fn claim(
+    db: &Connection,
+    sql: &str,
+    now_ms: u64,
+    until_ms: u64,
+    limit: usize,
+) -> rusqlite::Result<Vec<Key>> {
     let mut keys = Vec::new();
     let mut flawed = Vec::new();
-    let mut select = db.prepare_cached(
-        "SELECT k.id, p.name, k.kind, k.name FROM keys k LEFT JOIN products p ON p.id = k.product
-         WHERE k.due_ms <= ?1 ORDER BY k.due_ms, k.id LIMIT ?2",
-    )?;
-    let mut overdue = select.query(params![signed(now_ms), rows(limit)])?;
-    while let Some(row) = overdue.next()? {
+    let mut select = db.prepare_cached(sql)?;
+    let mut found = select.query(params![signed(now_ms), signed(until_ms), rows(limit)])?;
+    while let Some(row) = found.next()? {
         let id: i64 = row.get(0)?;
         match read_key(row, 1) {
             Ok(key) => keys.push((id, key)),
@@ -177,6 +200,15 @@ pub(super) fn claim_overdue(
         claim.execute(params![id, signed(until_ms)])?;
     }
     Ok(keys.into_iter().map(|(_, key)| key).collect())
+}
+
+/// Removes a state and its version; the sequence stays as long as log entries refer to it.
+pub(super) fn forget(db: &Connection, id: i64) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE keys SET state = NULL, commits = NULL, version = 0, due_ms = NULL WHERE id = ?1",
+    )?
+    .execute([id])?;
+    drop_if_bare(db, id)
 }
 
 /// Removes the row of a key that has neither state nor log left.
@@ -223,7 +255,7 @@ fn held(db: &Connection, product: i64, key: &Key) -> rusqlite::Result<Option<Hel
     .optional()
 }
 
-/// A snapshot from four columns: version, sequence, commit ids, state.
+/// A snapshot from five columns: version, sequence, commit ids, state, time.
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     let version = unsigned(row, 0)?;
     if version == 0 {
@@ -236,6 +268,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         version,
         sequence: unsigned(row, 1)?,
         commits: ids.to_vec(),
+        written_ms: unsigned(row, 4)?,
         state: Arc::from(state),
     })
 }

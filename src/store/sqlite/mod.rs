@@ -27,7 +27,9 @@
 //!   an empty database, is refused and left alone. What SQLite's checksums cannot tell from a
 //!   transaction that was never finished, the last one, is dropped as it does.
 //! * A second process, or a second handle in this process, is refused. So is a schema from a newer
-//!   program.
+//!   program. An older schema is upgraded when the file is opened; [`upkeep`] does the rest.
+//! * What is removed is overwritten (`secure_delete`), and the write-ahead log is emptied at the end of
+//!   an erasure and whenever the file is opened.
 //! * Files are readable by their owner only, for they hold personal data.
 //! * No thread but those started through the caller's function, and no look at a clock.
 //!
@@ -42,6 +44,7 @@ mod backend;
 mod checkpoint;
 mod commit;
 mod deliveries;
+mod erase;
 mod examine;
 mod health;
 mod index;
@@ -55,7 +58,10 @@ mod outbox;
 mod quarantine;
 mod reader;
 mod row;
+mod schema;
+pub mod upkeep;
 mod writer;
 
 pub use backend::{Sqlite, Work};
 pub use options::{Options, Synchronous};
+pub use schema::{Plan, STEPS, SchemaError, Step};

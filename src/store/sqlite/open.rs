@@ -6,31 +6,19 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use refinery::{Migration, Runner};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::checkpoint;
 use super::examine::examine;
 use super::options::Options;
+use super::upkeep;
 use crate::store::Error;
-
-/// Every schema, oldest first. They are named one by one because their reverses lie in a folder beside
-/// them, where a search would find those too.
-const MIGRATIONS: [(&str, &str); 2] = [
-    (
-        "V1__initial",
-        include_str!("../../../migrations/sqlite/V1__initial.sql"),
-    ),
-    (
-        "V2__deliveries",
-        include_str!("../../../migrations/sqlite/V2__deliveries.sql"),
-    ),
-];
 
 /// Nobody but the owner may read what people did.
 const MODE: u32 = 0o600;
 
 /// How long one connection waits for another of this process to let go of the file.
-const PATIENCE: Duration = Duration::from_millis(250);
+pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 
 /// A database ready for its threads.
 pub(super) struct Opened {
@@ -55,12 +43,18 @@ pub(super) fn open(options: &Options) -> Result<Opened, Error> {
     examine(path).map_err(of_file)?;
     create(path).map_err(of_file)?;
     let mut writer = connect_writer(options).map_err(|error| unavailable(&with_advice(&error)))?;
-    let runner = runner().map_err(|error| unavailable(&error))?;
-    refuse_newer_schema(&runner, &writer, path)?;
-    runner
-        .run(&mut writer)
-        .map_err(|error| unavailable(&error))?;
+    let plan = upkeep::upgrade(&mut writer, options)
+        .map_err(|error| Error::Unavailable(error.to_string().into()))?;
+    if plan.from > 0 && plan.from != plan.to {
+        tracing::info!(
+            from = plan.from,
+            to = plan.to,
+            "the store's schema was upgraded"
+        );
+    }
     end_leases(&writer).map_err(|error| unavailable(&error))?;
+    // A crash may have left there what an erasure had just removed.
+    checkpoint::truncate(&writer);
     let checkpointer = connect(
         options,
         OpenFlags::SQLITE_OPEN_READ_WRITE,
@@ -107,7 +101,7 @@ fn with_advice(error: &rusqlite::Error) -> String {
 }
 
 /// Takes the lock beside the database. The system releases it whenever its holder ends.
-fn lock(path: &Path) -> io::Result<File> {
+pub(super) fn lock(path: &Path) -> io::Result<File> {
     if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
         fs::create_dir_all(directory)?;
     }
@@ -119,11 +113,17 @@ fn lock(path: &Path) -> io::Result<File> {
     let file = private().open(PathBuf::from(beside))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(io::Error::other(
+        Err(TryLockError::WouldBlock) => Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
             "it is in use already, and one process at a time is all that a file can serve",
         )),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// Whether [`lock`] failed because somebody holds the lock.
+pub(super) fn lock_is_taken(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ResourceBusy
 }
 
 /// Creates the file before the database does, because its other files take their permissions from
@@ -134,16 +134,20 @@ fn create(path: &Path) -> io::Result<()> {
         .set_permissions(Permissions::from_mode(MODE))
 }
 
-fn private() -> OpenOptions {
+/// Opens or creates a file for its owner only.
+pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).mode(MODE);
     options
 }
 
-fn connect_writer(options: &Options) -> rusqlite::Result<Connection> {
+/// A connection that may write.
+pub(super) fn connect_writer(options: &Options) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let db = connect(options, flags, options.cache_bytes)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
+    // What is removed may be about a person who wished to be forgotten.
+    db.pragma_update(None, "secure_delete", true)?;
     if let Some(bytes_max) = options.bytes_max {
         let page_bytes: u64 = db
             .pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))?
@@ -176,49 +180,4 @@ fn end_leases(db: &Connection) -> rusqlite::Result<()> {
         [],
     )?;
     Ok(())
-}
-
-fn runner() -> Result<Runner, refinery::Error> {
-    let migrations = MIGRATIONS.map(|(name, sql)| Migration::unapplied(name, sql));
-    Ok(Runner::new(
-        &migrations.into_iter().collect::<Result<Vec<_>, _>>()?,
-    ))
-}
-
-fn refuse_newer_schema(runner: &Runner, db: &Connection, path: &Path) -> Result<(), Error> {
-    let known = runner
-        .get_migrations()
-        .iter()
-        .map(|migration| i64::from(migration.version()))
-        .max()
-        .unwrap_or_default();
-    let found = schema_version(db)
-        .map_err(|error| Error::Unavailable(format!("{}: {error}", path.display()).into()))?;
-    if found > known {
-        let reason = format!(
-            "{} has schema {found} of a newer program and this one knows schemas up to {known}; \
-             run the newer program, or restore a backup from before the upgrade",
-            path.display()
-        );
-        return Err(Error::Unavailable(reason.into()));
-    }
-    Ok(())
-}
-
-/// The newest migration the file has seen, 0 for a new file.
-fn schema_version(db: &Connection) -> rusqlite::Result<i64> {
-    let migrated = db
-        .prepare("SELECT 1 FROM sqlite_schema WHERE name = 'refinery_schema_history'")?
-        .exists([])?;
-    if !migrated {
-        return Ok(0);
-    }
-    let newest = db
-        .query_row(
-            "SELECT max(version) FROM refinery_schema_history",
-            [],
-            |row| row.get::<_, Option<i64>>(0),
-        )
-        .optional()?;
-    Ok(newest.flatten().unwrap_or_default())
 }

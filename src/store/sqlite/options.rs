@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::schema::{STEPS, Step};
+
 /// How a database is opened. The defaults suit a service that must not lose an answer it gave.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -23,6 +25,11 @@ pub struct Options {
     pub checkpoint_pages: u32,
     /// The page cache of the writer; each reader has a quarter of it.
     pub cache_bytes: u64,
+    /// Whether a file of an older schema is copied to `<path>.v<N>.bak` before it is changed, N being
+    /// the schema it has. The copy stays until the next such change.
+    pub backup_before_upgrade: bool,
+    /// The schemas that are known, and the ways between them.
+    pub steps: &'static [Step],
 }
 
 impl Options {
@@ -46,6 +53,8 @@ impl Default for Options {
             readers: 2,
             checkpoint_pages: 1_000,
             cache_bytes: 32 << 20,
+            backup_before_upgrade: true,
+            steps: STEPS,
         }
     }
 }

@@ -97,6 +97,17 @@ pub(super) fn advance(db: &Connection, seq: i64, now_ms: u64) -> rusqlite::Resul
     Ok(())
 }
 
+/// Removes a delivery, whatever became of it, and lets its lane go on.
+pub(super) fn remove(db: &Connection, seq: i64, now_ms: u64) -> rusqlite::Result<()> {
+    // Finished first, so that the lane goes on to the next one.
+    db.prepare_cached("UPDATE outbox SET due_ms = NULL, finished_ms = ?2 WHERE seq = ?1")?
+        .execute(params![seq, signed(now_ms)])?;
+    advance(db, seq, now_ms)?;
+    db.prepare_cached("DELETE FROM outbox WHERE seq = ?1")?
+        .execute([seq])?;
+    Ok(())
+}
+
 /// Whatever waits in front of the lane of `seq` for a later attempt is due now.
 pub(super) fn hurry(db: &Connection, seq: i64, now_ms: u64) -> rusqlite::Result<()> {
     db.prepare_cached(
@@ -131,6 +142,27 @@ pub(super) fn retry(db: &Connection, retry: &Retry) -> rusqlite::Result<()> {
         (Some(seq), Some(attempt)) => attempts::append(db, seq, attempt),
         _ => Ok(()),
     }
+}
+
+/// Adapts all work to a clock that was set back.
+pub(super) fn rewind(
+    db: &Connection,
+    now_ms: u64,
+    by_ms: u64,
+    wait_ms_max: u64,
+) -> rusqlite::Result<()> {
+    let latest_ms = signed(now_ms.saturating_add(wait_ms_max));
+    db.prepare_cached(
+        "UPDATE outbox SET due_ms = max(?1, min(due_ms - ?2, ?3))
+         WHERE due_ms > ?1 AND (?2 > 0 OR due_ms > ?3)",
+    )?
+    .execute(params![signed(now_ms), signed(by_ms), latest_ms])?;
+    db.prepare_cached(
+        "UPDATE outbox SET started_ms = min(started_ms, ?1), unsettled_ms = min(unsettled_ms, ?1)
+         WHERE finished_ms IS NULL AND (started_ms > ?1 OR unsettled_ms > ?1)",
+    )?
+    .execute([signed(now_ms)])?;
+    Ok(())
 }
 
 /// Which of `parts` a delivery of the lane has recorded, in the order asked.

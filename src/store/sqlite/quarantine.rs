@@ -4,7 +4,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::ledger::Ledger;
 use super::log::Flawed;
-use super::row::signed;
 use super::{keys, outbox};
 use crate::domain::log::IndexKey;
 
@@ -75,13 +74,7 @@ pub(super) fn delivery(
          AS BLOB) FROM outbox WHERE seq = ?1",
     )?
     .execute(params![seq, reason])?;
-    // Finished first, so that the lane goes on to the next one.
-    db.prepare_cached("UPDATE outbox SET due_ms = NULL, finished_ms = ?2 WHERE seq = ?1")?
-        .execute(params![seq, signed(now_ms)])?;
-    outbox::advance(db, seq, now_ms)?;
-    db.prepare_cached("DELETE FROM outbox WHERE seq = ?1")?
-        .execute([seq])?;
-    Ok(())
+    outbox::remove(db, seq, now_ms)
 }
 
 /// Sets an index row aside.

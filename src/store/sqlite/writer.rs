@@ -7,15 +7,24 @@ use tokio::sync::oneshot;
 
 use super::checkpoint::Gauge;
 use super::ledger::{Failure, Ledger};
+use super::row::failure;
 use crate::store::Error;
 
 /// The front of the queue.
 pub(super) struct Writer {
-    queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
+    queue: Mutex<Option<SyncSender<Order>>>,
 }
 
 /// The back of the queue.
-pub(super) type Jobs = Receiver<Box<dyn Job>>;
+pub(super) type Orders = Receiver<Order>;
+
+/// What the thread is told.
+pub(super) enum Order {
+    /// Something to write.
+    Write(Box<dyn Job>),
+    /// The write-ahead log is to be emptied behind everything written before.
+    Empty(oneshot::Sender<Result<bool, Failure>>),
+}
 
 /// Something to write. It runs again when the transaction it was part of failed.
 pub(super) trait Job: Send {
@@ -55,11 +64,11 @@ where
 }
 
 impl Writer {
-    /// A queue for `queue_max` jobs.
-    pub(super) fn new(queue_max: usize) -> (Self, Jobs) {
-        let (sender, jobs) = sync_channel(queue_max);
+    /// A queue for `queue_max` orders.
+    pub(super) fn new(queue_max: usize) -> (Self, Orders) {
+        let (sender, orders) = sync_channel(queue_max);
         let queue = Mutex::new(Some(sender));
-        (Self { queue }, jobs)
+        (Self { queue }, orders)
     }
 
     /// Has `work` done in a transaction, alone or with others. The answer means that it is durable.
@@ -69,12 +78,19 @@ impl Writer {
         A: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Box::new(Asked {
+        self.enqueue(Order::Write(Box::new(Asked {
             work,
             answer: None,
             reply,
-        }))
-        .map_err(Failure::clean)?;
+        })))?;
+        answer.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Has the write-ahead log emptied, so that nothing can be read from it; `false` when somebody's
+    /// reading prevents it.
+    pub(super) async fn empty_log(&self) -> Result<bool, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Order::Empty(reply))?;
         answer.await.unwrap_or_else(|_| Err(ended()))
     }
 
@@ -86,27 +102,40 @@ impl Writer {
             .take();
     }
 
-    fn enqueue(&self, job: Box<dyn Job>) -> Result<(), Error> {
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(sender) = queue.as_ref() else {
-            return Err(closed());
+    fn enqueue(&self, order: Order) -> Result<(), Failure> {
+        let refused = |error| Failure {
+            error,
+            unknown: false,
         };
-        sender.try_send(job).map_err(|refused| match refused {
-            TrySendError::Full(_) => Error::Overloaded,
-            TrySendError::Disconnected(_) => closed(),
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = queue.as_ref().ok_or_else(|| refused(closed()))?;
+        sender.try_send(order).map_err(|error| match error {
+            TrySendError::Full(_) => refused(Error::Overloaded),
+            TrySendError::Disconnected(_) => refused(closed()),
         })
     }
 }
 
 /// Writes until the queue is closed and empty.
-pub(super) fn run(ledger: &mut Ledger, jobs: &Jobs, group_max: usize, mut gauge: Gauge) {
+pub(super) fn run(ledger: &mut Ledger, orders: &Orders, group_max: usize, mut gauge: Gauge) {
     // A log that was found must start over before anything is appended to it.
     recover(ledger, &mut gauge);
-    while let Ok(first) = jobs.recv() {
-        let mut group = vec![first];
-        group.extend(jobs.try_iter().take(group_max.saturating_sub(1)));
+    while let Ok(first) = orders.recv() {
+        let (mut group, mut emptied) = (Vec::new(), Vec::new());
+        let more = orders.try_iter().take(group_max.saturating_sub(1));
+        for order in std::iter::once(first).chain(more) {
+            match order {
+                Order::Write(job) => group.push(job),
+                Order::Empty(reply) => emptied.push(reply),
+            }
+        }
         recover(ledger, &mut gauge);
         settle(ledger, group);
+        for reply in emptied {
+            let outcome = gauge.empty(&ledger.db);
+            // Whoever asked may have stopped waiting.
+            let _ = reply.send(outcome.map_err(|error| Failure::clean(failure(&error))));
+        }
         gauge.look(ledger);
     }
 }
@@ -126,6 +155,9 @@ fn recover(ledger: &mut Ledger, gauge: &mut Gauge) {
 /// One transaction for all; if that fails, one for each, so that only the culprit fails. But where the
 /// fate of the transaction is unknown, or the log may not be written to, all share that fate.
 fn settle(ledger: &mut Ledger, mut group: Vec<Box<dyn Job>>) {
+    if group.is_empty() {
+        return;
+    }
     match attempt(ledger, &mut group) {
         Ok(()) => group.into_iter().for_each(|job| job.settle(Ok(()))),
         Err(failure) if group.len() == 1 || ledger.health.is_suspect() => {

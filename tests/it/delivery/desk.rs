@@ -230,6 +230,7 @@ impl Desk {
             base: 0,
             state: Arc::from(&b"{}"[..]),
             due_ms: None,
+            as_of_ms: self.clock.now_ms(),
         };
         let now_ms = self.clock.now_ms();
         let product = product.into();

@@ -201,6 +201,7 @@ impl House {
                 base: stored.version,
                 state: Arc::from(*b"spoilt"),
                 due_ms: None,
+                as_of_ms: 0,
             }),
             effects: Default::default(),
             guards: Vec::new(),

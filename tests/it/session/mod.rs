@@ -1,5 +1,6 @@
 //! Actors: decide, commit, act; with a state that does as it is told, and with faults in between.
 
+mod clock;
 mod counter;
 mod faults;
 

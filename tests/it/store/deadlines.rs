@@ -41,3 +41,25 @@ pub(super) async fn a_commit_moves_or_clears_the_deadline(house: &House) {
     house.wrote(write(&key("s"), 2, "")).await;
     assert!(claim(house, 99_000, 9).await.is_empty());
 }
+
+pub(super) async fn keys_written_ahead_of_the_clock_are_claimed_once(house: &House) {
+    // Written an hour later than the clock reads now.
+    let hour = 3_600_000;
+    house
+        .wrote(write(&key("ahead"), 0, "").at(hour).due(hour + 60_000))
+        .await;
+    house
+        .wrote(write(&key("soon"), 0, "").at(hour).due(9_000))
+        .await;
+    house
+        .wrote(write(&key("plain"), 0, "").at(5_000).due(99_000))
+        .await;
+    house.wrote(write(&key("never"), 0, "").at(hour)).await;
+    let ahead = |now_ms| house.store.claim_ahead(now_ms, now_ms + 30_000, 9);
+    assert_eq!(ahead(6_000).await.expect("claimable"), [key("ahead")]);
+    assert!(ahead(6_000).await.expect("claimable").is_empty());
+    assert!(ahead(hour).await.expect("claimable").is_empty());
+    let stored = house.state(&key("ahead")).await.expect("there");
+    assert_eq!(stored.written_ms, hour, "a claim is no commit");
+    assert_eq!(claim(house, 36_000, 9).await, [key("soon"), key("ahead")]);
+}

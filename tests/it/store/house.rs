@@ -8,7 +8,7 @@ use event_connector::domain::log::{
     EntryType, IndexKey, IndexWrite, NewDelivery, NewEntry, OutboxChange, Space,
 };
 use event_connector::store::memory::Memory;
-use event_connector::store::sqlite::{Options, Sqlite, Synchronous};
+use event_connector::store::sqlite::{Options, STEPS, Sqlite, Step, Synchronous};
 use event_connector::store::{
     Commit, Error, Guard, Lease, LeaseRequest, Outcome, Retention, Retry, StateWrite, Store, Stored,
 };
@@ -60,6 +60,24 @@ pub(super) fn options(directory: &TempDir) -> Options {
 /// Opens a database on threads of the house.
 pub(super) fn open(options: Options) -> Result<Sqlite, Error> {
     Sqlite::open(options, &Tasks::thread)
+}
+
+/// The schemas of the program's successor: one more step, which moves data both ways.
+pub(super) fn successors_steps() -> &'static [Step] {
+    let next = Step {
+        name: Box::leak(format!("V{}__successor", STEPS.len() + 1).into_boxed_str()),
+        up: "CREATE TABLE lanes (lane TEXT PRIMARY KEY) STRICT;
+             INSERT INTO lanes SELECT DISTINCT lane FROM outbox;
+             ALTER TABLE parked ADD COLUMN seen INTEGER;
+             CREATE INDEX parked_seen ON parked (seen);",
+        down: Some(
+            "DROP INDEX parked_seen;
+             ALTER TABLE parked DROP COLUMN seen;
+             DROP TABLE lanes;",
+        ),
+    };
+    let steps: Vec<Step> = STEPS.iter().copied().chain([next]).collect();
+    Vec::leak(steps)
 }
 
 /// A product by name.
@@ -114,6 +132,7 @@ pub(super) fn write(key: &Key, base: u64, state: &str) -> Draft {
         base,
         state: state.as_bytes().into(),
         due_ms: None,
+        as_of_ms: draft.0.now_ms,
     });
     draft
 }
@@ -122,6 +141,9 @@ impl Draft {
     /// Decided at `now_ms`.
     pub(super) fn at(mut self, now_ms: u64) -> Self {
         self.0.now_ms = now_ms;
+        if let Some(state) = &mut self.0.state {
+            state.as_of_ms = now_ms;
+        }
         self
     }
 

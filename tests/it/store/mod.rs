@@ -4,9 +4,11 @@
 //! [`house::Draft`] is a commit in the making; [`suite`] lists the checks.
 
 mod ageing;
+mod backups;
 mod crowd;
 mod damage;
 mod deadlines;
+mod erasure;
 mod faults;
 mod feed;
 mod files;
@@ -18,6 +20,7 @@ mod limits;
 mod log;
 mod model;
 mod outbox;
+mod reverse;
 mod schema;
 mod states;
 mod suite;

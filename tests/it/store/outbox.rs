@@ -212,3 +212,77 @@ pub(super) async fn dead_letters_are_counted(house: &House) {
     let depth = house.store.depth().await.expect("countable");
     assert_eq!((depth.outbox, depth.dead_letters), (2, 1));
 }
+
+pub(super) async fn a_clock_set_back_moves_what_waits(house: &House) {
+    let hour = 3_600_000;
+    let three = write(&key("s"), 0, "")
+        .at(hour)
+        .delivery("leased", "a")
+        .delivery("waits", "b")
+        .delivery("done", "c");
+    house.wrote(three).await;
+    house.lease(hour).await;
+    let unsettled = Retry {
+        unsettled_since_ms: Some(hour),
+        ..retry("waits", hour + 2_000)
+    };
+    house
+        .store
+        .retry(unsettled)
+        .await
+        .expect("it can be put back");
+    house
+        .wrote(draft().at(hour).change(delivered("done", None)))
+        .await;
+    // The clock, a second later, is set back by an hour.
+    let rewound = house.store.rewind(1_000, hour, 60_000).await;
+    rewound.expect("it can be moved");
+    assert_eq!(
+        house.store.next_delivery_ms(&[]).await.expect("readable"),
+        Some(1_000)
+    );
+    let ended = house.lease(1_000).await.remove(0);
+    assert_eq!(
+        (&*ended.id.to_string(), ended.unsettled_since_ms),
+        ("leased", Some(1_000))
+    );
+    assert!(house.leased_ids(1_050).await.is_empty());
+    house
+        .wrote(draft().at(1_050).change(delivered("leased", None)))
+        .await;
+    assert!(house.leased_ids(1_999).await.is_empty());
+    let waited = house.lease(2_000).await.remove(0);
+    assert_eq!(
+        waited.unsettled_since_ms,
+        Some(1_000),
+        "it can be looked up soon"
+    );
+}
+
+pub(super) async fn a_clock_set_back_before_the_start_bounds_what_waits(house: &House) {
+    let day = 86_400_000;
+    let two = write(&key("s"), 0, "")
+        .at(day)
+        .delivery("far", "a")
+        .delivery("near", "b");
+    house.wrote(two).await;
+    house.lease(day).await;
+    for (id, at_ms) in [("far", day + 2_000), ("near", 3_000)] {
+        house
+            .store
+            .retry(retry(id, at_ms))
+            .await
+            .expect("it can be put back");
+    }
+    for _ in 0..2 {
+        house
+            .store
+            .rewind(1_000, 0, 60_000)
+            .await
+            .expect("it can be moved");
+    }
+    assert!(house.leased_ids(2_999).await.is_empty());
+    assert_eq!(house.leased_ids(3_000).await, ["near"]);
+    assert!(house.leased_ids(60_999).await.iter().all(|id| id == "near"));
+    assert!(house.leased_ids(61_000).await.contains(&"far".to_owned()));
+}

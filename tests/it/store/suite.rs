@@ -76,6 +76,9 @@ macro_rules! store_suite {
                 deadlines: overdue_keys_are_claimed_oldest_first
                 deadlines: a_claim_keeps_others_away_until_it_ends
                 deadlines: a_commit_moves_or_clears_the_deadline
+                deadlines: keys_written_ahead_of_the_clock_are_claimed_once
+                outbox: a_clock_set_back_moves_what_waits
+                outbox: a_clock_set_back_before_the_start_bounds_what_waits
                 ageing: old_entries_go_and_the_feed_says_so
                 ageing: the_oldest_entries_go_while_the_log_is_too_large
                 ageing: offsets_and_sequences_go_on_after_everything_has_gone
@@ -86,6 +89,12 @@ macro_rules! store_suite {
                 ageing: expired_rows_go_and_pending_links_are_counted
                 ageing: finished_deliveries_go_and_waiting_ones_stay
                 ageing: one_round_is_bounded
+                erasure: what_is_about_a_person_goes_and_the_rest_stays
+                erasure: a_commit_that_rests_on_an_erased_state_conflicts
+                erasure: a_lane_goes_on_behind_an_erased_delivery
+                erasure: pages_follow_each_other_through_every_table
+                erasure: requests_are_listed_until_they_are_removed
+                erasure: a_page_is_looked_at_again_before_anything_goes
                 crowd: every_commit_of_a_crowd_is_kept_once
                 crowd: one_of_many_rivals_wins_each_version
                 crowd: offsets_follow_the_order_of_commits

@@ -6,4 +6,5 @@ mod stream;
 mod wait;
 
 pub(crate) use service::{ADMIN_KEY, SECRET, Service, Setup, click, json_of, open};
+pub(crate) use stream::Stream;
 pub(crate) use wait::eventually;

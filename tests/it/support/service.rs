@@ -243,7 +243,17 @@ impl Service {
 
     /// An operator asks for something to be done.
     pub(crate) async fn operate(&self, path: &str) -> reqwest::Response {
-        let request = self.client.post(format!("{}{path}", self.url));
+        self.as_operator(self.client.post(format!("{}{path}", self.url)))
+            .await
+    }
+
+    /// An operator asks for something to be removed.
+    pub(crate) async fn delete(&self, path: &str) -> reqwest::Response {
+        self.as_operator(self.client.delete(format!("{}{path}", self.url)))
+            .await
+    }
+
+    async fn as_operator(&self, request: reqwest::RequestBuilder) -> reqwest::Response {
         request
             .header("x-admin-key", ADMIN_KEY)
             .send()
@@ -260,6 +270,18 @@ impl Service {
         let answer = request.send().await.expect("an answer");
         assert_eq!(answer.status(), 200);
         json_of(answer).await
+    }
+
+    /// Which files of the store hold these bytes.
+    pub(crate) fn files_with(&self, text: &str) -> Vec<String> {
+        let files = std::fs::read_dir(self.directory.path()).expect("readable");
+        let files = files.map(|file| file.expect("readable").path());
+        let holding = files.filter(|path| {
+            let bytes = std::fs::read(path).expect("readable");
+            let mut windows = bytes.windows(text.len());
+            windows.any(|window| window.eq_ignore_ascii_case(text.as_bytes()))
+        });
+        holding.map(|path| path.display().to_string()).collect()
     }
 
     /// What an operator is shown of a session.

@@ -1,0 +1,80 @@
+//! When an actor looks at its deadline. Kept on the monotonic clock, so that setting the wall clock
+//! back keeps nobody waiting.
+
+use std::time::Duration;
+
+use crate::clock::{Clock, Instant};
+
+/// How long to wait before looking again at a deadline whose commit was refused.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The deadline of the state that an actor holds, if it has one.
+pub(super) struct Alarm {
+    clock: Clock,
+    due: Option<Due>,
+    refused: Option<Instant>,
+}
+
+#[derive(Clone, Copy)]
+struct Due {
+    at_ms: u64,
+    set: Instant,
+    wait: Duration,
+}
+
+impl Alarm {
+    /// Nothing is due.
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            due: None,
+            refused: None,
+        }
+    }
+
+    /// Follows a state with the deadline `at_ms` that was decided on, or read, at the instant `read`,
+    /// when the clock read `as_of_ms`. A deadline that stays keeps the time it was set for.
+    pub(super) fn follow(&mut self, at_ms: Option<u64>, as_of_ms: u64, read: Instant) {
+        if self.due.map(|due| due.at_ms) == at_ms {
+            return;
+        }
+        self.refused = None;
+        self.due = at_ms.map(|at_ms| Due {
+            at_ms,
+            set: read,
+            wait: Duration::from_millis(at_ms.saturating_sub(as_of_ms)),
+        });
+    }
+
+    /// The commit of the deadline was refused: it is not looked at again at once.
+    pub(super) fn refuse(&mut self) {
+        self.refused = Some(self.clock.monotonic());
+    }
+
+    /// How long until the deadline is looked at: until as much time has passed as there was when it
+    /// was set, or until the wall clock says so, whatever comes first.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        let due = self.due?;
+        let left = if self.clock.now_ms() >= due.at_ms {
+            Duration::ZERO
+        } else {
+            due.wait.saturating_sub(self.clock.since(due.set))
+        };
+        let refused = self
+            .refused
+            .map(|at| RETRY.saturating_sub(self.clock.since(at)));
+        Some(left.max(refused.unwrap_or_default()))
+    }
+
+    /// Whether its time has come although the wall clock does not say so: mail would be decided on as
+    /// if nothing were due.
+    pub(super) fn is_due_behind_time(&self) -> bool {
+        let is_behind = self.due.is_some_and(|due| self.clock.now_ms() < due.at_ms);
+        is_behind && self.wait().is_some_and(|wait| wait.is_zero())
+    }
+
+    /// The wall-clock time of the deadline, 0 without one.
+    pub(super) fn due_ms(&self) -> u64 {
+        self.due.map_or(0, |due| due.at_ms)
+    }
+}

@@ -1,0 +1,225 @@
+//! Rows about a person: found by readers, page by page, and removed by the writer.
+
+use std::borrow::Cow;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row as SqlRow, params};
+
+use super::ledger::Ledger;
+use super::row::{limit, signed};
+use super::{keys, outbox};
+use crate::domain::id::{Key, Kind, ProductId};
+use crate::domain::log::Space;
+use crate::store::erasure::{PendingErasure, Place, Row, Subject, Table, Trace};
+
+/// How many rows one page looks at, and so the most that one transaction removes.
+const PAGE: usize = 1_000;
+
+/// How a table is read: the columns are its number, the tenant and up to four texts.
+const fn select(table: Table) -> (&'static str, &'static str) {
+    match table {
+        Table::States => (
+            "SELECT t.id, p.name, t.kind, t.name, t.state, NULL FROM keys t
+             LEFT JOIN products p ON p.id = t.product WHERE t.state IS NOT NULL AND",
+            "t.id",
+        ),
+        Table::Log => (
+            "SELECT t.id, p.name, k.kind, k.name, t.user_id, t.body FROM log t
+             LEFT JOIN products p ON p.id = t.product LEFT JOIN keys k ON k.id = t.key WHERE",
+            "t.id",
+        ),
+        Table::Index => (
+            "SELECT t.number, p.name, t.space, t.id, t.value, NULL FROM index_rows t
+             LEFT JOIN products p ON p.id = t.product WHERE",
+            "t.number",
+        ),
+        Table::Outbox => (
+            "SELECT t.seq, p.name, t.kind, t.name, t.body, NULL FROM outbox t
+             LEFT JOIN products p ON p.id = t.product WHERE",
+            "t.seq",
+        ),
+        Table::Parked => (
+            "SELECT t.id, NULL, t.key, t.input, NULL, NULL FROM parked t WHERE",
+            "t.id",
+        ),
+        Table::Quarantine => (
+            "SELECT t.id, NULL, t.address, t.content, NULL, NULL FROM quarantine t WHERE",
+            "t.id",
+        ),
+    }
+}
+
+/// Looks through one page.
+pub(super) fn trace(
+    db: &Connection,
+    subject: &dyn Subject,
+    from: Place,
+) -> rusqlite::Result<Trace> {
+    let (select, number) = select(from.table);
+    let sql = format!("{select} {number} > ?1 ORDER BY {number} LIMIT ?2");
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![signed(from.after), limit(PAGE)])?;
+    let mut trace = Trace {
+        place: from,
+        ..Trace::default()
+    };
+    let (mut looked_at, mut last) = (0, from.after);
+    while let Some(row) = rows.next()? {
+        looked_at += 1;
+        last = row.get::<_, i64>(0)?.unsigned_abs();
+        if is_about(subject, from.table, row)? {
+            trace.rows.push(last);
+            note(&mut trace, subject.product(), from.table, row)?;
+        }
+    }
+    trace.next = if looked_at == PAGE {
+        Some(Place {
+            after: last,
+            ..from
+        })
+    } else {
+        Place::after_table(from.table)
+    };
+    Ok(trace)
+}
+
+/// Removes what is still about the person; answers how many rows.
+pub(super) fn erase(
+    ledger: &mut Ledger,
+    subject: &dyn Subject,
+    trace: &Trace,
+    now_ms: u64,
+) -> rusqlite::Result<u64> {
+    let table = trace.place.table;
+    let (select, number) = select(table);
+    let sql = format!("{select} {number} = ?1");
+    let mut erased = 0;
+    for number in &trace.rows {
+        let number = signed(*number);
+        let is_still = {
+            let mut statement = ledger.db.prepare_cached(&sql)?;
+            let mut rows = statement.query([number])?;
+            match rows.next()? {
+                Some(row) => is_about(subject, table, row)?,
+                None => false,
+            }
+        };
+        if is_still {
+            remove(ledger, table, number, now_ms)?;
+            erased += 1;
+        }
+    }
+    Ok(erased)
+}
+
+fn remove(ledger: &mut Ledger, table: Table, number: i64, now_ms: u64) -> rusqlite::Result<()> {
+    let db = &ledger.db;
+    match table {
+        Table::States => keys::forget(db, number),
+        Table::Log => {
+            let (key, bytes): (i64, i64) = db
+                .prepare_cached("DELETE FROM log WHERE id = ?1 RETURNING key, octet_length(body)")?
+                .query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            keys::drop_if_bare(db, key)?;
+            ledger.count_log_bytes(-bytes);
+            Ok(())
+        }
+        Table::Outbox => outbox::remove(db, number, now_ms),
+        Table::Index => delete(db, "DELETE FROM index_rows WHERE number = ?1", number),
+        Table::Parked => delete(db, "DELETE FROM parked WHERE id = ?1", number),
+        Table::Quarantine => delete(db, "DELETE FROM quarantine WHERE id = ?1", number),
+    }
+}
+
+fn delete(db: &Connection, sql: &str, number: i64) -> rusqlite::Result<()> {
+    db.prepare_cached(sql)?.execute([number])?;
+    Ok(())
+}
+
+/// Erasures that wait, by their index rows.
+pub(super) fn pending(db: &Connection) -> rusqlite::Result<Vec<PendingErasure>> {
+    let mut select = db.prepare_cached(
+        "SELECT p.name, i.id, i.value FROM products p
+         JOIN index_rows i ON i.product = p.id AND i.space = ?1 ORDER BY p.id, i.number",
+    )?;
+    let mut rows = select.query([Space::Erasure.as_str()])?;
+    let mut pending = Vec::new();
+    while let Some(row) = rows.next()? {
+        pending.push(PendingErasure {
+            product: ProductId::from(&*text(row, 0)?),
+            user: text(row, 1)?.into(),
+            value: text(row, 2)?.into(),
+        });
+    }
+    Ok(pending)
+}
+
+fn is_about(subject: &dyn Subject, table: Table, row: &SqlRow<'_>) -> rusqlite::Result<bool> {
+    let is_aside = matches!(table, Table::Parked | Table::Quarantine);
+    if !is_aside && text(row, 1)? != subject.product().as_str() {
+        return Ok(false);
+    }
+    let (first, second) = (text(row, 2)?, text(row, 3)?);
+    let (third, fourth) = (text(row, 4)?, text(row, 5)?);
+    let row = match table {
+        Table::States => Row::State {
+            kind: &first,
+            id: &second,
+            state: &third,
+        },
+        Table::Log => Row::Entry {
+            kind: &first,
+            id: &second,
+            user_id: &third,
+            body: &fourth,
+        },
+        Table::Index => Row::Fact {
+            space: &first,
+            id: &second,
+            value: &third,
+        },
+        Table::Outbox => Row::Delivery {
+            kind: &first,
+            id: &second,
+            body: &third,
+        },
+        Table::Parked | Table::Quarantine => Row::Aside {
+            address: &first,
+            content: &second,
+        },
+    };
+    Ok(subject.is_about(&row))
+}
+
+/// Tells whoever asked whose row it is, or what it says.
+fn note(
+    trace: &mut Trace,
+    product: &ProductId,
+    table: Table,
+    row: &SqlRow<'_>,
+) -> rusqlite::Result<()> {
+    match table {
+        Table::States | Table::Log => {
+            if let Some(kind) = Kind::parse(&text(row, 2)?) {
+                trace.keys.push(Key {
+                    product: product.clone(),
+                    kind,
+                    id: text(row, 3)?.into(),
+                });
+            }
+        }
+        Table::Index => trace.values.push(text(row, 4)?.into()),
+        Table::Outbox | Table::Parked | Table::Quarantine => {}
+    }
+    Ok(())
+}
+
+/// A column as text, however damaged it is.
+fn text<'a>(row: &'a SqlRow<'_>, column: usize) -> rusqlite::Result<Cow<'a, str>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes),
+        ValueRef::Integer(number) => number.to_string().into(),
+        ValueRef::Real(number) => number.to_string().into(),
+        ValueRef::Null => "".into(),
+    })
+}
