@@ -37,11 +37,14 @@ pub(super) enum Command {
     /// Ask a running service whether it is ready; the container's health check
     #[command(after_help = help::HEALTH)]
     Health(HealthArgs),
-    /// Copy the store to a file, while the service runs or not.
+    /// Copy the store to a file, while the service runs or not
+    #[command(after_help = help::BACKUP)]
     Backup(BackupArgs),
-    /// Put a backup in the place of the store; what was there is kept beside it.
+    /// Put a backup in the place of the store; what was there is kept beside it
+    #[command(after_help = help::RESTORE)]
     Restore(RestoreArgs),
-    /// Change the store's schema: up to this program's version, or back for an older program.
+    /// Change the store's schema: up to this program's version, or back for an older program
+    #[command(after_help = help::MIGRATE)]
     Migrate(MigrateArgs),
 }
 

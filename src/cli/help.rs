@@ -94,8 +94,51 @@ Exit codes:
   1  not ready, or no answer within three seconds
   2  configuration is wrong";
 
+/// Under `backup`.
+pub(super) const BACKUP: &str = "\
+Examples:
+  event-connector backup --to /backups/connector-2026-11-21.db
+  event-connector backup --to /backups/latest.db --force
+
+The service may run meanwhile and goes on committing; everything it acknowledged before the backup \
+began is in it. Every page of the copy is checked before it takes its name, and only its owner can \
+read it.
+
+Exit codes:
+  0  the backup is whole and on disk
+  1  it failed; a file of that name is as it was
+  2  configuration is wrong";
+
+/// Under `restore`.
+pub(super) const RESTORE: &str = "\
+Examples:
+  event-connector restore --from /backups/latest.db
+
+The service must not run on the store. The backup is checked first, and what was there is moved \
+aside, not destroyed. Offsets of the feed go on behind those that clients have seen.
+
+Exit codes:
+  0  the store is what the backup was
+  1  it failed, e.g. the store is in use; nothing was replaced
+  2  configuration is wrong";
+
+/// Under `migrate`.
+pub(super) const MIGRATE: &str = "\
+Examples:
+  event-connector migrate            up to this program's schema, as serve does
+  event-connector migrate --dry-run  say what that would be
+  event-connector migrate --to 1     back, for an older program; run by the newer one
+
+The service must not run on the store. Each step is one transaction: whoever is interrupted finds \
+the schema before or the schema after.
+
+Exit codes:
+  0  the schema is the one asked for
+  1  it failed; the steps that are named stand
+  2  configuration is wrong";
+
 /// Words that are typed for our commands, because other programs call them so.
-const OTHER_WORDS: [(&str, &[&str]); 4] = [
+const OTHER_WORDS: [(&str, &[&str]); 7] = [
     (
         "serve",
         &["start", "run", "server", "up", "daemon", "listen"],
@@ -109,6 +152,9 @@ const OTHER_WORDS: [(&str, &[&str]); 4] = [
         "health",
         &["status", "ping", "ready", "healthz", "healthcheck"],
     ),
+    ("backup", &["dump", "snapshot", "save", "copy"]),
+    ("restore", &["load", "recover"]),
+    ("migrate", &["upgrade", "downgrade", "rollback", "schema"]),
 ];
 
 /// Our word for a command that does not exist.

@@ -6,7 +6,9 @@ use event_connector::terminal::width;
 
 use crate::cli::{run, text};
 
-const COMMANDS: [&str; 4] = ["serve", "demo", "check", "health"];
+const COMMANDS: [&str; 7] = [
+    "serve", "demo", "check", "health", "backup", "restore", "migrate",
+];
 
 fn help(arguments: &[&str], columns: &str) -> String {
     let shown = run(arguments, &[("COLUMNS", columns)]);
@@ -38,10 +40,8 @@ fn help_names_every_command_and_where_the_reference_of_settings_is() {
 fn help_of_a_command_has_examples_and_exit_codes_and_fits_the_terminal() {
     for command in COMMANDS {
         let shown = help(&[command, "--help"], "80");
-        let example = format!("  event-connector {command}\n");
-        let is_shown = shown.contains(&example) || command == "demo";
-        assert!(is_shown, "{example} is not in:\n{shown}");
-        assert_teaches(&shown, &["Examples:", "Exit codes:", "  0  "]);
+        let example = format!("  event-connector {command}");
+        assert_teaches(&shown, &["Examples:", &example, "Exit codes:", "  0  "]);
         for columns in [60, 80, 200] {
             let shown = help(&["help", command], &columns.to_string());
             let widest = shown.lines().map(width).max().unwrap_or(0);
