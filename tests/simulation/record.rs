@@ -10,6 +10,7 @@ use event_connector::domain::session::index::SessionRow;
 use event_connector::domain::session::{IndexMode, NoteBody, Session};
 use event_connector::store::{Commit, Entry};
 
+use super::outbox::check_sent;
 use super::vendor::Vendor;
 use super::world::World;
 
@@ -45,6 +46,20 @@ pub(crate) struct Sent {
     pub(crate) conversation: ConversationId,
     pub(crate) actions: Vec<String>,
     pub(crate) end: Option<End>,
+    /// How it was sent again, if it was.
+    pub(crate) replayed: Option<Replayed>,
+    /// Leases that ran out, each of them an attempt.
+    pub(super) lost: u32,
+    /// The fence of the lease that it is under, if it is.
+    pub(super) fence: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replayed {
+    /// It is the copy of one that had ended.
+    Copy,
+    /// It was a dead letter, and so often it had been called for.
+    Revived { calls: u32 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,6 +253,9 @@ impl Record {
                 conversation: note.conversation_id,
                 actions: actions_in(&note.text),
                 end: None,
+                replayed: None,
+                lost: 0,
+                fence: None,
             };
             self.deliveries.insert(new.id.clone(), sent);
         }
@@ -249,7 +267,9 @@ impl Record {
             let own = self.deliveries.get(&new.id);
             for action in own.iter().flat_map(|own| &own.actions) {
                 let held = self.deliveries.values().filter(|other| {
-                    other.end != Some(End::Withdrawn) && other.actions.contains(action)
+                    other.end != Some(End::Withdrawn)
+                        && other.replayed != Some(Replayed::Copy)
+                        && other.actions.contains(action)
                 });
                 if held.count() > 1 {
                     let text = format!("{action} is in {} and in an earlier one", new.id);
@@ -265,6 +285,7 @@ impl Record {
                 OutboxChange::Delivered { id, .. } => (id, End::Delivered),
                 OutboxChange::Dead { id, .. } => (id, End::Dead),
                 OutboxChange::Withdrawn { id } => (id, End::Withdrawn),
+                OutboxChange::Attempted { .. } => continue,
                 OutboxChange::RetryNow { .. } => {
                     vendor.may_come_early();
                     continue;
@@ -280,10 +301,15 @@ impl Record {
                 continue;
             }
             sent.end = Some(end);
+            sent.fence = None;
+            check_sent(world, vendor, id, sent);
+            let is_gone = vendor.is_gone(&sent.key.product, &sent.conversation);
             let is_true = match change {
                 OutboxChange::Delivered { part, .. } => vendor.has(id, part.as_ref()),
+                // Nobody holds what it tells for another conversation.
+                OutboxChange::Dead { .. } if sent.replayed.is_some() && is_gone => true,
                 OutboxChange::Dead { .. } => vendor.may_be_dead(id),
-                _ => vendor.is_gone(&sent.key.product, &sent.conversation),
+                _ => is_gone,
             };
             if !is_true {
                 let text = format!("{id} of {}: {change:?}", sent.key);
