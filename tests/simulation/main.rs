@@ -70,7 +70,7 @@ const REGRESSIONS: [(u64, &str); 3] = [
 ];
 
 /// How many seeds a mutant gets to show that it is broken.
-const MUTANT_SEEDS: u64 = 200;
+const MUTANT_SEEDS: u64 = 1000;
 
 fn main() -> ExitCode {
     if let Some(seed) = number("SEED") {

@@ -1,7 +1,7 @@
 //! What becomes of deliveries beside commits: leases, attempts put back, and what operators have sent
 //! again.
 
-use event_connector::domain::id::DeliveryId;
+use event_connector::domain::id::{DeliveryId, PartId};
 use event_connector::store::{Lease, Retry};
 
 use super::record::{End, Record, Replayed, Sent};
@@ -38,6 +38,15 @@ impl Record {
         }
     }
 
+    /// Whether a delivery was recorded as this part.
+    pub(super) fn records(&self, part: Option<&PartId>) -> bool {
+        let mut recorded = self
+            .deliveries
+            .values()
+            .filter_map(|sent| sent.part.as_ref());
+        part.is_some_and(|part| recorded.any(|one| one == part))
+    }
+
     /// Takes note that the store has `id` sent again, as which delivery it says.
     pub(crate) fn note_replay(
         &mut self,
@@ -66,6 +75,7 @@ impl Record {
             let copied = Sent {
                 number,
                 end: None,
+                part: None,
                 replayed: Some(Replayed::Copy),
                 lost: 0,
                 fence: None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use event_connector::domain::action::ActionsPayload;
-use event_connector::domain::id::{ConversationId, DeliveryId, Key, ProductId};
+use event_connector::domain::id::{ConversationId, DeliveryId, Key, PartId, ProductId};
 use event_connector::domain::log::{EntryType, Offset, OutboxChange, Space};
 use event_connector::domain::machine::Machine;
 use event_connector::domain::session::index::SessionRow;
@@ -46,6 +46,8 @@ pub(crate) struct Sent {
     pub(crate) conversation: ConversationId,
     pub(crate) actions: Vec<String>,
     pub(crate) end: Option<End>,
+    /// The part that it was recorded as.
+    pub(super) part: Option<PartId>,
     /// How it was sent again, if it was.
     pub(crate) replayed: Option<Replayed>,
     /// Leases that ran out, each of them an attempt.
@@ -253,6 +255,7 @@ impl Record {
                 conversation: note.conversation_id,
                 actions: actions_in(&note.text),
                 end: None,
+                part: None,
                 replayed: None,
                 lost: 0,
                 fence: None,
@@ -291,6 +294,11 @@ impl Record {
                     continue;
                 }
             };
+            let part = match change {
+                OutboxChange::Delivered { part, .. } => part.as_ref(),
+                _ => None,
+            };
+            let is_recorded = self.records(part);
             let Some(sent) = self.deliveries.get_mut(id) else {
                 let text = format!("{id} ended {end:?} and was never asked for");
                 world.trace.break_law("deliveries_are_known", text);
@@ -301,11 +309,17 @@ impl Record {
                 continue;
             }
             sent.end = Some(end);
+            sent.part = part.cloned();
             sent.fence = None;
             check_sent(world, vendor, id, sent);
             let is_gone = vendor.is_gone(&sent.key.product, &sent.conversation);
             let is_true = match change {
-                OutboxChange::Delivered { part, .. } => vendor.has(id, part.as_ref()),
+                // Two notes of one text are told apart by what was recorded of the first.
+                OutboxChange::Delivered { part, .. } => {
+                    let is_copy = sent.replayed == Some(Replayed::Copy) && !is_recorded;
+                    vendor.has(id, part.as_ref())
+                        || (is_copy && part.as_ref().is_some_and(|part| vendor.tells(part, sent)))
+                }
                 // Nobody holds what it tells for another conversation.
                 OutboxChange::Dead { .. } if sent.replayed.is_some() && is_gone => true,
                 OutboxChange::Dead { .. } => vendor.may_be_dead(id),

@@ -12,7 +12,7 @@ use event_connector::domain::id::{ConversationId, DeliveryId, PartId, ProductId,
 use event_connector::domain::session::NoteBody;
 
 use super::dice::Dice;
-use super::record::actions_in;
+use super::record::{Sent, actions_in};
 use super::trace::START_MS;
 use super::world::World;
 
@@ -184,6 +184,16 @@ impl Vendor {
         let state = self.state();
         let mut own = state.landings.iter().filter(|l| l.delivery == *delivery);
         own.any(|landing| part.is_none_or(|part| landing.part == *part))
+    }
+
+    /// Whether a part tells the same as a delivery, where it belongs.
+    pub(crate) fn tells(&self, part: &PartId, sent: &Sent) -> bool {
+        let state = self.state();
+        state.landings.iter().any(|landing| {
+            landing.part == *part
+                && landing.conversation == sent.conversation
+                && landing.actions == sent.actions
+        })
     }
 
     /// Whether there was reason enough to give a delivery up.
