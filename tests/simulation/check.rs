@@ -9,7 +9,7 @@ use event_connector::domain::session::index::{SessionRow, Trust};
 use event_connector::session::linker::Resolution;
 
 use super::book::{Ask, Pages};
-use super::record::{End, Record};
+use super::record::{End, Record, Replayed};
 use super::run::Run;
 use super::shape::Shape;
 use super::trace::Trace;
@@ -217,7 +217,9 @@ impl Case<'_> {
             let Some(sent) = self.record.deliveries.get(&landing.delivery) else {
                 continue;
             };
-            let is_late = landing.was_stalled || self.shape.is_wild();
+            // A dead letter that is sent again comes after what did not wait for it.
+            let is_revived = matches!(sent.replayed, Some(Replayed::Revived { .. }));
+            let is_late = landing.was_stalled || is_revived || self.shape.is_wild();
             if !known.insert(&landing.delivery) || is_late {
                 continue;
             }

@@ -1,17 +1,19 @@
 //! One instance's way to the platform, and everything here that knows how deliveries are made.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use event_connector::app::ToSession;
 use event_connector::chance::Chance;
 use event_connector::clock::Clock;
+use event_connector::delivery::admission::{Fingerprint, Rate, Sign};
 use event_connector::delivery::{
-    Destination, Job, Nudge, Outbox, Receipt, Refusal, Report, Surroundings,
+    Destination, Job, Nudge, Outbox, Receipt, Refusal, Reply, Report, Surroundings,
 };
-use event_connector::domain::id::{ConversationId, DeliveryId, Key, PartId};
+use event_connector::domain::id::{ConversationId, DeliveryId, Key, PartId, ProductId};
 use event_connector::domain::session::{Session, Settlement};
 use event_connector::metrics::Metrics;
 use event_connector::session::Registry;
@@ -19,7 +21,8 @@ use event_connector::store::{Lease, Store};
 use event_connector::tasks::Tasks;
 use tokio::sync::oneshot;
 
-use super::mutant::Mutant;
+use super::account::{Account, Call};
+use super::mutant::{self, Mutant};
 use super::shape::TIMEOUT_MS;
 use super::vendor::{Fate, Vendor};
 use super::world::Gate;
@@ -32,6 +35,8 @@ pub(crate) struct Desk {
     pub(crate) gate: Gate,
     /// How often the instance had stood still when it asked for the lease.
     pub(crate) leases: Mutex<BTreeMap<DeliveryId, u64>>,
+    /// What its calls have told of the platform's accounts.
+    pub(crate) accounts: Mutex<BTreeMap<Fingerprint, Account>>,
 }
 
 impl Desk {
@@ -83,7 +88,68 @@ impl Desk {
         }
     }
 
-    async fn post(self: &Arc<Self>, job: &Job, fate: Fate) -> Result<Receipt, Refusal> {
+    /// A call for the delivery begins: the account's laws hold of it.
+    fn begin(&self, job: &Job) -> Option<(Fingerprint, Call)> {
+        let world = &self.vendor.world;
+        self.vendor.called(&job.delivery);
+        let account = self.vendor.account(&job.product)?;
+        let slack_ms = 2 * world.shape.faults.skew_ms;
+        let limits = &world.shape.outbox.account;
+        let mut accounts = self.accounts();
+        let own = accounts.entry(account).or_default();
+        let (call, broken) = own.begin(world.clock.now_ms(), slack_ms, limits);
+        for (law, text) in broken {
+            let text = format!("{} of {} for {}", text, self.name, job.product);
+            world.trace.break_law(law, text);
+        }
+        Some((account, call))
+    }
+
+    /// The call has ended with an answer or without one.
+    fn end<T: Debug>(
+        &self,
+        (job, verb): (&Job, &str),
+        begun: Option<(Fingerprint, Call)>,
+        mut reply: Reply<T>,
+    ) -> Reply<T> {
+        let world = &self.vendor.world;
+        if matches!(reply.sign, Sign::Limited { .. } | Sign::Refused) {
+            self.vendor.turn_away(&job.delivery);
+        }
+        let now_ms = world.clock.now_ms();
+        if let Sign::Limited {
+            after_ms: Some(after_ms),
+        } = reply.sign
+        {
+            self.vendor.hold_off(&job.delivery, now_ms + after_ms);
+        }
+        if let Some((account, call)) = begun {
+            let (told, limits) = ((reply.sign, reply.rate), &world.shape.outbox.account);
+            let mut accounts = self.accounts();
+            let own = accounts.entry(account).or_default();
+            own.end(&call, now_ms, told, limits);
+        }
+        let (name, delivery) = (&self.name, &job.delivery);
+        let told = format_args!("{verb} {delivery}: {:?}", reply.result).to_string();
+        world.trace.tell(name, format_args!("{told}"));
+        mutant::hear(world, &mut reply);
+        reply
+    }
+
+    /// An operator has something of the product sent again.
+    pub(crate) fn invite(&self, product: &ProductId) {
+        let account = self.vendor.account(product);
+        let mut accounts = self.accounts();
+        if let Some(own) = account.and_then(|account| accounts.get_mut(&account)) {
+            own.invite();
+        }
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, BTreeMap<Fingerprint, Account>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn post(self: &Arc<Self>, job: &Job, fate: Fate) -> Reply<Receipt> {
         let lands = !matches!(fate, Fate::FailBefore | Fate::HangBefore);
         let hangs = matches!(fate, Fate::HangBefore | Fate::HangAfter);
         let conversation = self.conversation(job);
@@ -91,7 +157,10 @@ impl Desk {
         let effect = move || {
             let stalled = desk.was_stalled(&own.delivery);
             let place = (&own.product, &conversation);
-            lands.then(|| desk.vendor.land(place, &own.delivery, &own.note, stalled))
+            let (rate, has_room) = desk.vendor.count(&own.product);
+            let lands = lands && has_room;
+            let part = lands.then(|| desk.vendor.land(place, &own.delivery, &own.note, stalled));
+            (rate, has_room, part)
         };
         if matches!(fate, Fate::Reset) {
             let world = self.vendor.world.clone();
@@ -101,18 +170,35 @@ impl Desk {
                 world.wait_ms(late_ms).await;
                 effect();
             });
-            return Err(Refusal::unknown("connection reset"));
+            return silent("connection reset");
         }
         match (self.call(effect, hangs).await, fate) {
-            (None, _) => Err(Refusal::unknown("timed out")),
-            (Some(Some(None)), _) => Err(gone()),
-            (Some(Some(part)), Fate::Accept) => {
+            (None, _) => silent("timed out"),
+            (Some((rate, false, _)), _) => self.limited(Some(rate)),
+            (Some((rate, true, Some(None))), _) => gone(rate),
+            (Some((rate, true, Some(part))), Fate::Accept) => {
                 let is_told = self.vendor.dice.permille(900);
-                Ok(Receipt {
+                let receipt = Receipt {
                     part: part.filter(|_| is_told),
-                })
+                };
+                answer(Ok(receipt), Sign::Works, Some(rate))
             }
-            _ => Err(Refusal::unknown("the platform answered 500")),
+            _ => silent("the platform answered 500"),
+        }
+    }
+
+    async fn read(&self, job: &Job, since_ms: u64) -> Reply<Vec<PartId>> {
+        let (vendor, own) = (self.vendor.clone(), job.clone());
+        let read = move || {
+            let (rate, has_room) = vendor.count(&own.product);
+            let found = has_room.then(|| vendor.find(&own.product, &own.note, since_ms));
+            (rate, found)
+        };
+        match self.call(read, false).await {
+            None => silent("timed out"),
+            Some((rate, None)) => self.limited(Some(rate)),
+            Some((rate, Some(None))) => gone(rate),
+            Some((rate, Some(Some(parts)))) => answer(Ok(parts), Sign::Works, Some(rate)),
         }
     }
 
@@ -127,28 +213,53 @@ impl Desk {
     }
 
     /// An answer that certainly changed nothing.
-    async fn refuse(&self, refusal: Refusal) -> Refusal {
+    async fn refuse<T>(&self, refusal: Refusal, sign: Sign) -> Reply<T> {
         self.call(|| (), false).await;
-        refusal
+        answer(Err(refusal), sign, None)
     }
 
-    async fn limit(&self, delivery: &DeliveryId) -> Refusal {
-        let wish_ms = self.vendor.dice.among(1000..=20_000);
-        let after_ms = self.vendor.dice.coin().then_some(wish_ms);
+    async fn lock<T>(&self) -> Reply<T> {
+        let reason = Arc::from("the platform answered 401");
+        self.refuse(Refusal::Unauthorized { reason }, Sign::Refused)
+            .await
+    }
+
+    async fn limit<T>(&self) -> Reply<T> {
+        self.call(|| (), false).await;
+        self.limited(None)
+    }
+
+    /// 429, because the window is used up or because the platform is in the mood for it.
+    fn limited<T>(&self, rate: Option<Rate>) -> Reply<T> {
+        let dice = &self.vendor.dice;
+        let now_ms = self.vendor.world.clock.now_ms();
+        let after_ms = match rate {
+            Some(rate) => Some(rate.reset_ms.saturating_sub(now_ms)),
+            None => dice.coin().then(|| dice.among(1000..=20_000)),
+        };
         let reason = Arc::from("the platform answered 429");
-        let refusal = self.refuse(Refusal::Later { after_ms, reason }).await;
-        if let Some(after_ms) = after_ms {
-            let until_ms = self.vendor.world.clock.now_ms() + after_ms;
-            self.vendor.hold_off(delivery, until_ms);
-        }
-        refusal
+        let refusal = Refusal::Limited { after_ms, reason };
+        answer(Err(refusal), Sign::Limited { after_ms }, rate)
     }
 }
 
-fn gone() -> Refusal {
-    Refusal::Gone {
-        reason: Arc::from("the platform answered 404"),
+fn answer<T>(result: Result<T, Refusal>, sign: Sign, rate: Option<Rate>) -> Reply<T> {
+    Reply {
+        result,
+        sign,
+        rate,
+        http_status: None,
+        excerpt: None,
     }
+}
+
+fn silent<T>(reason: &str) -> Reply<T> {
+    answer(Err(Refusal::unknown(reason)), Sign::Silent, None)
+}
+
+fn gone<T>(rate: Rate) -> Reply<T> {
+    let reason = Arc::from("the platform answered 404");
+    answer(Err(Refusal::Gone { reason }), Sign::Works, Some(rate))
 }
 
 /// The destination as the worker sees it.
@@ -160,51 +271,42 @@ impl Destination for ToVendor {
         "intercom"
     }
 
-    async fn deliver(&self, job: &Job) -> Result<Receipt, Refusal> {
+    fn account(&self, product: &ProductId) -> Option<Fingerprint> {
+        self.0.vendor.account(product)
+    }
+
+    async fn deliver(&self, job: &Job) -> Reply<Receipt> {
         let desk = &self.0;
+        let begun = desk.begin(job);
         desk.gate.pass().await;
         desk.check_wait(job);
-        let fate = desk.vendor.fate(&job.product);
-        let result = match fate {
-            Fate::Limit => Err(desk.limit(&job.delivery).await),
-            Fate::Lock => Err(desk.refuse(Refusal::unauthorized("401")).await),
+        let reply = match desk.vendor.fate(&job.product) {
+            Fate::Limit => desk.limit().await,
+            Fate::Lock => desk.lock().await,
             Fate::Never => {
                 desk.vendor.refuse(&job.delivery);
                 let reason = Arc::from("the platform answered 422");
-                Err(desk.refuse(Refusal::Never { reason }).await)
+                desk.refuse(Refusal::Never { reason }, Sign::Works).await
             }
-            _ => desk.post(job, fate).await,
+            fate => desk.post(job, fate).await,
         };
-        let trace = &desk.vendor.world.trace;
-        trace.tell(
-            &desk.name,
-            format_args!("posts {}: {result:?}", job.delivery),
-        );
-        result
+        desk.end((job, "posts"), begun, reply)
     }
 
-    async fn read_back(&self, job: &Job, since_ms: u64) -> Result<Vec<PartId>, Refusal> {
+    async fn read_back(&self, job: &Job, since_ms: u64) -> Reply<Vec<PartId>> {
         let desk = &self.0;
+        let begun = desk.begin(job);
         desk.gate.pass().await;
-        let fate = desk.vendor.fate(&job.product);
-        let (vendor, own) = (desk.vendor.clone(), job.clone());
-        let read = move || vendor.find(&own.product, &own.note, since_ms);
-        let result = match fate {
-            Fate::Limit => Err(desk.limit(&job.delivery).await),
-            Fate::Lock => Err(desk.refuse(Refusal::unauthorized("401")).await),
-            Fate::Accept | Fate::Never => match desk.call(read, false).await {
-                Some(Some(parts)) => Ok(parts),
-                Some(None) => Err(gone()),
-                None => Err(Refusal::unknown("timed out")),
-            },
-            _ => Err(desk.refuse(Refusal::unknown("500")).await),
+        let reply = match desk.vendor.fate(&job.product) {
+            Fate::Limit => desk.limit().await,
+            Fate::Lock => desk.lock().await,
+            Fate::Accept | Fate::Never => desk.read(job, since_ms).await,
+            _ => {
+                let refusal = Refusal::unknown("the platform answered 500");
+                desk.refuse(refusal, Sign::Silent).await
+            }
         };
-        let trace = &desk.vendor.world.trace;
-        trace.tell(
-            &desk.name,
-            format_args!("reads {}: {result:?}", job.delivery),
-        );
-        result
+        desk.end((job, "reads"), begun, reply)
     }
 }
 

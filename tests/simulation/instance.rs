@@ -8,13 +8,14 @@ use std::time::Duration;
 use event_connector::chance::Chance;
 use event_connector::clock::{Clock, Hand};
 use event_connector::delivery::Nudge;
+use event_connector::domain::id::{DeliveryId, ProductId};
 use event_connector::domain::log::OutboxChange;
 use event_connector::domain::session::{Policy, Session};
 use event_connector::feed::{self, Feed};
 use event_connector::metrics::Metrics;
 use event_connector::session::linker::Linker;
 use event_connector::session::{Registry, Surroundings, sweeper};
-use event_connector::store::Store;
+use event_connector::store::{Error, Store};
 use event_connector::tasks::Tasks;
 
 use super::desk::{Desk, outbox};
@@ -49,7 +50,11 @@ pub(crate) struct Up {
     pub(crate) tasks: Tasks,
     pub(crate) sessions: Registry<Session>,
     pub(crate) linker: Linker,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) feed: Feed,
+    nudge: Nudge,
+    desk: Arc<Desk>,
+    clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) gate: Gate,
 }
@@ -143,6 +148,7 @@ impl Instance {
             clock: self.clock.clone(),
             gate: gate.clone(),
             leases: Mutex::new(BTreeMap::new()),
+            accounts: Mutex::new(BTreeMap::new()),
         });
         let store: Arc<dyn Store> = Arc::new(Port {
             name: self.name.clone(),
@@ -165,16 +171,26 @@ impl Instance {
         let shape = &self.world.shape;
         let sessions = Registry::new(around, shape.limits);
         let parts = (chance, tasks.clone(), metrics.clone());
-        let worker = outbox(&desk, Arc::clone(&store), sessions.clone(), parts, nudge);
+        let worker = outbox(
+            &desk,
+            Arc::clone(&store),
+            sessions.clone(),
+            parts,
+            nudge.clone(),
+        );
         tasks.spawn("outbox", worker.run());
         tasks.spawn("sweeper", sweeper::run(sessions.clone(), shape.sweep));
-        let ageing = age(store, Arc::clone(shape), self.clock.clone());
+        let ageing = age(Arc::clone(&store), Arc::clone(shape), self.clock.clone());
         tasks.spawn("ageing", ageing);
         self.up = Some(Up {
             linker: Linker::new(sessions.clone(), shape.pending_ms),
             tasks,
             sessions,
+            store,
             feed,
+            nudge,
+            desk,
+            clock: self.clock.clone(),
             metrics,
             gate,
         });
@@ -221,6 +237,21 @@ impl Instance {
                 }
             }),
         }
+    }
+}
+
+impl Up {
+    /// Has a delivery sent again, as the door for operators does it.
+    pub(crate) async fn replay(
+        &self,
+        product: &ProductId,
+        id: &DeliveryId,
+        copy: DeliveryId,
+    ) -> Result<Option<DeliveryId>, Error> {
+        let sent = self.store.replay(id, copy, self.clock.now_ms()).await?;
+        self.nudge.invite(product);
+        self.desk.invite(product);
+        Ok(sent)
     }
 }
 

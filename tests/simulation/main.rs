@@ -12,9 +12,10 @@
 //! The cast, in reading order: [`shape`] says what a seed decides beforehand, [`run`] what happens;
 //! an [`instance`] is the service put together on a [`port`] to the one true store ([`truth`]), and it
 //! can die, stall and be wrong about the time; [`vendor`] is the platform that takes notes, reached
-//! through a [`desk`]; [`people`] send and ask, and [`reader`]s read. The laws are in [`record`] (every commit), [`reader`] (every
-//! event) and [`check`] (the end). [`mutant`] is the service broken on purpose, to prove that the laws
-//! notice.
+//! through a [`desk`]; [`people`] send and ask, [`reader`]s read, and an [`operator`] has deliveries
+//! sent again. The laws are in [`record`] (every commit), [`outbox`] (every lease and replay),
+//! [`account`] (every call), [`reader`] (every event) and [`check`] (the end). [`mutant`] is the service
+//! broken on purpose, to prove that the laws notice.
 
 #![expect(
     clippy::print_stdout,
@@ -22,12 +23,15 @@
     reason = "a program of its own: it prints its results, reads its environment, and has threads"
 )]
 
+mod account;
 mod book;
 mod check;
 mod desk;
 mod dice;
 mod instance;
 mod mutant;
+mod operator;
+mod outbox;
 mod people;
 mod port;
 mod reader;
@@ -66,7 +70,7 @@ const REGRESSIONS: [(u64, &str); 3] = [
 ];
 
 /// How many seeds a mutant gets to show that it is broken.
-const MUTANT_SEEDS: u64 = 200;
+const MUTANT_SEEDS: u64 = 1000;
 
 fn main() -> ExitCode {
     if let Some(seed) = number("SEED") {

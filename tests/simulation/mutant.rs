@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use event_connector::domain::id::Key;
+use event_connector::delivery::Reply;
+use event_connector::delivery::admission::Sign;
+use event_connector::domain::id::{DeliveryId, Key};
 use event_connector::domain::log::{IndexKey, Offset, Space};
-use event_connector::store::{Commit, FeedPage, Lease, Outcome, Retry, Store};
+use event_connector::store::memory::Memory;
+use event_connector::store::{Commit, Error, FeedPage, Lease, Outcome, Retry, Store};
 
 use super::truth::Truth;
 use super::world::World;
@@ -44,9 +47,21 @@ pub(crate) enum Mutant {
     PostsElsewhere,
     /// What a delivery is told about its attempts is not kept: it is tried again at once.
     IgnoresRetryAfter,
+    /// What answers say about rate windows and limits is not heard.
+    IgnoresWindows,
+    /// An account without answers is called like any other.
+    IgnoresSilence,
+    /// Refused credentials are used like any other.
+    IgnoresRefusals,
+    /// Waiting for an account is an attempt.
+    CountsWaiting,
+    /// What an operator has sent again is not.
+    LosesReplays,
+    /// It is, twice.
+    ReplaysTwice,
 }
 
-pub(crate) const ALL: [Mutant; 16] = [
+pub(crate) const ALL: [Mutant; 22] = [
     Mutant::AcknowledgesEarly,
     Mutant::ForgetsVersions,
     Mutant::ForgetsGuards,
@@ -63,6 +78,12 @@ pub(crate) const ALL: [Mutant; 16] = [
     Mutant::FlushesEarly,
     Mutant::PostsElsewhere,
     Mutant::IgnoresRetryAfter,
+    Mutant::IgnoresWindows,
+    Mutant::IgnoresSilence,
+    Mutant::IgnoresRefusals,
+    Mutant::CountsWaiting,
+    Mutant::LosesReplays,
+    Mutant::ReplaysTwice,
 ];
 
 /// Commits, in the mutant's way.
@@ -151,5 +172,40 @@ pub(crate) fn retry(world: &World, mut retry: Retry) -> Retry {
     if world.is(Mutant::IgnoresRetryAfter) && retry.unsettled_since_ms.is_none() {
         retry.not_before_ms = 0;
     }
+    if world.is(Mutant::CountsWaiting) && retry.attempt.is_some() {
+        retry.counts = true;
+    }
     retry
+}
+
+/// Has a delivery sent again, in the mutant's way.
+pub(crate) async fn replay(
+    world: &World,
+    memory: &Memory,
+    id: &DeliveryId,
+    copy: DeliveryId,
+    now_ms: u64,
+) -> Result<Option<DeliveryId>, Error> {
+    if world.is(Mutant::LosesReplays) {
+        let is_over = memory
+            .delivery(id)
+            .await?
+            .is_some_and(|found| found.delivery.part.is_some());
+        return Ok(Some(if is_over { copy } else { id.clone() }));
+    }
+    if world.is(Mutant::ReplaysTwice) {
+        let twin = DeliveryId::from(format!("{}-twin", copy.as_str()));
+        memory.replay(id, twin, now_ms).await?;
+    }
+    memory.replay(id, copy, now_ms).await
+}
+
+/// Hears an answer of the platform, in the mutant's way.
+pub(crate) fn hear<T>(world: &World, reply: &mut Reply<T>) {
+    match (world.mutant, reply.sign) {
+        (Some(Mutant::IgnoresWindows), _) => reply.rate = None,
+        (Some(Mutant::IgnoresSilence), Sign::Silent)
+        | (Some(Mutant::IgnoresRefusals), Sign::Refused) => reply.sign = Sign::Works,
+        _ => {}
+    }
 }

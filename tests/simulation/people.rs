@@ -8,7 +8,6 @@ use event_connector::domain::action::{ActionType, Activity, Identity, NewAction,
 use event_connector::domain::id::{Key, UserId};
 use event_connector::domain::session::index::{LinkRequest, Trust};
 use event_connector::domain::session::{Input, Reply};
-use event_connector::session::Error;
 use event_connector::session::linker::{self, Resolution};
 use tokio::sync::oneshot;
 
@@ -222,11 +221,11 @@ impl People {
     }
 
     /// Has an instance do something, and waits for its answer for a while.
-    async fn call<T: Send + 'static>(
+    pub(crate) async fn call<T: Send + 'static>(
         &self,
         up: &Up,
-        work: impl Future<Output = Result<T, Error>> + Send + 'static,
-    ) -> Option<Result<T, Error>> {
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
         self.world.wait_ms(self.world.wire.among(1..=5)).await;
         let (answer, answered) = oneshot::channel();
         let gate = up.gate.clone();
@@ -242,7 +241,7 @@ impl People {
         answered
     }
 
-    fn anybody(&self) -> usize {
+    pub(crate) fn anybody(&self) -> usize {
         let last = self.world.shape.instances - 1;
         usize::try_from(self.dice.among(0..=last as u64)).unwrap_or(0)
     }

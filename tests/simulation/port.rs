@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use event_connector::domain::id::{Key, PartId, ProductId};
+use event_connector::domain::id::{DeliveryId, Key, PartId, ProductId};
 use event_connector::domain::log::{IndexKey, Offset};
 use event_connector::store::{
-    Aged, Commit, Depth, Entry, Error, FeedPage, Lease, Outcome, Retention, Retry, Store, Stored,
+    Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
+    Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
 };
 use tokio::sync::oneshot;
 
@@ -208,12 +209,10 @@ impl Store for Port {
         self.read(async move { store.head(&product).await }).await
     }
 
-    async fn lease(&self, now_ms: u64, until_ms: u64, limit: usize) -> Result<Vec<Lease>, Error> {
+    async fn lease(&self, request: LeaseRequest) -> Result<Vec<Lease>, Error> {
         let store = Arc::clone(&self.store);
         let stalls = self.gate.stalls();
-        let leases = self
-            .write(async move { store.lease(now_ms, until_ms, limit).await })
-            .await;
+        let leases = self.write(async move { store.lease(request).await }).await;
         for lease in leases.iter().flatten() {
             let doubt = lease.unsettled_since_ms.map_or("", |_| ", in doubt");
             self.world.trace.tell(
@@ -228,15 +227,37 @@ impl Store for Port {
     async fn retry(&self, retry: Retry) -> Result<(), Error> {
         self.world.trace.tell(
             &self.name,
-            format_args!("puts {} back: {}", retry.id, retry.error),
+            format_args!("puts {} back: {:?}", retry.id, retry.error),
         );
         let store = Arc::clone(&self.store);
         self.write(async move { store.retry(retry).await }).await
     }
 
-    async fn next_delivery_ms(&self) -> Result<Option<u64>, Error> {
-        let store = Arc::clone(&self.store);
-        self.read(async move { store.next_delivery_ms().await })
+    async fn next_delivery_ms(&self, closed: &[ProductId]) -> Result<Option<u64>, Error> {
+        let (store, closed) = (Arc::clone(&self.store), closed.to_vec());
+        self.read(async move { store.next_delivery_ms(&closed).await })
+            .await
+    }
+
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<DeliveryPage, Error> {
+        let (store, query) = (Arc::clone(&self.store), query.clone());
+        self.read(async move { store.deliveries(&query).await })
+            .await
+    }
+
+    async fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryHistory>, Error> {
+        let (store, id) = (Arc::clone(&self.store), id.clone());
+        self.read(async move { store.delivery(&id).await }).await
+    }
+
+    async fn replay(
+        &self,
+        id: &DeliveryId,
+        copy: DeliveryId,
+        now_ms: u64,
+    ) -> Result<Option<DeliveryId>, Error> {
+        let (store, id) = (Arc::clone(&self.store), id.clone());
+        self.write(async move { store.replay(&id, copy, now_ms).await })
             .await
     }
 
@@ -274,6 +295,11 @@ impl Store for Port {
         let store = Arc::clone(&self.store);
         self.write(async move { store.age(now_ms, keep).await })
             .await
+    }
+
+    async fn ready(&self) -> Result<(), Error> {
+        let store = Arc::clone(&self.store);
+        self.read(async move { store.ready().await }).await
     }
 
     async fn depth(&self) -> Result<Depth, Error> {

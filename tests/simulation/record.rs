@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use event_connector::domain::action::ActionsPayload;
-use event_connector::domain::id::{ConversationId, DeliveryId, Key, ProductId};
+use event_connector::domain::id::{ConversationId, DeliveryId, Key, PartId, ProductId};
 use event_connector::domain::log::{EntryType, Offset, OutboxChange, Space};
 use event_connector::domain::machine::Machine;
 use event_connector::domain::session::index::SessionRow;
 use event_connector::domain::session::{IndexMode, NoteBody, Session};
 use event_connector::store::{Commit, Entry};
 
+use super::outbox::check_sent;
 use super::vendor::Vendor;
 use super::world::World;
 
@@ -45,6 +46,22 @@ pub(crate) struct Sent {
     pub(crate) conversation: ConversationId,
     pub(crate) actions: Vec<String>,
     pub(crate) end: Option<End>,
+    /// The part that it was recorded as.
+    pub(super) part: Option<PartId>,
+    /// How it was sent again, if it was.
+    pub(crate) replayed: Option<Replayed>,
+    /// Leases that ran out, each of them an attempt.
+    pub(super) lost: u32,
+    /// The fence of the lease that it is under, if it is.
+    pub(super) fence: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replayed {
+    /// It is the copy of one that had ended.
+    Copy,
+    /// It was a dead letter, and so often it had been called for.
+    Revived { calls: u32 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,6 +255,10 @@ impl Record {
                 conversation: note.conversation_id,
                 actions: actions_in(&note.text),
                 end: None,
+                part: None,
+                replayed: None,
+                lost: 0,
+                fence: None,
             };
             self.deliveries.insert(new.id.clone(), sent);
         }
@@ -249,7 +270,9 @@ impl Record {
             let own = self.deliveries.get(&new.id);
             for action in own.iter().flat_map(|own| &own.actions) {
                 let held = self.deliveries.values().filter(|other| {
-                    other.end != Some(End::Withdrawn) && other.actions.contains(action)
+                    other.end != Some(End::Withdrawn)
+                        && other.replayed != Some(Replayed::Copy)
+                        && other.actions.contains(action)
                 });
                 if held.count() > 1 {
                     let text = format!("{action} is in {} and in an earlier one", new.id);
@@ -265,11 +288,17 @@ impl Record {
                 OutboxChange::Delivered { id, .. } => (id, End::Delivered),
                 OutboxChange::Dead { id, .. } => (id, End::Dead),
                 OutboxChange::Withdrawn { id } => (id, End::Withdrawn),
+                OutboxChange::Attempted { .. } => continue,
                 OutboxChange::RetryNow { .. } => {
                     vendor.may_come_early();
                     continue;
                 }
             };
+            let part = match change {
+                OutboxChange::Delivered { part, .. } => part.as_ref(),
+                _ => None,
+            };
+            let is_recorded = self.records(part);
             let Some(sent) = self.deliveries.get_mut(id) else {
                 let text = format!("{id} ended {end:?} and was never asked for");
                 world.trace.break_law("deliveries_are_known", text);
@@ -280,10 +309,21 @@ impl Record {
                 continue;
             }
             sent.end = Some(end);
+            sent.part = part.cloned();
+            sent.fence = None;
+            check_sent(world, vendor, id, sent);
+            let is_gone = vendor.is_gone(&sent.key.product, &sent.conversation);
             let is_true = match change {
-                OutboxChange::Delivered { part, .. } => vendor.has(id, part.as_ref()),
+                // Two notes of one text are told apart by what was recorded of the first.
+                OutboxChange::Delivered { part, .. } => {
+                    let is_copy = sent.replayed == Some(Replayed::Copy) && !is_recorded;
+                    vendor.has(id, part.as_ref())
+                        || (is_copy && part.as_ref().is_some_and(|part| vendor.tells(part, sent)))
+                }
+                // Nobody holds what it tells for another conversation.
+                OutboxChange::Dead { .. } if sent.replayed.is_some() && is_gone => true,
                 OutboxChange::Dead { .. } => vendor.may_be_dead(id),
-                _ => vendor.is_gone(&sent.key.product, &sent.conversation),
+                _ => is_gone,
             };
             if !is_true {
                 let text = format!("{id} of {}: {change:?}", sent.key);

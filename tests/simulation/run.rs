@@ -11,6 +11,7 @@ use super::check;
 use super::dice::Dice;
 use super::instance::Instance;
 use super::mutant::Mutant;
+use super::operator;
 use super::people::{Fleet, People};
 use super::reader::{Reader, Seats};
 use super::trace::Broken;
@@ -47,7 +48,9 @@ enum Step {
     Ask,
     AskAgain,
     Mood,
+    Token,
     Delete,
+    Replay,
     Crash,
     Start,
     Pause,
@@ -145,6 +148,8 @@ impl Run {
             (12, Step::Ask),
             (4, Step::AskAgain),
             (when(8, faults.vendor), Step::Mood),
+            (when(3, faults.vendor), Step::Token),
+            (when(6, faults.replays), Step::Replay),
             (when(2, faults.gone), Step::Delete),
             (when(5, faults.crashes), Step::Crash),
             (when(8, faults.crashes), Step::Start),
@@ -160,7 +165,8 @@ impl Run {
         let at = usize::try_from(self.dice.among(0..=last)).unwrap_or(0);
         let skew_ms = self.world.shape.faults.skew_ms;
         match step {
-            Step::Post | Step::Ask | Step::Delete | Step::Mood => self.act(step),
+            Step::Post | Step::Ask | Step::Delete | Step::Mood | Step::Token => self.act(step),
+            Step::Replay => operator::replay(&self.people),
             Step::Repeat => {
                 let requests = self.people.book.pages().requests.len() as u64;
                 if requests > 0 {
@@ -229,9 +235,14 @@ impl Run {
             Step::Delete => self.vendor.delete(&tenant.id, conversation),
             Step::Mood => {
                 let mood = *self.dice.pick(&Mood::ALL);
-                let text = format!("{mood:?} to {}", tenant.id);
+                let text = format!("{mood:?} to account {}", tenant.account);
                 self.world.trace.tell("vendor", format_args!("{text}"));
-                self.vendor.set_mood(&tenant.id, mood);
+                self.vendor.set_mood(tenant.account, mood);
+            }
+            Step::Token => {
+                let text = format!("a new token for account {}", tenant.account);
+                self.world.trace.tell("operator", format_args!("{text}"));
+                self.vendor.replace_token(tenant.account);
             }
             _ => {}
         }

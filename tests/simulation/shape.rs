@@ -22,6 +22,8 @@ pub(crate) struct Shape {
     pub(crate) limits: Limits,
     pub(crate) feed: feed::Limits,
     pub(crate) outbox: delivery::Options,
+    /// How many calls the platform takes of one account in one rate window.
+    pub(crate) window_calls: u32,
     pub(crate) retention: Retention,
     pub(crate) sweep: Duration,
     pub(crate) pending_ms: u64,
@@ -35,6 +37,8 @@ pub(crate) struct Tenant {
     pub(crate) id: ProductId,
     /// Whether it has a chatbot that takes notes.
     pub(crate) has_notes: bool,
+    /// Which account of the platform it uses; some share one.
+    pub(crate) account: u64,
     pub(crate) people: Vec<Person>,
     pub(crate) conversations: Vec<ConversationId>,
 }
@@ -56,6 +60,8 @@ pub(crate) struct Faults {
     pub(crate) gone: bool,
     /// The platform refuses some notes for good.
     pub(crate) never: bool,
+    /// Operators have deliveries sent again.
+    pub(crate) replays: bool,
     pub(crate) conflicts: u64,
     pub(crate) lost: u64,
     pub(crate) refused: u64,
@@ -80,6 +86,7 @@ impl Shape {
             limits: limits(&dice),
             feed: feed_limits(&dice),
             outbox: outbox(&dice),
+            window_calls: *dice.pick(&[3, 10, 1000, 1000]),
             retention: Retention {
                 log_ms: *dice.pick(&[60_000, 300_000, A_DAY_MS, A_DAY_MS]),
                 log_bytes_max: u64::MAX,
@@ -139,6 +146,7 @@ impl Faults {
             vendor: dice.permille(600),
             gone: dice.permille(350),
             never: dice.permille(200),
+            replays: dice.permille(400),
             skew_ms: *dice.pick(&[0, 300, 5000, 9000, 600_000]),
         }
     }
@@ -162,6 +170,7 @@ fn tenants(dice: &Dice) -> Vec<Tenant> {
                 .collect(),
             // The last of three is read through the feed only.
             has_notes: number < 2,
+            account: if dice.coin() { 0 } else { number },
             id: name.into(),
         }
     });
@@ -212,6 +221,15 @@ fn outbox(dice: &Dice) -> delivery::Options {
             retries_max: *dice.pick(&[2, 20, 20, 20]),
             base_ms: 1000,
             cap_ms: 20_000,
+        },
+        account: delivery::admission::Limits {
+            account_workers: *dice.pick(&[1, 2, 8]),
+            breaker_failures: *dice.pick(&[1, 2, 5]),
+            breaker_pause_ms: 2000,
+            breaker_pause_cap_ms: 30_000,
+            refused_probe_ms: *dice.pick(&[20_000, 200_000]),
+            rate_pause_ms: 1000,
+            rate_pause_cap_ms: 60_000,
         },
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use event_connector::domain::id::{Key, PartId, ProductId};
+use event_connector::domain::id::{DeliveryId, Key, PartId, ProductId};
 use event_connector::domain::log::{IndexKey, Offset};
 use event_connector::store::memory::Memory;
 use event_connector::store::{
-    Aged, Commit, Depth, Entry, Error, FeedPage, Lease, Outcome, Retention, Retry, Store, Stored,
+    Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
+    Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
 };
 
 use super::mutant;
@@ -102,18 +103,45 @@ impl Store for Truth {
         self.memory.head(product).await
     }
 
-    async fn lease(&self, now_ms: u64, until_ms: u64, limit: usize) -> Result<Vec<Lease>, Error> {
-        let mut leases = self.memory.lease(now_ms, until_ms, limit).await?;
+    async fn lease(&self, request: LeaseRequest) -> Result<Vec<Lease>, Error> {
+        let mut leases = self.memory.lease(request).await?;
         mutant::leases(&self.world, &mut leases);
+        let mut record = self.record();
+        for lease in &leases {
+            record.note_lease(&self.world, &self.vendor, lease);
+        }
+        drop(record);
         Ok(leases)
     }
 
     async fn retry(&self, retry: Retry) -> Result<(), Error> {
+        self.record().note_retry(&retry);
         self.memory.retry(mutant::retry(&self.world, retry)).await
     }
 
-    async fn next_delivery_ms(&self) -> Result<Option<u64>, Error> {
-        self.memory.next_delivery_ms().await
+    async fn next_delivery_ms(&self, closed: &[ProductId]) -> Result<Option<u64>, Error> {
+        self.memory.next_delivery_ms(closed).await
+    }
+
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<DeliveryPage, Error> {
+        self.memory.deliveries(query).await
+    }
+
+    async fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryHistory>, Error> {
+        self.memory.delivery(id).await
+    }
+
+    async fn replay(
+        &self,
+        id: &DeliveryId,
+        copy: DeliveryId,
+        now_ms: u64,
+    ) -> Result<Option<DeliveryId>, Error> {
+        let sent = mutant::replay(&self.world, &self.memory, id, copy, now_ms).await?;
+        let mut record = self.record();
+        record.note_replay(&self.world, &self.vendor, id, sent.as_ref());
+        drop(record);
+        Ok(sent)
     }
 
     async fn recorded_parts(&self, lane: &str, parts: &[PartId]) -> Result<Vec<PartId>, Error> {
@@ -139,6 +167,10 @@ impl Store for Truth {
 
     async fn age(&self, now_ms: u64, keep: Retention) -> Result<Aged, Error> {
         self.memory.age(now_ms, keep).await
+    }
+
+    async fn ready(&self) -> Result<(), Error> {
+        self.memory.ready().await
     }
 
     async fn depth(&self) -> Result<Depth, Error> {

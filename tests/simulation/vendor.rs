@@ -7,11 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use event_connector::delivery::admission::{Fingerprint, Rate};
 use event_connector::domain::id::{ConversationId, DeliveryId, PartId, ProductId, SessionId};
 use event_connector::domain::session::NoteBody;
 
 use super::dice::Dice;
-use super::record::actions_in;
+use super::record::{Sent, actions_in};
+use super::trace::START_MS;
 use super::world::World;
 
 /// The platform, one for all instances. Cheap to clone.
@@ -25,15 +27,29 @@ pub(crate) struct Vendor {
 #[derive(Default)]
 pub(crate) struct State {
     gone: BTreeSet<(ProductId, ConversationId)>,
-    moods: BTreeMap<ProductId, Mood>,
+    accounts: BTreeMap<u64, Account>,
     /// In the order in which they landed.
     pub(crate) landings: Vec<Landing>,
     /// Deliveries that were refused for good.
     never: BTreeSet<DeliveryId>,
-    /// The highest attempt of a delivery that was seen.
+    /// The highest attempt of a delivery that was seen since it was last sent again.
     attempts: BTreeMap<DeliveryId, u32>,
+    /// How often it was called for a delivery.
+    calls: BTreeMap<DeliveryId, u32>,
+    /// How many of those calls were turned away: the limit was hit, or the credentials were refused.
+    turned_away: BTreeMap<DeliveryId, u32>,
     /// Before that true time a delivery must not come again.
     not_before_ms: BTreeMap<DeliveryId, u64>,
+}
+
+/// What one or more products call it with.
+#[derive(Default)]
+struct Account {
+    mood: Mood,
+    /// How often its token was replaced.
+    token: u64,
+    /// The newest rate window, and the calls counted in it.
+    window: (u64, u32),
 }
 
 /// A note in a conversation.
@@ -51,7 +67,7 @@ pub(crate) struct Landing {
     pub(crate) was_stalled: bool,
 }
 
-/// How the platform treats a product's calls.
+/// How the platform treats an account's calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mood {
     #[default]
@@ -62,7 +78,7 @@ pub(crate) enum Mood {
     Silent,
     /// 429, with a wish.
     Limited,
-    /// 401.
+    /// 401, until the account has another mood or another token.
     Locked,
 }
 
@@ -104,8 +120,53 @@ impl Vendor {
         }
     }
 
-    pub(crate) fn set_mood(&self, product: &ProductId, mood: Mood) {
-        self.state().moods.insert(product.clone(), mood);
+    pub(crate) fn set_mood(&self, account: u64, mood: Mood) {
+        self.state().accounts.entry(account).or_default().mood = mood;
+    }
+
+    /// The account gets a token that is accepted, everywhere at once.
+    pub(crate) fn replace_token(&self, account: u64) {
+        let mut state = self.state();
+        let account = state.accounts.entry(account).or_default();
+        account.token += 1;
+        if account.mood == Mood::Locked {
+            account.mood = Mood::Fine;
+        }
+    }
+
+    /// The account that a product uses now.
+    pub(crate) fn account(&self, product: &ProductId) -> Option<Fingerprint> {
+        let number = self.world.shape.tenant(product)?.account;
+        let state = self.state();
+        let token = state.accounts.get(&number).map_or(0, |own| own.token);
+        Some(Fingerprint::of(
+            &format!("vendor{number}"),
+            &token.to_string(),
+        ))
+    }
+
+    /// Counts a call in the account's rate window, and tells whether there was room for it.
+    pub(crate) fn count(&self, product: &ProductId) -> (Rate, bool) {
+        let number = self
+            .world
+            .shape
+            .tenant(product)
+            .map_or(0, |own| own.account);
+        let limit = self.world.shape.window_calls;
+        let current = (self.world.clock.now_ms() - START_MS) / WINDOW_MS;
+        let mut state = self.state();
+        let account = state.accounts.entry(number).or_default();
+        if account.window.0 != current {
+            account.window = (current, 0);
+        }
+        let has_room = account.window.1 < limit;
+        account.window.1 += u32::from(has_room);
+        let rate = Rate {
+            limit,
+            remaining: limit - account.window.1,
+            reset_ms: START_MS + (current + 1) * WINDOW_MS,
+        };
+        (rate, has_room)
     }
 
     pub(crate) fn delete(&self, product: &ProductId, conversation: &ConversationId) {
@@ -125,11 +186,55 @@ impl Vendor {
         own.any(|landing| part.is_none_or(|part| landing.part == *part))
     }
 
+    /// Whether a part tells the same as a delivery, where it belongs.
+    pub(crate) fn tells(&self, part: &PartId, sent: &Sent) -> bool {
+        let state = self.state();
+        state.landings.iter().any(|landing| {
+            landing.part == *part
+                && landing.conversation == sent.conversation
+                && landing.actions == sent.actions
+        })
+    }
+
     /// Whether there was reason enough to give a delivery up.
     pub(crate) fn may_be_dead(&self, delivery: &DeliveryId) -> bool {
         let state = self.state();
         let attempts = state.attempts.get(delivery).copied().unwrap_or(0);
         state.never.contains(delivery) || attempts > self.world.shape.outbox.schedule.retries_max
+    }
+
+    /// The delivery is sent again from its first attempt on.
+    pub(crate) fn forget_attempts(&self, delivery: &DeliveryId) {
+        let mut state = self.state();
+        state.attempts.remove(delivery);
+        state.never.remove(delivery);
+    }
+
+    /// How often a delivery was attempted in any way.
+    pub(crate) fn calls(&self, delivery: &DeliveryId) -> u32 {
+        self.state().calls.get(delivery).copied().unwrap_or(0)
+    }
+
+    /// How many calls for a delivery may have been attempts: waiting for an account is none.
+    pub(crate) fn attempts_at_most(&self, delivery: &DeliveryId) -> u32 {
+        let state = self.state();
+        let turned_away = state.turned_away.get(delivery).copied().unwrap_or(0);
+        let calls = state.calls.get(delivery).copied().unwrap_or(0);
+        calls - turned_away
+    }
+
+    /// A call for the delivery begins.
+    pub(crate) fn called(&self, delivery: &DeliveryId) {
+        *self.state().calls.entry(delivery.clone()).or_default() += 1;
+    }
+
+    /// A call for the delivery was turned away.
+    pub(crate) fn turn_away(&self, delivery: &DeliveryId) {
+        *self
+            .state()
+            .turned_away
+            .entry(delivery.clone())
+            .or_default() += 1;
     }
 
     /// A repeated link may bring forward whatever waits.
@@ -149,7 +254,10 @@ impl Vendor {
         if faults.never && self.dice.permille(50) {
             return Fate::Never;
         }
-        match self.state().moods.get(product).copied().unwrap_or_default() {
+        let account = self.world.shape.tenant(product).map(|own| own.account);
+        let state = self.state();
+        let account = account.and_then(|number| state.accounts.get(&number));
+        match account.map_or(Mood::Fine, |own| own.mood) {
             Mood::Fine => Fate::Accept,
             Mood::Flaky => *self.dice.pick(&[
                 Fate::Accept,
@@ -244,6 +352,9 @@ impl Vendor {
         self.state().not_before_ms.remove(delivery)
     }
 }
+
+/// How long a rate window lasts, from its first to its last millisecond.
+const WINDOW_MS: u64 = 10_000;
 
 /// How far the platform's clock may be from an instance's when a note is looked for.
 const SKEW_MS: u64 = 120_000;

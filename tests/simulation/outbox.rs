@@ -1,0 +1,106 @@
+//! What becomes of deliveries beside commits: leases, attempts put back, and what operators have sent
+//! again.
+
+use event_connector::domain::id::{DeliveryId, PartId};
+use event_connector::store::{Lease, Retry};
+
+use super::record::{End, Record, Replayed, Sent};
+use super::vendor::Vendor;
+use super::world::World;
+
+impl Record {
+    /// Takes note of a lease. Its number counts calls that may have been attempts, and leases that ran
+    /// out; waiting for an account is none.
+    pub(crate) fn note_lease(&mut self, world: &World, vendor: &Vendor, lease: &Lease) {
+        let Some(sent) = self.deliveries.get_mut(&lease.id) else {
+            let text = format!("{} was never asked for", lease.id);
+            return world.trace.break_law("deliveries_are_known", text);
+        };
+        let was_lost = sent.fence.replace(lease.fence).is_some();
+        sent.lost += u32::from(was_lost);
+        let most = vendor.attempts_at_most(&lease.id) + sent.lost + 1;
+        if lease.attempt > most {
+            let text = format!("{}: attempt {} of {most}", lease.id, lease.attempt);
+            world.trace.break_law("waiting_is_no_attempt", text);
+        }
+        if lease.replayed != sent.replayed.is_some() {
+            let text = format!("{}: {}", lease.id, lease.replayed);
+            world.trace.break_law("replays_are_known", text);
+        }
+    }
+
+    /// Takes note of a delivery that is put back, perhaps by somebody who no longer holds it.
+    pub(crate) fn note_retry(&mut self, retry: &Retry) {
+        if let Some(sent) = self.deliveries.get_mut(&retry.id)
+            && sent.fence == Some(retry.fence)
+        {
+            sent.fence = None;
+        }
+    }
+
+    /// Whether a delivery was recorded as this part.
+    pub(super) fn records(&self, part: Option<&PartId>) -> bool {
+        let mut recorded = self
+            .deliveries
+            .values()
+            .filter_map(|sent| sent.part.as_ref());
+        part.is_some_and(|part| recorded.any(|one| one == part))
+    }
+
+    /// Takes note that the store has `id` sent again, as which delivery it says.
+    pub(crate) fn note_replay(
+        &mut self,
+        world: &World,
+        vendor: &Vendor,
+        id: &DeliveryId,
+        sent_as: Option<&DeliveryId>,
+    ) {
+        world
+            .trace
+            .tell("truth", format_args!("sends {id} again as {sent_as:?}"));
+        let number = self.deliveries.len();
+        let Some(sent) = self.deliveries.get_mut(id) else {
+            let text = format!("{id} was never asked for");
+            return world.trace.break_law("deliveries_are_known", text);
+        };
+        // What waits is due now.
+        vendor.may_come_early();
+        let is_copied = matches!(sent.end, Some(End::Delivered | End::Withdrawn));
+        let is_copy = sent_as.is_some_and(|one| one != id);
+        if sent_as.is_none() || is_copied != is_copy {
+            let text = format!("{id}, ended {:?}, is sent as {sent_as:?}", sent.end);
+            return world.trace.break_law("replays_are_sent", text);
+        }
+        if let (Some(copy), true) = (sent_as, is_copy) {
+            let copied = Sent {
+                number,
+                end: None,
+                part: None,
+                replayed: Some(Replayed::Copy),
+                lost: 0,
+                fence: None,
+                ..sent.clone()
+            };
+            self.deliveries.insert(copy.clone(), copied);
+        } else if sent.end == Some(End::Dead) {
+            sent.end = None;
+            sent.replayed = Some(Replayed::Revived {
+                calls: vendor.calls(id),
+            });
+            vendor.forget_attempts(id);
+        }
+    }
+}
+
+/// What was sent again does not end before the platform was asked again.
+pub(super) fn check_sent(world: &World, vendor: &Vendor, id: &DeliveryId, sent: &Sent) {
+    let before = match sent.replayed {
+        None => return,
+        Some(Replayed::Copy) => 0,
+        Some(Replayed::Revived { calls }) => calls,
+    };
+    if vendor.calls(id) <= before {
+        let text = format!("{id} has ended {:?} again, without a call", sent.end);
+        world.trace.break_law("replays_are_sent", text);
+    }
+}
