@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use event_connector::domain::id::{DeliveryId, Key, PartId, ProductId};
 use event_connector::domain::log::{IndexKey, Offset};
+use event_connector::store::erasure::{PendingErasure, Place, Subject, Trace};
 use event_connector::store::{
     Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
     Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
@@ -276,6 +277,50 @@ impl Store for Port {
         let store = Arc::clone(&self.store);
         self.write(async move { store.claim_overdue(now_ms, until_ms, limit).await })
             .await
+    }
+
+    async fn claim_ahead(
+        &self,
+        now_ms: u64,
+        until_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Key>, Error> {
+        let store = Arc::clone(&self.store);
+        self.write(async move { store.claim_ahead(now_ms, until_ms, limit).await })
+            .await
+    }
+
+    async fn rewind(&self, now_ms: u64, by_ms: u64, wait_ms_max: u64) -> Result<(), Error> {
+        let store = Arc::clone(&self.store);
+        self.write(async move { store.rewind(now_ms, by_ms, wait_ms_max).await })
+            .await
+    }
+
+    async fn trace(&self, subject: Arc<dyn Subject>, from: Place) -> Result<Trace, Error> {
+        let store = Arc::clone(&self.store);
+        self.read(async move { store.trace(subject, from).await })
+            .await
+    }
+
+    async fn erase(
+        &self,
+        subject: Arc<dyn Subject>,
+        trace: Trace,
+        now_ms: u64,
+    ) -> Result<u64, Error> {
+        let store = Arc::clone(&self.store);
+        self.write(async move { store.erase(subject, trace, now_ms).await })
+            .await
+    }
+
+    async fn erasures(&self) -> Result<Vec<PendingErasure>, Error> {
+        let store = Arc::clone(&self.store);
+        self.read(async move { store.erasures().await }).await
+    }
+
+    async fn scrub(&self) -> Result<bool, Error> {
+        let store = Arc::clone(&self.store);
+        self.write(async move { store.scrub().await }).await
     }
 
     async fn quarantine(&self, key: &Key, reason: &str) -> Result<(), Error> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use event_connector::domain::id::{DeliveryId, Key, PartId, ProductId};
 use event_connector::domain::log::{IndexKey, Offset};
+use event_connector::store::erasure::{PendingErasure, Place, Subject, Trace};
 use event_connector::store::memory::Memory;
 use event_connector::store::{
     Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
@@ -155,6 +156,40 @@ impl Store for Truth {
         limit: usize,
     ) -> Result<Vec<Key>, Error> {
         self.memory.claim_overdue(now_ms, until_ms, limit).await
+    }
+
+    async fn claim_ahead(
+        &self,
+        now_ms: u64,
+        until_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Key>, Error> {
+        self.memory.claim_ahead(now_ms, until_ms, limit).await
+    }
+
+    async fn rewind(&self, now_ms: u64, by_ms: u64, wait_ms_max: u64) -> Result<(), Error> {
+        self.memory.rewind(now_ms, by_ms, wait_ms_max).await
+    }
+
+    async fn trace(&self, subject: Arc<dyn Subject>, from: Place) -> Result<Trace, Error> {
+        self.memory.trace(subject, from).await
+    }
+
+    async fn erase(
+        &self,
+        subject: Arc<dyn Subject>,
+        trace: Trace,
+        now_ms: u64,
+    ) -> Result<u64, Error> {
+        self.memory.erase(subject, trace, now_ms).await
+    }
+
+    async fn erasures(&self) -> Result<Vec<PendingErasure>, Error> {
+        self.memory.erasures().await
+    }
+
+    async fn scrub(&self) -> Result<bool, Error> {
+        self.memory.scrub().await
     }
 
     async fn quarantine(&self, key: &Key, reason: &str) -> Result<(), Error> {
