@@ -147,7 +147,9 @@ impl Record {
         }
     }
 
-    /// Nothing that a timer does happens before its time, and one pause gives one note.
+    /// Nothing that a timer does happens before its time, and one pause gives one note. Where clocks are
+    /// set, one that was set back serves a deadline when as much time has passed as there was: it may
+    /// be behind the deadline by as far as clocks are apart.
     fn check_timers(
         &self,
         world: &World,
@@ -156,7 +158,8 @@ impl Record {
         before: Option<&Session>,
         entries: &[Entry],
     ) {
-        let now_ms = commit.now_ms;
+        let behind_ms = 2 * world.shape.faults.skew_ms;
+        let now_ms = commit.now_ms.saturating_add(behind_ms);
         let timed = || entries.iter().filter(|e| &*e.correlation_id == "timer");
         let due_ms = before
             .and_then(Machine::deadline)
