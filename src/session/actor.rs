@@ -97,6 +97,8 @@ impl<M: Machine> Actor<M> {
         }
         let until_due = self.alarm.wait();
         let mut batch = Vec::new();
+        // One timer for both, because it is most of what a key at rest holds.
+        let pause = around.clock.sleep(until_due.unwrap_or(limits.idle));
         tokio::select! {
             biased;
             count = self.mail.recv_many(&mut batch, limits.batch_max) => {
@@ -106,10 +108,10 @@ impl<M: Machine> Actor<M> {
                 let is_due = self.alarm.wait().is_some_and(|wait| wait.is_zero());
                 is_due.then_some(Event::Deadline)
             }
-            () = around.clock.sleep(until_due.unwrap_or_default()), if until_due.is_some() => {
-                Some(Event::Deadline)
-            }
-            () = around.clock.sleep(limits.idle), if until_due.is_none() => Some(Event::Idle),
+            () = pause => Some(match until_due {
+                Some(_) => Event::Deadline,
+                None => Event::Idle,
+            }),
         }
     }
 
