@@ -153,8 +153,7 @@ impl Server {
         let shared = Arc::clone(&self.shared);
         if let Some(seat) = shared.table.admit() {
             let serving = connection::serve(stream, peer, seat, Arc::clone(&shared));
-            // Boxed, because the spawned task would otherwise hold the large future twice.
-            shared.tasks.spawn("connection", Box::pin(serving));
+            shared.tasks.spawn("connection", serving);
             return;
         }
         let detail = "as many connections are open as are allowed, and all are in use";
