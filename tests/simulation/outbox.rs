@@ -29,13 +29,13 @@ impl Record {
         }
     }
 
-    /// Takes note of a delivery that is put back, perhaps by somebody who no longer holds it.
-    pub(crate) fn note_retry(&mut self, retry: &Retry) {
-        if let Some(sent) = self.deliveries.get_mut(&retry.id)
-            && sent.fence == Some(retry.fence)
-        {
-            sent.fence = None;
-        }
+    /// Takes note of a delivery that is put back, perhaps by somebody who no longer holds it; answers
+    /// the fence of the lease that it was under.
+    pub(crate) fn note_retry(&mut self, retry: &Retry) -> Option<u64> {
+        let sent = self.deliveries.get_mut(&retry.id)?;
+        let held = sent.fence;
+        sent.fence = held.filter(|fence| *fence != retry.fence);
+        held
     }
 
     /// Whether a delivery was recorded as this part.
