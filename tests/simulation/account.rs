@@ -22,8 +22,10 @@ pub(crate) struct Account {
     probes: usize,
     /// No call begins before.
     rests_until_ms: u64,
-    /// An operator asked for a probe, and no call has begun since.
-    is_invited: bool,
+    /// When a call last began.
+    begun_ms: u64,
+    /// An operator asked for a probe: so many batches of calls may come of it.
+    pardons: u32,
     limited_until_ms: u64,
     window: Option<Window>,
 }
@@ -67,7 +69,7 @@ impl Account {
             broken.push(("silent_accounts_are_probed", text));
         }
         let rests = std::mem::take(&mut self.rests_until_ms);
-        if !std::mem::take(&mut self.is_invited) && now_ms + slack_ms < rests {
+        if !self.is_pardoned(now_ms) && now_ms + slack_ms < rests {
             let text = format!("called at {now_ms}, closed until {rests}");
             broken.push(("closed_accounts_rest", text));
         }
@@ -165,9 +167,18 @@ impl Account {
         });
     }
 
-    /// An operator has something sent again: the next probe may come at once.
+    /// An operator has something sent again: the next probe may come at once. It may come behind calls
+    /// that were on their way already.
     pub(crate) fn invite(&mut self) {
-        self.is_invited = true;
+        self.pardons = 2;
+    }
+
+    fn is_pardoned(&mut self, now_ms: u64) -> bool {
+        let is_pardoned = self.pardons > 0;
+        if now_ms != std::mem::replace(&mut self.begun_ms, now_ms) {
+            self.pardons = self.pardons.saturating_sub(1);
+        }
+        is_pardoned
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) enum Mutant {
     IgnoresSilence,
     /// Refused credentials are used like any other.
     IgnoresRefusals,
+    /// Whoever once held a lease may put the delivery back.
+    ForgetsFences,
     /// Waiting for an account is an attempt.
     CountsWaiting,
     /// What an operator has sent again is not.
@@ -61,7 +63,7 @@ pub(crate) enum Mutant {
     ReplaysTwice,
 }
 
-pub(crate) const ALL: [Mutant; 22] = [
+pub(crate) const ALL: [Mutant; 23] = [
     Mutant::AcknowledgesEarly,
     Mutant::ForgetsVersions,
     Mutant::ForgetsGuards,
@@ -81,6 +83,7 @@ pub(crate) const ALL: [Mutant; 22] = [
     Mutant::IgnoresWindows,
     Mutant::IgnoresSilence,
     Mutant::IgnoresRefusals,
+    Mutant::ForgetsFences,
     Mutant::CountsWaiting,
     Mutant::LosesReplays,
     Mutant::ReplaysTwice,
@@ -167,8 +170,11 @@ pub(crate) fn leases(world: &World, leases: &mut [Lease]) {
     }
 }
 
-/// Puts a delivery back, in the mutant's way.
-pub(crate) fn retry(world: &World, mut retry: Retry) -> Retry {
+/// Puts a delivery back that is under the lease `held`, in the mutant's way.
+pub(crate) fn retry(world: &World, mut retry: Retry, held: Option<u64>) -> Retry {
+    if world.is(Mutant::ForgetsFences) {
+        retry.fence = held.unwrap_or(retry.fence);
+    }
     if world.is(Mutant::IgnoresRetryAfter) && retry.unsettled_since_ms.is_none() {
         retry.not_before_ms = 0;
     }

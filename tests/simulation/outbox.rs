@@ -1,8 +1,13 @@
 //! What becomes of deliveries beside commits: leases, attempts put back, and what operators have sent
 //! again.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use event_connector::domain::id::{DeliveryId, PartId};
-use event_connector::store::{Lease, Retry};
+use event_connector::domain::log::EntryType;
+use event_connector::store::{Entry, Lease, Retry};
+use serde_json::Value;
 
 use super::record::{End, Record, Replayed, Sent};
 use super::vendor::Vendor;
@@ -29,12 +34,27 @@ impl Record {
         }
     }
 
-    /// Takes note of a delivery that is put back, perhaps by somebody who no longer holds it.
-    pub(crate) fn note_retry(&mut self, retry: &Retry) {
-        if let Some(sent) = self.deliveries.get_mut(&retry.id)
-            && sent.fence == Some(retry.fence)
-        {
-            sent.fence = None;
+    /// Takes note of a delivery that is put back, perhaps by somebody who no longer holds it; answers
+    /// the fence of the lease that it was under.
+    pub(crate) fn note_retry(&mut self, retry: &Retry) -> Option<u64> {
+        let sent = self.deliveries.get_mut(&retry.id)?;
+        let held = sent.fence;
+        sent.fence = held.filter(|fence| *fence != retry.fence);
+        held
+    }
+
+    /// Takes note of an entry that tells the end of a delivery: one report is told once.
+    pub(super) fn note_told(&mut self, world: &World, entry: &Entry) {
+        let tells = [EntryType::NoteDelivered, EntryType::NoteFailed];
+        if !tells.iter().any(|tells| tells.as_str() == &*entry.r#type) {
+            return;
+        }
+        let body: Option<Value> = serde_json::from_str(&entry.body).ok();
+        let id = body.as_ref().and_then(|body| body["delivery_id"].as_str());
+        let sent = id.and_then(|id| self.deliveries.get_mut(&DeliveryId::from(id)));
+        if sent.is_none_or(|sent| !sent.told.insert(Arc::clone(&entry.body))) {
+            let text = format!("{} tells {} again", entry.key, entry.body);
+            world.trace.break_law("ends_are_told_once", text);
         }
     }
 
@@ -77,6 +97,7 @@ impl Record {
                 end: None,
                 part: None,
                 replayed: Some(Replayed::Copy),
+                told: BTreeSet::new(),
                 lost: 0,
                 fence: None,
                 ..sent.clone()
@@ -84,6 +105,7 @@ impl Record {
             self.deliveries.insert(copy.clone(), copied);
         } else if sent.end == Some(End::Dead) {
             sent.end = None;
+            sent.told.clear();
             sent.replayed = Some(Replayed::Revived {
                 calls: vendor.calls(id),
             });

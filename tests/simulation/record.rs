@@ -1,6 +1,7 @@
 //! What was really written, commit by commit, and the laws that hold of every single commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use event_connector::domain::action::ActionsPayload;
 use event_connector::domain::id::{ConversationId, DeliveryId, Key, PartId, ProductId};
@@ -50,6 +51,8 @@ pub(crate) struct Sent {
     pub(super) part: Option<PartId>,
     /// How it was sent again, if it was.
     pub(crate) replayed: Option<Replayed>,
+    /// The entries that tell how it ended this time.
+    pub(super) told: BTreeSet<Arc<str>>,
     /// Leases that ran out, each of them an attempt.
     pub(super) lost: u32,
     /// The fence of the lease that it is under, if it is.
@@ -118,6 +121,11 @@ impl Record {
         if &*entry.r#type == EntryType::Actions.as_str() {
             self.note_actions(world, &entry);
         }
+        if &*entry.r#type == EntryType::Unlinked.as_str() {
+            // What was in its notes waits again, from now on.
+            self.acted_at.insert(key.clone(), entry.at);
+        }
+        self.note_told(world, &entry);
         self.logs.entry(key.product).or_default().push(entry);
     }
 
@@ -260,6 +268,7 @@ impl Record {
                 end: None,
                 part: None,
                 replayed: None,
+                told: BTreeSet::new(),
                 lost: 0,
                 fence: None,
             };

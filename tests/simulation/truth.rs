@@ -116,8 +116,16 @@ impl Store for Truth {
     }
 
     async fn retry(&self, retry: Retry) -> Result<(), Error> {
-        self.record().note_retry(&retry);
-        self.memory.retry(mutant::retry(&self.world, retry)).await
+        let (id, held) = (retry.id.clone(), self.record().note_retry(&retry));
+        let is_late = held.is_some_and(|held| held != retry.fence);
+        let before = self.memory.delivery(&id).await?;
+        let bent = mutant::retry(&self.world, retry, held);
+        self.memory.retry(bent).await?;
+        if is_late && self.memory.delivery(&id).await? != before {
+            let text = format!("{id} was put back by somebody who no longer held it");
+            self.world.trace.break_law("leases_are_fenced", text);
+        }
+        Ok(())
     }
 
     async fn next_delivery_ms(&self, closed: &[ProductId]) -> Result<Option<u64>, Error> {
