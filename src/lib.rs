@@ -72,6 +72,8 @@
 //!   anybody asks for an erasure, and would still be there. It costs nothing that could be measured.
 //! * Persisted deadlines are wall-clock times beside the time they were set at, and what counts is
 //!   the difference: setting the clock back must not put a session to sleep for a day.
+//! * A decision consumes the state it is made on. If it cannot be written the state is read again: that
+//!   is rare, and a copy for every decision was not. Nor are a live key's stored bytes kept.
 //! * A note that waits for a pause is flushed early once it holds as many actions as the window may:
 //!   a limit that trims before a link must not lose anything after it.
 
