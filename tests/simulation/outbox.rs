@@ -52,7 +52,15 @@ impl Record {
         let body: Option<Value> = serde_json::from_str(&entry.body).ok();
         let id = body.as_ref().and_then(|body| body["delivery_id"].as_str());
         let sent = id.and_then(|id| self.deliveries.get_mut(&DeliveryId::from(id)));
-        if sent.is_none_or(|sent| !sent.told.insert(Arc::clone(&entry.body))) {
+        // A session has long forgotten what is sent again: two who both believe that they hold the lease
+        // are both heard.
+        let shape = &world.shape;
+        let may_be_two = shape.is_wild() || shape.faults.pauses;
+        let is_known = sent.is_some_and(|sent| {
+            let is_new = sent.told.insert(Arc::clone(&entry.body));
+            is_new || (may_be_two && sent.replayed.is_some())
+        });
+        if !is_known {
             let text = format!("{} tells {} again", entry.key, entry.body);
             world.trace.break_law("ends_are_told_once", text);
         }
