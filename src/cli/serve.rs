@@ -98,13 +98,7 @@ fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     let store = Sqlite::open(store::options(config), &|name, work| {
         Tasks::thread(name, work)
     })
-    .with_context(|| format!("cannot open the store {}", config.store.path.display()))
-    .map_err(|error| {
-        Advised::new(
-            error,
-            "give this process a file of its own that it can write to: CONNECTOR__STORE__PATH",
-        )
-    })?;
+    .with_context(|| format!("cannot open the store {}", config.store.path.display()))?;
     Ok(Arc::new(store))
 }
 

@@ -18,6 +18,10 @@ const VISITORS: usize = 32;
 /// Listeners at the same time.
 const LISTENERS: usize = 16;
 
+/// How many different people come. Everybody is known for a day after the last visit, so what is kept of
+/// people grows with their number, and is to be the same from the second quarter on.
+const PEOPLE: u64 = 1_500;
+
 /// What a visitor does before leaving for good.
 const CLICKS: usize = 12;
 
@@ -108,9 +112,13 @@ impl Shared {
     /// A session from its first click to its last; every third opens a conversation on the way.
     async fn visit(&self) {
         let number = self.visitors.fetch_add(1, Ordering::Relaxed);
-        let session = format!("soak{number}");
+        let session = format!("soak{}", number % PEOPLE);
         for click in 0..CLICKS {
-            let sent = send(&self.client, &self.url, &session, &label(&session, click)).await;
+            let label = label(
+                &session,
+                usize::try_from(number).unwrap_or(0) * CLICKS + click,
+            );
+            let sent = send(&self.client, &self.url, &session, &label).await;
             let counter = match sent {
                 Ok(answer) if answer.status() == 200 => &self.clicks,
                 _ => &self.refused,

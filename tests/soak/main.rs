@@ -43,7 +43,8 @@ use event_connector::tasks::Tasks;
 use chaos::Chaos;
 use churn::Churn;
 use sample::{Series, judge};
-use server::{ACCESS_TOKEN, ADMIN_ID, Build, CLIENT_SECRET, Home};
+use serde_json::json;
+use server::{ACCESS_TOKEN, ADMIN_ID, Build, CLIENT_SECRET, Home, SECRET};
 
 /// How long it runs when nobody says, seconds: enough to see a leak of every visitor's session.
 const SOAK_S: u64 = 30;
@@ -92,6 +93,7 @@ async fn soak(length: Duration) -> Result<String, String> {
         .await
         .map_err(|error| error.to_string())?;
     let home = Home::new(&network.url(), &settings(length));
+    forget_conversations_soon(&home)?;
     let server = home.start(Build::Release)?;
     let churn = Churn::start(&server.url, &vendor, &tasks);
     let mut series = Series::new(server.id(), home.path().join("data"));
@@ -115,6 +117,25 @@ async fn soak(length: Duration) -> Result<String, String> {
     let told = churn.counts();
     churn.acknowledged_enough()?;
     judge(&series).map(|seen| format!("{told}; {seen}"))
+}
+
+/// A session that is in conversation, or cools down after one, has a deadline: it is kept, and kept in
+/// memory, until that has passed. Both take a second here.
+fn forget_conversations_soon(home: &Home) -> Result<(), String> {
+    let rows = json!([{
+        "product_id": "acme",
+        "webhook_secret": SECRET,
+        "integration_type": "intercom",
+        "integration_config": {
+            "access_token": ACCESS_TOKEN,
+            "admin_id": ADMIN_ID,
+            "client_secret": CLIENT_SECRET,
+            "interaction_timeout_s": 0.5,
+            "cooldown_period_s": 0.5,
+        },
+    }]);
+    let path = home.path().join("products.json");
+    std::fs::write(path, rows.to_string()).map_err(|error| error.to_string())
 }
 
 /// Everything is forgotten within a tenth of the run.

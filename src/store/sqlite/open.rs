@@ -115,7 +115,8 @@ pub(super) fn lock(path: &Path) -> io::Result<File> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(io::Error::new(
             io::ErrorKind::ResourceBusy,
-            "it is in use already, and one process at a time is all that a file can serve",
+            "it is in use already, and one process at a time is all that a file can serve; give this \
+             one a file of its own (store.path)",
         )),
         Err(TryLockError::Error(error)) => Err(error),
     }
