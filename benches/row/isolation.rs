@@ -74,8 +74,7 @@ async fn turn(manner: Manner) -> anyhow::Result<f64> {
         others.write(&mut buffer);
         connection.demand(&buffer).await?;
         requests.write(&mut buffer);
-        let text = format!("Invite teammate {}", SESSIONS + number);
-        clicked.push((text, clock.now_s()));
+        clicked.push((format!("/conversations/9{number:06}/reply"), clock.now_s()));
         connection.demand(&buffer).await?;
         clock.sleep(Duration::from_millis(5)).await;
     }
@@ -84,9 +83,9 @@ async fn turn(manner: Manner) -> anyhow::Result<f64> {
     let posts = healthy();
     let mut took: Vec<f64> = clicked
         .iter()
-        .filter_map(|(text, at)| {
-            let needle = format!("{text}<");
-            let (_, posted) = posts.iter().find(|(body, _)| body.contains(&needle))?;
+        .filter_map(|(path, at)| {
+            let is_its_own = |(call, posted): &&(String, f64)| call.contains(path) && posted > at;
+            let (_, posted) = posts.iter().find(is_its_own)?;
             Some((posted - at) * 1000.0)
         })
         .collect();
