@@ -15,7 +15,6 @@
 
 #![expect(
     clippy::print_stdout,
-    clippy::print_stderr,
     reason = "a program of its own: it prints its results and reads its arguments"
 )]
 
@@ -28,6 +27,10 @@ mod resume;
 mod sdk;
 mod service;
 mod storm;
+#[path = "../support/tally.rs"]
+mod tally;
+#[path = "../support/until.rs"]
+mod until;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +39,7 @@ use std::time::Duration;
 
 use event_connector::clock::Clock;
 use futures_util::future::LocalBoxFuture;
+use tally::Tally;
 
 /// How long anything may take before a case has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -81,10 +85,10 @@ const CASES: [Case; 9] = [
 fn main() -> ExitCode {
     let chosen: Vec<String> = std::env::args().skip(1).collect();
     let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|part| name.contains(part));
+    let mut tally = Tally::new("clients");
     if let Err(reason) = install() {
-        eprintln!("clients: {reason}");
-        println!("0 passed, 1 failed");
-        return ExitCode::FAILURE;
+        tally.tell("installation", Err(reason));
+        return tally.close();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -92,24 +96,17 @@ fn main() -> ExitCode {
         .build()
         .expect("a runtime");
     let clock = Clock::system();
-    let (mut passed, mut failed) = (0, 0);
     for (name, case) in CASES.iter().filter(|(name, _)| is_chosen(name)) {
         let began = clock.monotonic();
         let outcome = runtime.block_on(case());
         let took_s = clock.since(began).as_secs();
-        match outcome {
-            Ok(figures) => {
-                passed += 1;
-                println!("clients: {name} ... ok ({figures}; {took_s} s)");
-            }
-            Err(reason) => {
-                failed += 1;
-                println!("clients: {name} ... FAILED after {took_s} s\n{reason}");
-            }
-        }
+        let outcome = match outcome {
+            Ok(figures) => Ok(format!("{figures}; {took_s} s")),
+            Err(reason) => Err(format!("after {took_s} s: {reason}")),
+        };
+        tally.tell(name, outcome);
     }
-    println!("{passed} passed, {failed} failed");
-    ExitCode::from(u8::from(failed > 0 || passed == 0))
+    tally.close()
 }
 
 fn install() -> Result<(), String> {
@@ -139,17 +136,9 @@ fn own(path: &str) -> PathBuf {
 /// Looks again and again until something is there.
 async fn until<T>(
     what: &str,
-    mut look: impl AsyncFnMut() -> Result<Option<T>, String>,
+    look: impl AsyncFnMut() -> Result<Option<T>, String>,
 ) -> Result<T, String> {
-    let clock = Clock::system();
-    let began = clock.monotonic();
-    while clock.since(began) < PATIENCE {
-        if let Some(found) = look().await? {
-            return Ok(found);
-        }
-        clock.sleep(Duration::from_millis(20)).await;
-    }
-    Err(format!("never happened: {what}"))
+    until::until(PATIENCE, what, look).await
 }
 
 /// Waits no longer than is reasonable.

@@ -34,10 +34,15 @@ mod sent;
 mod server;
 mod story;
 mod strace;
+#[path = "../support/tally.rs"]
+mod tally;
+#[path = "../support/until.rs"]
+mod until;
 
 use std::process::ExitCode;
 
 use server::Build;
+use tally::Tally;
 
 /// How many rounds the broken build gets to show that it is broken.
 const MUTANT_ROUNDS: u32 = 40;
@@ -83,18 +88,11 @@ fn main() -> ExitCode {
             runtime.block_on(no_sync_is_caught()),
         ),
     ];
-    let mut failed = 0;
-    for (name, outcome) in &proofs {
-        match outcome {
-            Ok(figures) => println!("crash: {name} ... ok ({figures})"),
-            Err(reason) => {
-                failed += 1;
-                println!("crash: {name} ... FAILED\n{reason}");
-            }
-        }
+    let mut tally = Tally::new("crash");
+    for (name, outcome) in proofs {
+        tally.tell(name, outcome);
     }
-    println!("{} passed, {failed} failed", proofs.len() - failed);
-    ExitCode::from(u8::from(failed > 0))
+    tally.close()
 }
 
 async fn broken_step_is_caught() -> Result<String, String> {

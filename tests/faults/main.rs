@@ -31,12 +31,17 @@ mod sent;
 mod server;
 mod space;
 mod stage;
+#[path = "../support/tally.rs"]
+mod tally;
+#[path = "../support/until.rs"]
+mod until;
 mod vendor;
 
 use std::process::ExitCode;
 
 use futures_util::future::LocalBoxFuture;
 use server::Build;
+use tally::Tally;
 
 /// One case: its name, and what it does. It answers with what it saw.
 type Case = (
@@ -56,21 +61,11 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .expect("a runtime");
-    let (mut passed, mut failed) = (0, 0);
+    let mut tally = Tally::new("faults");
     for (name, case) in cases().into_iter().filter(|(name, _)| is_wanted(name)) {
-        match runtime.block_on(case) {
-            Ok(seen) => {
-                passed += 1;
-                println!("faults: {name} ... ok ({seen})");
-            }
-            Err(reason) => {
-                failed += 1;
-                println!("faults: {name} ... FAILED\n{reason}");
-            }
-        }
+        tally.tell(name, runtime.block_on(case));
     }
-    println!("{passed} passed, {failed} failed");
-    ExitCode::from(u8::from(failed > 0 || passed == 0))
+    tally.close()
 }
 
 /// Boxes the case, so that all are of one type.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{SECRET, Service, Setup, eventually, json_of};
+use crate::support::{SECRET, Service, Setup, json_of, reads};
 use event_connector::clock::Clock;
 use event_connector::domain::id::{Key, ProductId, SessionId};
 use event_connector::domain::log::{Effects, EntryType, NewEntry, Offset};
@@ -193,14 +193,7 @@ async fn a_reader_that_leaves_is_noticed_and_the_gauge_falls() {
     feed.next().await.expect("a frame");
     assert_eq!(gauge.get(), 1);
     drop(feed);
-    eventually("the subscriber is gone", || async {
-        if gauge.get() == 0 {
-            Ok(())
-        } else {
-            Err(gauge.get())
-        }
-    })
-    .await;
+    reads("the subscriber is gone", 0, || gauge.get()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,6 +38,8 @@ mod reader;
 mod record;
 mod run;
 mod shape;
+#[path = "../support/tally.rs"]
+mod tally;
 mod trace;
 mod truth;
 mod vendor;
@@ -51,6 +53,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use mutant::Mutant;
+use tally::Tally;
 use trace::Broken;
 
 /// Seeds that once broke a law, each with what it found.
@@ -77,34 +80,22 @@ fn main() -> ExitCode {
         return one(seed);
     }
     let seeds = number("SEEDS").unwrap_or(300);
-    let mut failed = 0;
-    let mut passed = 0;
-    let mut tally = |name: &str, outcome: Result<String, String>| match outcome {
-        Ok(figures) => {
-            passed += 1;
-            println!("simulation: {name} ... ok ({figures})");
-        }
-        Err(reason) => {
-            failed += 1;
-            println!("simulation: {name} ... FAILED\n{reason}");
-        }
-    };
-    tally("one seed is one run", repeats());
+    let mut tally = Tally::new("simulation");
+    tally.tell("one seed is one run", repeats());
     for (seed, found) in REGRESSIONS {
         let name = format!("seed {seed}: {found}");
-        tally(&name, hold(seed..=seed));
+        tally.tell(&name, hold(seed..=seed));
     }
-    tally("the laws hold", hold(1..=seeds));
+    tally.tell("the laws hold", hold(1..=seeds));
     match each(mutant::ALL.to_vec(), catch) {
         Ok(outcomes) => {
             for (mutant, outcome) in mutant::ALL.iter().zip(outcomes) {
-                tally(&format!("{mutant:?} is caught"), outcome);
+                tally.tell(&format!("{mutant:?} is caught"), outcome);
             }
         }
-        Err(stuck) => tally("mutants are caught", Err(stuck)),
+        Err(stuck) => tally.tell("mutants are caught", Err(stuck)),
     }
-    println!("{passed} passed, {failed} failed");
-    ExitCode::from(u8::from(failed > 0))
+    tally.close()
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -32,6 +32,10 @@ mod sent;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "shared with tests that do more to a server")]
 mod server;
+#[path = "../support/tally.rs"]
+mod tally;
+#[path = "../support/until.rs"]
+mod until;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -44,7 +48,8 @@ use chaos::Chaos;
 use churn::Churn;
 use sample::{Series, judge};
 use serde_json::json;
-use server::{ACCESS_TOKEN, ADMIN_ID, Build, CLIENT_SECRET, Home, SECRET};
+use server::{ACCESS_TOKEN, ADMIN_ID, Build, CLIENT_SECRET, Home, row};
+use tally::Tally;
 
 /// How long it runs when nobody says, seconds: enough to see a leak of every visitor's session.
 const SOAK_S: u64 = 30;
@@ -60,22 +65,10 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .expect("a runtime");
-    let checks = [
-        ("a leak is seen", sample::sees_leaks()),
-        ("nothing grows under churn", runtime.block_on(soak(length))),
-    ];
-    let mut failed = 0;
-    for (name, outcome) in &checks {
-        match outcome {
-            Ok(seen) => println!("soak: {name} ... ok ({seen})"),
-            Err(reason) => {
-                failed += 1;
-                println!("soak: {name} ... FAILED\n{reason}");
-            }
-        }
-    }
-    println!("{} passed, {failed} failed", checks.len() - failed);
-    ExitCode::from(u8::from(failed > 0))
+    let mut tally = Tally::new("soak");
+    tally.tell("a leak is seen", sample::sees_leaks());
+    tally.tell("nothing grows under churn", runtime.block_on(soak(length)));
+    tally.close()
 }
 
 async fn soak(length: Duration) -> Result<String, String> {
@@ -122,18 +115,7 @@ async fn soak(length: Duration) -> Result<String, String> {
 /// A session that is in conversation, or cools down after one, has a deadline: it is kept, and kept in
 /// memory, until that has passed. Both take a second here.
 fn forget_conversations_soon(home: &Home) -> Result<(), String> {
-    let rows = json!([{
-        "product_id": "acme",
-        "webhook_secret": SECRET,
-        "integration_type": "intercom",
-        "integration_config": {
-            "access_token": ACCESS_TOKEN,
-            "admin_id": ADMIN_ID,
-            "client_secret": CLIENT_SECRET,
-            "interaction_timeout_s": 0.5,
-            "cooldown_period_s": 0.5,
-        },
-    }]);
+    let rows = json!([row("acme", 0.5, 0.5)]);
     let path = home.path().join("products.json");
     std::fs::write(path, rows.to_string()).map_err(|error| error.to_string())
 }

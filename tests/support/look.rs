@@ -16,17 +16,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 /// Waits until `look` finds something.
 pub(crate) async fn until<T>(
     what: &str,
-    mut look: impl AsyncFnMut() -> Result<Option<T>, String>,
+    look: impl AsyncFnMut() -> Result<Option<T>, String>,
 ) -> Result<T, String> {
-    let clock = Clock::system();
-    let began = clock.monotonic();
-    while clock.since(began) < PATIENCE {
-        if let Some(found) = look().await? {
-            return Ok(found);
-        }
-        clock.sleep(Duration::from_millis(5)).await;
-    }
-    Err(format!("never happened: {what}"))
+    super::until::until(PATIENCE, what, look).await
 }
 
 /// The user writes in the conversation `c-{session}`: a signed notification.

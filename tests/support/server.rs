@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use event_connector::tasks::Tasks;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Which build of the service runs.
@@ -42,26 +42,28 @@ pub(crate) struct Server {
     log: Arc<Mutex<Vec<String>>>,
 }
 
+/// A product with notes, whose sessions stay in a conversation and keep quiet after it for so long.
+pub(crate) fn row(id: &str, interaction_timeout_s: f64, cooldown_period_s: f64) -> Value {
+    json!({
+        "product_id": id,
+        "webhook_secret": SECRET,
+        "integration_type": "intercom",
+        "integration_config": {
+            "access_token": ACCESS_TOKEN,
+            "admin_id": ADMIN_ID,
+            "client_secret": CLIENT_SECRET,
+            "interaction_timeout_s": interaction_timeout_s,
+            "cooldown_period_s": cooldown_period_s,
+        },
+    })
+}
+
 impl Home {
     /// A directory with two products and a configuration. `settings` are further keys with their
     /// values as TOML; `store.path` is among those that may be given.
     pub(crate) fn new(intercom_url: &str, settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let row = |id: &str, timeout_s: f64| {
-            json!({
-                "product_id": id,
-                "webhook_secret": SECRET,
-                "integration_type": "intercom",
-                "integration_config": {
-                    "access_token": ACCESS_TOKEN,
-                    "admin_id": ADMIN_ID,
-                    "client_secret": CLIENT_SECRET,
-                    "interaction_timeout_s": timeout_s,
-                    "cooldown_period_s": 600,
-                },
-            })
-        };
-        let rows = json!([row("acme", 600.0), row("hasty", 0.05)]);
+        let rows = json!([row("acme", 600.0, 600.0), row("hasty", 0.05, 600.0)]);
         let path = directory.path();
         fs::write(path.join("products.json"), rows.to_string()).expect("products");
         let quoted = |path: PathBuf| format!("{path:?}");

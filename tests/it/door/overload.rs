@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 
 use super::raw::Raw;
 use crate::around::Around;
-use crate::support::{Service, Setup, click, eventually, json_of};
+use crate::support::{Service, Setup, click, eventually, json_of, reads};
 
 /// A service whose store writes nothing before the sender is dropped, and lets ten commits wait.
 async fn stalled(setup: Setup) -> (Service, Sender<()>) {
@@ -184,11 +184,8 @@ async fn a_chatbot_is_never_told_429_whatever_is_exhausted() {
     let mut first = Raw::connect(&service).await;
     first.begin("/chatbot-webhook/acme", 2000).await;
     first.send(" ".repeat(900)).await;
-    eventually("it is read", || async {
-        match service.metrics.small_bodies_bytes.get() {
-            900 => Ok(()),
-            other => Err(other),
-        }
+    reads("it is read", 900, || {
+        service.metrics.small_bodies_bytes.get()
     })
     .await;
     let mut second = Raw::connect(&service).await;

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::raw::Raw;
 use crate::around::Around;
-use crate::support::{SECRET, Service, Setup, click, eventually, json_of};
+use crate::support::{SECRET, Service, Setup, click, eventually, json_of, reads};
 
 /// A service whose commits for the product `noisy` wait until the semaphore is closed.
 async fn stalling(setup: Setup) -> (Service, Arc<Semaphore>) {
@@ -39,14 +39,7 @@ async fn stalling(setup: Setup) -> (Service, Arc<Semaphore>) {
 
 async fn held(service: &Service, count: i64) {
     let gauge = &service.metrics.ingest_requests_held;
-    eventually("the requests under way", || async {
-        if gauge.get() == count {
-            Ok(())
-        } else {
-            Err(gauge.get())
-        }
-    })
-    .await;
+    reads("the requests under way", count, || gauge.get()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,14 +130,7 @@ async fn bodies_that_arrive_at_once_are_bounded_for_each_product() {
     service.click("s1", "u1", "Save").await;
     assert_eq!(service.chat("c1", "u1", "").await.status(), 200);
     drop(slow);
-    eventually("everything is given back", || async {
-        if gauge.get() == 0 {
-            Ok(())
-        } else {
-            Err(gauge.get())
-        }
-    })
-    .await;
+    reads("everything is given back", 0, || gauge.get()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use event_connector::clock::{Clock, Hand};
 
 use super::raw::Raw;
-use crate::support::{SECRET, Service, Setup, click, eventually};
+use crate::support::{SECRET, Service, Setup, click, eventually, reads};
 
 const HEAD: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -21,27 +21,13 @@ async fn standing() -> (Service, Hand) {
 
 async fn connections(service: &Service, count: i64) {
     let gauge = &service.metrics.connections;
-    eventually("the connections", || async {
-        if gauge.get() == count {
-            Ok(())
-        } else {
-            Err(gauge.get())
-        }
-    })
-    .await;
+    reads("the connections", count, || gauge.get()).await;
 }
 
 /// Waits until the service has read so much of ingest bodies.
 async fn body_bytes(service: &Service, bytes: i64) {
     let gauge = &service.metrics.bodies_bytes;
-    eventually("the bytes", || async {
-        if gauge.get() == bytes {
-            Ok(())
-        } else {
-            Err(gauge.get())
-        }
-    })
-    .await;
+    reads("the bytes", bytes, || gauge.get()).await;
 }
 
 fn closed(service: &Service, reason: &str) -> u64 {
@@ -242,14 +228,7 @@ async fn a_reader_of_the_feed_that_leaves_is_noticed_without_a_heartbeat() {
     let count = |count: i64| {
         let gauge = gauge.clone();
         async move {
-            eventually("the readers", || async {
-                if gauge.get() == count {
-                    Ok(())
-                } else {
-                    Err(gauge.get())
-                }
-            })
-            .await;
+            reads("the readers", count, || gauge.get()).await;
         }
     };
     for half in [false, true] {

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::raw::Raw;
 use crate::around::Around;
-use crate::support::{ADMIN_KEY, Service, Setup, click, eventually, json_of, open};
+use crate::support::{ADMIN_KEY, Service, Setup, click, eventually, json_of, open, reads};
 
 /// A service whose commits wait until the semaphore is closed.
 async fn gated() -> (Service, Arc<Semaphore>) {
@@ -60,11 +60,8 @@ async fn a_request_under_way_is_answered_and_its_connection_closed() {
     let mut busy = Raw::connect(&service).await;
     busy.begin("/webhook/acme", body.len()).await;
     busy.send(body).await;
-    eventually("it is under way", || async {
-        match service.metrics.ingest_requests_held.get() {
-            1 => Ok(()),
-            other => Err(other),
-        }
+    reads("it is under way", 1, || {
+        service.metrics.ingest_requests_held.get()
     })
     .await;
     service.tell_to_stop();
@@ -178,13 +175,7 @@ async fn a_body_that_never_ends_does_not_outlast_the_grace() {
     let mut slow = Raw::connect(&service).await;
     slow.begin("/webhook/acme", 1000).await;
     slow.send("{").await;
-    eventually("it is read", || async {
-        match service.metrics.bodies_bytes.get() {
-            1 => Ok(()),
-            other => Err(other),
-        }
-    })
-    .await;
+    reads("it is read", 1, || service.metrics.bodies_bytes.get()).await;
     service.tell_to_stop();
     service.stopping().cancelled().await;
     port_closes(&service).await;

@@ -3,7 +3,7 @@
 use event_connector::clock::Clock;
 
 use super::raw::Raw;
-use crate::support::{SECRET, Service, Setup, eventually};
+use crate::support::{SECRET, Service, Setup, reads};
 
 /// 2026-05-18 09:14:00 UTC, and standing still.
 async fn frozen() -> Service {
@@ -103,11 +103,8 @@ async fn what_a_reader_sends_ahead_does_no_harm() {
     let gauge = &service.metrics.stream_subscribers;
     assert_eq!(gauge.with_label_values(&["acme"]).get(), 1);
     drop(reader);
-    eventually("its end is noticed at a heartbeat", || async {
-        match gauge.with_label_values(&["acme"]).get() {
-            0 => Ok(()),
-            open => Err(open),
-        }
+    reads("its end is noticed at a heartbeat", 0, || {
+        gauge.with_label_values(&["acme"]).get()
     })
     .await;
 }

@@ -7,4 +7,4 @@ mod wait;
 
 pub(crate) use service::{ADMIN_KEY, SECRET, Service, Setup, click, json_of, open};
 pub(crate) use stream::Stream;
-pub(crate) use wait::eventually;
+pub(crate) use wait::{eventually, reads};

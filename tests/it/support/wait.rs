@@ -32,3 +32,13 @@ where
         clock.sleep(GLANCE).await;
     }
 }
+
+/// Waits until `read` gives `wanted`.
+pub(crate) async fn reads<N: PartialEq + Debug>(what: &str, wanted: N, read: impl Fn() -> N) {
+    eventually(what, || {
+        let seen = read();
+        let outcome = if seen == wanted { Ok(()) } else { Err(seen) };
+        std::future::ready(outcome)
+    })
+    .await;
+}
