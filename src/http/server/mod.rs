@@ -153,8 +153,7 @@ impl Server {
         let shared = Arc::clone(&self.shared);
         if let Some(seat) = shared.table.admit() {
             let serving = connection::serve(stream, peer, seat, Arc::clone(&shared));
-            // In a box, so that small tasks and large connections do not share the allocator's pages: a
-            // subscriber's share was measured at 16 KB without and at 7 KB with it.
+            // In a box: without it the memory of a resting subscriber was measured at 16 KB, with it at 7 KB.
             shared.tasks.spawn("connection", Box::pin(serving));
             return;
         }
