@@ -9,7 +9,7 @@ COPY .cargo .cargo
 RUN mkdir src \
     && echo '//! Nothing yet.' > src/lib.rs \
     && printf '//! Nothing yet.\nfn main() {}\n' > src/main.rs \
-    && cargo build --release --locked --bin event-connector \
+    && cargo build --profile dist --locked --bin event-connector \
     && rm -r src
 # The defaults and the migrations are compiled in.
 COPY config/default.toml config/default.toml
@@ -17,14 +17,14 @@ COPY migrations migrations
 COPY src src
 # The empty sources are newer than those of an old checkout; their traces must not count as built.
 RUN touch src/lib.rs src/main.rs \
-    && cargo build --release --locked --bin event-connector
+    && cargo build --profile dist --locked --bin event-connector
 
 FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && install --directory --owner=10001 --group=10001 --mode=0750 /data
-COPY --from=build /build/target/release/event-connector /usr/local/bin/event-connector
+COPY --from=build /build/target/dist/event-connector /usr/local/bin/event-connector
 # A number, so that an orchestrator can see that this is not root.
 USER 10001:10001
 # Everything that is written lies in /data; the rest of the file system may be read-only.

@@ -35,7 +35,8 @@ async fn twice(weather: Weather) -> Result<(Stage, Value, Value), String> {
     accepted(&mut stage, "before").await?;
     chaos.set(weather);
     let label = sent::label("s0", 0);
-    let client = reqwest::Client::builder().build();
+    // A kept connection would carry the repetition to where the weather was bad, and die under it.
+    let client = reqwest::Client::builder().pool_max_idle_per_host(0).build();
     let client = client.map_err(|error| error.to_string())?;
     let first = sent::send(&client, &chaos.url(), "s0", &label).await;
     if first.is_ok_and(|answer| answer.status().is_success()) {
