@@ -106,10 +106,13 @@ fn states(ledger: &Ledger, now_ms: u64, keep: Retention, aged: &mut Aged) -> rus
     let idle: Vec<i64> = ledger
         .db
         .prepare_cached(
-            "SELECT id FROM keys WHERE due_ms IS NULL AND state IS NOT NULL AND written_ms < ?1
-             ORDER BY written_ms LIMIT ?2",
+            "SELECT id FROM keys WHERE written_h <= ?1 AND written_ms < ?2 AND due_ms IS NULL
+             ORDER BY written_h LIMIT ?3",
         )?
-        .query_map(params![before_ms, limit(CHUNK)], |row| row.get(0))?
+        .query_map(
+            params![keys::hour(before_ms), before_ms, limit(CHUNK)],
+            |row| row.get(0),
+        )?
         .collect::<Result<_, _>>()?;
     for id in &idle {
         keys::forget(&ledger.db, *id)?;

@@ -14,6 +14,15 @@ use crate::store::{COMMIT_IDS_MAX, Commit, CommitId, StateWrite, Stored};
 /// The bytes of one commit id.
 const COMMIT_ID_BYTES: usize = size_of::<CommitId>();
 
+/// The bytes of a page, which the database is created with.
+const PAGE_BYTES: usize = 4096;
+
+/// What a page spends on itself and on each of its rows.
+const SPENT_BYTES: usize = 24;
+
+/// What a row holds besides texts and blobs: numbers, and how long everything is.
+const NUMBERS_BYTES: usize = 48;
+
 /// What the writer must know of a key to decide about a commit.
 pub(super) struct Held {
     /// The key's number.
@@ -23,6 +32,8 @@ pub(super) struct Held {
     /// The sequence its log has reached.
     pub(super) sequence: u64,
     commits: Vec<u8>,
+    /// The hour of the newest commit, if there is a state.
+    written_h: Option<i64>,
 }
 
 /// What a reader found under a key.
@@ -112,25 +123,32 @@ pub(super) fn write(
     let commits = remember(held.map_or(&[], |held| &held.commits), &commit.id);
     let due_ms = new.due_ms.map(signed);
     let written_ms = signed(new.as_of_ms);
+    let written_h = hour(written_ms);
+    let named = new.key.kind.as_str().len() + new.key.id.len();
+    let padding = padding(NUMBERS_BYTES + named + commits.len() + new.state.len());
     if let Some(held) = held {
-        db.prepare_cached(
+        let mut update = db.prepare_cached(if held.written_h == Some(written_h) {
             "UPDATE keys SET version = ?2, sequence = ?3, due_ms = ?4, written_ms = ?5,
-             commits = ?6, state = ?7 WHERE id = ?1",
-        )?
-        .execute(params![
+             commits = ?6, state = ?7, padding = zeroblob(?8) WHERE id = ?1"
+        } else {
+            "UPDATE keys SET version = ?2, sequence = ?3, due_ms = ?4, written_ms = ?5,
+             commits = ?6, state = ?7, padding = zeroblob(?8), written_h = ?5 / 3600000 WHERE id = ?1"
+        })?;
+        update.execute(params![
             held.id,
             version,
             sequence,
             due_ms,
             written_ms,
             commits,
-            &*new.state
+            &*new.state,
+            padding
         ])?;
         return Ok(held.id);
     }
     db.prepare_cached(
         "INSERT INTO keys (product, kind, name, version, sequence, due_ms, written_ms, commits,
-         state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+         state, written_h, padding) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, zeroblob(?11))",
     )?
     .execute(params![
         product,
@@ -141,7 +159,9 @@ pub(super) fn write(
         due_ms,
         written_ms,
         commits,
-        &*new.state
+        &*new.state,
+        written_h,
+        padding,
     ])?;
     Ok(db.last_insert_rowid())
 }
@@ -205,7 +225,8 @@ fn claim(
 /// Removes a state and its version; the sequence stays as long as log entries refer to it.
 pub(super) fn forget(db: &Connection, id: i64) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "UPDATE keys SET state = NULL, commits = NULL, version = 0, due_ms = NULL WHERE id = ?1",
+        "UPDATE keys SET state = NULL, commits = NULL, version = 0, due_ms = NULL,
+         written_h = NULL, padding = NULL WHERE id = ?1",
     )?
     .execute([id])?;
     drop_if_bare(db, id)
@@ -240,8 +261,8 @@ pub(super) fn read_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Kind> 
 
 fn held(db: &Connection, product: i64, key: &Key) -> rusqlite::Result<Option<Held>> {
     db.prepare_cached(
-        "SELECT iif(state IS NULL, 0, version), sequence, iif(state IS NULL, x'', commits), id
-         FROM keys WHERE product = ?1 AND kind = ?2 AND name = ?3",
+        "SELECT iif(state IS NULL, 0, version), sequence, iif(state IS NULL, x'', commits), id,
+         written_h FROM keys WHERE product = ?1 AND kind = ?2 AND name = ?3",
     )?
     .query_row(params![product, key.kind.as_str(), &*key.id], |row| {
         let commits: Vec<u8> = row.get(2)?;
@@ -250,6 +271,7 @@ fn held(db: &Connection, product: i64, key: &Key) -> rusqlite::Result<Option<Hel
             sequence: unsigned(row, 1)?,
             commits: whole_ids(commits, 2)?,
             id: row.get(3)?,
+            written_h: row.get(4)?,
         })
     })
     .optional()
@@ -279,6 +301,22 @@ fn whole_ids(commits: Vec<u8>, column: usize) -> rusqlite::Result<Vec<u8>> {
     } else {
         Err(senseless(column, Type::Blob, "commit ids are whole"))
     }
+}
+
+/// The hour of a time.
+pub(super) fn hour(ms: i64) -> i64 {
+    ms / 3_600_000
+}
+
+/// How many zeros are added to a row that is `bytes` long without them. Its size is then one of few: one
+/// of which one to four fill a page, or a multiple of the smallest. A row of the size that it had is
+/// written in its place; one that grew moves its neighbours, often on to other pages.
+fn padding(bytes: usize) -> i64 {
+    let fits = |size: &usize| *size >= bytes;
+    let mut within_page = (1..=4).rev().map(|rows| PAGE_BYTES / rows - SPENT_BYTES);
+    let size = within_page.find(fits);
+    let size = size.unwrap_or_else(|| bytes.next_multiple_of(PAGE_BYTES / 4));
+    rows(size - bytes)
 }
 
 /// Appends an id and forgets the oldest beyond [`COMMIT_IDS_MAX`].

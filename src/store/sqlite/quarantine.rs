@@ -18,6 +18,7 @@ pub(super) fn state(db: &Connection, id: i64, reason: &str) -> rusqlite::Result<
     .execute(params![id, reason])?;
     db.prepare_cached(
         "UPDATE keys SET state = NULL, commits = NULL, version = 0, due_ms = NULL,
+         written_h = NULL, padding = NULL,
          sequence = iif(sequence >= 0, sequence,
                         coalesce((SELECT max(l.sequence) FROM log l WHERE l.key = ?1), 0))
          WHERE id = ?1",

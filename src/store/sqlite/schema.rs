@@ -33,6 +33,13 @@ pub const STEPS: &[Step] = &[
             "../../../migrations/sqlite/down/V2__deliveries.sql"
         )),
     },
+    Step {
+        name: "V3__stillness",
+        up: include_str!("../../../migrations/sqlite/V3__stillness.sql"),
+        down: Some(include_str!(
+            "../../../migrations/sqlite/down/V3__stillness.sql"
+        )),
+    },
 ];
 
 /// Why a database could not be brought to another version.
