@@ -103,7 +103,7 @@ const ROOMS: [Room; 20] = [
     ),
     room(
         "http",
-        "domain ingest session feed store product config clock chance tasks metrics \
+        "domain ingest session feed store product config clock chance tasks metrics telemetry \
          delivery::intercom::webhook",
         "doors never ask a worker: work for vendors is committed, and done after the answer",
     ),

@@ -1,4 +1,17 @@
--- States are written over and over: what need not move with them stays where it is.
+-- A commit changes the row of its key and appends behind the newest rows. What else it would have to
+-- touch is spread over the whole file, page by page, so there is as little of that as possible.
+
+-- Entries of one key are a chain instead of an index: each names the row of the one before.
+ALTER TABLE log ADD COLUMN previous INTEGER;
+UPDATE log SET previous = (
+    SELECT before.id FROM log before WHERE before.key = log.key AND before.sequence < log.sequence
+    ORDER BY before.sequence DESC LIMIT 1
+);
+ALTER TABLE keys ADD COLUMN newest INTEGER;
+UPDATE keys SET newest = (
+    SELECT entry.id FROM log entry WHERE entry.key = keys.id ORDER BY entry.sequence DESC LIMIT 1
+);
+DROP INDEX log_history;
 
 -- The hour of `written_ms`, NULL without a state. Ageing finds the oldest states by it, and an index
 -- on the hour is left alone by all but the first commit of each.

@@ -96,8 +96,8 @@ pub struct Identity {
 pub struct Activity {
     /// The source.
     pub provider: Provider,
-    /// Hash of the whole request body: a retried request is recognised even where its events
-    /// carry no identifier.
+    /// Hash of the whole request body, or the key of its only action: a retried request is recognised
+    /// even where its events carry no identifier.
     pub body_key: u64,
     /// Identity in the order of the events that carried it.
     pub identities: Vec<Identity>,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
@@ -29,7 +29,7 @@ use crate::session;
 
 /// Takes activity by `POST`. The adapter is `forced`, or else chosen by the body's shape.
 pub(super) fn from(forced: Option<Provider>) -> MethodRouter<AppState> {
-    post(move |state, path, id, headers, body| take(state, path, id, headers, body, forced))
+    post(move |state, path, id, request| take(state, path, id, request, forced))
 }
 
 /// What a request came to: its answer, and what is counted.
@@ -45,17 +45,17 @@ async fn take(
     State(state): State<AppState>,
     Path(product_id): Path<String>,
     Extension(RequestId(request_id)): Extension<RequestId>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
     forced: Option<Provider>,
 ) -> Response {
+    let (head, body) = request.into_parts();
     let mut provider = forced.unwrap_or(Provider::Unknown);
     let product = state.product(&product_id);
     let result = match &product {
         Ok(product) => {
             // Held until the answer is known.
             let mut place = state.admission.requests.open(&product.id);
-            let read = read(&state, product, &headers, body, forced, &mut place).await;
+            let read = read(&state, product, &head.headers, body, forced, &mut place).await;
             match read {
                 Ok(batch) => {
                     provider = batch.provider;

@@ -1,4 +1,4 @@
-//! What every request gets: an identifier, a span, a count of refusals; and the bounded reading of
+//! What every request gets: an identifier, a name in the log, a count of refusals; and the bounded reading of
 //! its body.
 
 use std::net::IpAddr;
@@ -12,12 +12,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use futures_util::StreamExt;
-use tracing::Instrument;
 
 use super::admission::{Exhausted, Hold};
 use super::problem::{Problem, Refused, retry_after};
 use super::server::Peer;
 use super::state::AppState;
+use crate::telemetry::{self, Caller};
 
 /// The header that carries a request's identifier, in and out.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -43,13 +43,15 @@ pub(super) async fn identify(
     let id = given_id(request.headers())
         .unwrap_or_else(|| state.chance.id(state.clock.now_ms()).to_string().into());
     let client = client(&state, peer, request.headers());
-    let endpoint = request.uri().path();
-    let span = tracing::info_span!("request", request_id = &*id, endpoint, %client);
+    let caller = Caller {
+        request_id: Arc::clone(&id),
+        endpoint: request.uri().path().to_owned(),
+        client,
+    };
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     let limit = Duration::from_millis(state.config.http.request_timeout_ms);
-    let answer = state
-        .clock
-        .timeout(limit, next.run(request).instrument(span));
+    let work = telemetry::within(caller, next.run(request));
+    let answer = state.clock.timeout(limit, work);
     let mut response = answer.await.unwrap_or_else(|| {
         let detail = "the request took too long; what was not answered may be repeated";
         Problem::unavailable("timeout", detail).into_response()

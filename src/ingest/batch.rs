@@ -1,6 +1,7 @@
 //! From a request body to what each session gets of it: the stages of contract 3.5 in order.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -79,7 +80,8 @@ pub fn read(
     let reading = Reading {
         settings,
         received_at,
-        body_key: duplicate::body_key(body),
+        body,
+        body_key: OnceCell::new(),
     };
     reading.read(&root, forced, events_max)
 }
@@ -88,10 +90,16 @@ pub fn read(
 struct Reading<'s> {
     settings: &'s Settings,
     received_at: f64,
-    body_key: u64,
+    body: &'s [u8],
+    body_key: OnceCell<u64>,
 }
 
 impl Reading<'_> {
+    /// The key of the whole body. Most requests never ask for it.
+    fn body_key(&self) -> u64 {
+        *self.body_key.get_or_init(|| duplicate::body_key(self.body))
+    }
+
     fn read(&self, root: &Node<'_>, forced: Option<Provider>, max: usize) -> Result<Batch, Error> {
         let found = shape::find(root, forced, max).ok_or(Error::TooManyEvents { max })?;
         let first = found
@@ -123,11 +131,14 @@ impl Reading<'_> {
                 self.file(raw, action, &mut batch.shares, &mut places);
             }
         }
-        for share in &mut batch.shares {
-            share
-                .activity
-                .actions
-                .sort_by(|a, b| a.at.partial_cmp(&b.at).unwrap_or(Ordering::Equal));
+        for Share { activity, .. } in &mut batch.shares {
+            let actions = &mut activity.actions;
+            actions.sort_by(|a, b| a.at.partial_cmp(&b.at).unwrap_or(Ordering::Equal));
+            activity.body_key = match actions.as_slice() {
+                // The only action of a body is recognised by its own key as well.
+                [only] if batch.received == 1 => only.duplicate_key,
+                _ => self.body_key(),
+            };
         }
         Ok(batch)
     }
@@ -149,13 +160,13 @@ impl Reading<'_> {
         let spread = match (&raw.session, identity::user(&raw)) {
             (Some(_), _) => 0,
             (None, Some(user)) => duplicate::spread(user),
-            (None, None) => self.body_key,
+            (None, None) => self.body_key(),
         };
         let session = raw.session.as_deref().map(SessionId::from);
         let place = *places.entry((raw.session, spread)).or_insert_with(|| {
             let activity = Activity {
                 provider: raw.provider,
-                body_key: self.body_key,
+                body_key: 0,
                 identities: Vec::new(),
                 actions: Vec::new(),
             };

@@ -8,6 +8,7 @@ use super::state::{Held, IndexMode, Policy, Reply, Session};
 use crate::domain::action::{
     Action, ActionsPayload, Activity, Identity, NewAction, PayloadType, Provider,
 };
+use crate::domain::id::UserId;
 use crate::domain::log::{EntryType, IndexKey, Space};
 use crate::domain::machine::{Facts, Moment};
 
@@ -52,9 +53,9 @@ impl Session {
         if self.id.is_none() {
             return keys;
         }
-        let mut later = self.clone_identity();
-        later.apply(&activity.identities);
-        for key in self.waiting_keys(later.user.as_deref(), later.email.as_deref()) {
+        let later = self.identity_after(&activity.identities);
+        let user = later.user.map(UserId::as_str);
+        for key in self.waiting_keys(user, later.email) {
             if let Some(row) = facts.parse::<PendingRow>(&key) {
                 keys.push(super::link::conversation_key(&row.request.conversation));
             } else if let Some(row) = facts.parse::<LinkRow>(&key) {
@@ -154,17 +155,26 @@ impl Session {
     }
 
     fn apply_identities(&mut self, identities: &[Identity]) {
-        let mut known = self.clone_identity();
-        known.apply(identities);
-        self.user = known.user.map(Into::into);
-        self.email = known.email;
+        let later = self.identity_after(identities);
+        let user = later.user.cloned();
+        let email = later.email.map(str::to_owned);
+        (self.user, self.email) = (user, email);
     }
 
-    fn clone_identity(&self) -> KnownIdentity {
-        KnownIdentity {
-            user: self.user.as_ref().map(|user| user.as_str().to_owned()),
-            email: self.email.clone(),
+    /// Labels first, then statements, each in order: what an `$identify` says wins over the distinct
+    /// id that the same request's ordinary events carry.
+    fn identity_after<'a>(&'a self, identities: &'a [Identity]) -> KnownIdentity<'a> {
+        let mut known = KnownIdentity {
+            user: self.user.as_ref(),
+            email: self.email.as_deref(),
+        };
+        for stated in [false, true] {
+            for identity in identities.iter().filter(|one| one.stated == stated) {
+                known.user = identity.user_id.as_ref().or(known.user);
+                known.email = identity.email.as_deref().or(known.email);
+            }
         }
+        known
     }
 
     fn hold(&mut self, actions: &[NewAction], provider: Provider, moment: &mut Moment<'_, Policy>) {
@@ -173,11 +183,7 @@ impl Session {
             .iter()
             .map(|action| Held {
                 at: action.at,
-                window_at: if provider.delivers_late() {
-                    now
-                } else {
-                    action.at.unwrap_or(0.0)
-                },
+                arrived_at: provider.delivers_late().then_some(now),
                 description: action.description.clone(),
             })
             .collect();
@@ -240,27 +246,10 @@ impl Session {
     }
 }
 
-/// Who the user is, while a request's identities are applied.
-struct KnownIdentity {
-    user: Option<String>,
-    email: Option<String>,
-}
-
-impl KnownIdentity {
-    /// Labels first, then statements, each in order: what an `$identify` says wins over the distinct
-    /// id that the same request's ordinary events carry.
-    fn apply(&mut self, identities: &[Identity]) {
-        for stated in [false, true] {
-            for identity in identities.iter().filter(|one| one.stated == stated) {
-                if let Some(user) = &identity.user_id {
-                    self.user = Some(user.as_str().to_owned());
-                }
-                if let Some(email) = &identity.email {
-                    self.email = Some(email.clone());
-                }
-            }
-        }
-    }
+/// Who the user is once a request's identities are applied.
+struct KnownIdentity<'a> {
+    user: Option<&'a UserId>,
+    email: Option<&'a str>,
 }
 
 /// The JSON of a feed payload, on one line and without any character that the oldest clients take

@@ -298,7 +298,7 @@ impl Session {
 /// Removes what the window rule no longer keeps; returns how many.
 fn trim(window: &mut Vec<Held>, oldest: f64, actions_max: usize) -> usize {
     let before = window.len();
-    window.retain(|held| held.window_at >= oldest);
+    window.retain(|held| held.window_at() >= oldest);
     let surplus = window.len().saturating_sub(actions_max);
     window.drain(..surplus);
     before - window.len()

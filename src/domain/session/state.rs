@@ -133,11 +133,19 @@ pub enum Reply {
 pub struct Held {
     /// When it happened, Unix seconds; `None` when nobody knows.
     pub at: Option<f64>,
-    /// The time the window rule measures from: event time, or arrival for sources that deliver
-    /// late by design.
-    pub window_at: f64,
+    /// When it arrived, for sources that deliver late by design: the window rule measures from here
+    /// instead of from `at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrived_at: Option<f64>,
     /// The sentence.
     pub description: String,
+}
+
+impl Held {
+    /// The time that the window rule measures from.
+    pub(super) fn window_at(&self) -> f64 {
+        self.arrived_at.or(self.at).unwrap_or_default()
+    }
 }
 
 /// Whether a conversation is tied to the session. A note without a conversation cannot be written.
@@ -185,14 +193,17 @@ pub struct Session {
     /// The conversation, and what waits for it.
     pub link: Link,
     /// Notes in the outbox whose end is not known yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open_notes: Vec<OpenNote>,
     /// The newest messages that carry our notes, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<PartId>,
     /// When the session last had activity or a message, Unix seconds.
     pub active_at: f64,
     /// How many actions the window rule has removed.
     pub trimmed: u64,
     /// The newest failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LastError>,
     pub(super) seen: Ring,
     pub(super) next_index: u64,
@@ -205,6 +216,7 @@ pub(super) struct Indexed {
     pub(super) at: Option<f64>,
     pub(super) user: Option<UserId>,
     pub(super) email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) conversation: Option<ConversationId>,
 }
 

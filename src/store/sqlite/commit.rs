@@ -41,9 +41,10 @@ pub(super) fn apply(ledger: &mut Ledger, commit: &Commit) -> rusqlite::Result<Ou
     }
 
     let product = ledger.product(&commit.product)?;
-    let key = keys::write(&ledger.db, product, held.as_ref(), commit, new)?;
-    let sequence = held.map_or(0, |held| held.sequence);
-    log::append(ledger, product, key, sequence, commit)?;
+    let first = ledger.next_entry()?;
+    let newest = log::newest_after(first, held.as_ref(), commit);
+    let key = keys::write(&ledger.db, product, held.as_ref(), newest, commit, new)?;
+    log::append(ledger, product, key, held.as_ref(), first, commit)?;
     for delivery in &effects.deliveries {
         outbox::insert(&ledger.db, product, &new.key, delivery, commit.now_ms)?;
     }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row as SqlRow, params};
 
 use super::ledger::Ledger;
 use super::row::{limit, signed};
-use super::{keys, outbox};
+use super::{chain, keys, outbox};
 use crate::domain::id::{Key, Kind, ProductId};
 use crate::domain::log::Space;
 use crate::store::erasure::{PendingErasure, Place, Row, Subject, Table, Trace};
@@ -93,7 +93,7 @@ pub(super) fn erase(
     let table = trace.place.table;
     let (select, number) = select(table);
     let sql = format!("{select} {number} = ?1");
-    let mut erased = 0;
+    let mut still = Vec::new();
     for number in &trace.rows {
         let number = signed(*number);
         let is_still = {
@@ -105,34 +105,31 @@ pub(super) fn erase(
             }
         };
         if is_still {
-            remove(ledger, table, number, now_ms)?;
-            erased += 1;
+            still.push(number);
         }
     }
-    Ok(erased)
+    remove(ledger, table, &still, now_ms)?;
+    Ok(still.len() as u64)
 }
 
-fn remove(ledger: &mut Ledger, table: Table, number: i64, now_ms: u64) -> rusqlite::Result<()> {
+fn remove(ledger: &mut Ledger, table: Table, numbers: &[i64], now_ms: u64) -> rusqlite::Result<()> {
     let db = &ledger.db;
+    let mut each = numbers.iter();
     match table {
-        Table::States => keys::forget(db, number),
-        Table::Log => {
-            let (key, bytes): (i64, i64) = db
-                .prepare_cached("DELETE FROM log WHERE id = ?1 RETURNING key, octet_length(body)")?
-                .query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            keys::drop_if_bare(db, key)?;
-            ledger.count_log_bytes(-bytes);
-            Ok(())
-        }
-        Table::Outbox => outbox::remove(db, number, now_ms),
-        Table::Index => delete(db, "DELETE FROM index_rows WHERE number = ?1", number),
-        Table::Parked => delete(db, "DELETE FROM parked WHERE id = ?1", number),
-        Table::Quarantine => delete(db, "DELETE FROM quarantine WHERE id = ?1", number),
+        Table::Log => chain::remove(ledger, numbers),
+        Table::States => each.try_for_each(|number| keys::forget(db, *number)),
+        Table::Outbox => each.try_for_each(|number| outbox::remove(db, *number, now_ms)),
+        Table::Index => delete(db, "DELETE FROM index_rows WHERE number = ?1", numbers),
+        Table::Parked => delete(db, "DELETE FROM parked WHERE id = ?1", numbers),
+        Table::Quarantine => delete(db, "DELETE FROM quarantine WHERE id = ?1", numbers),
     }
 }
 
-fn delete(db: &Connection, sql: &str, number: i64) -> rusqlite::Result<()> {
-    db.prepare_cached(sql)?.execute([number])?;
+fn delete(db: &Connection, sql: &str, numbers: &[i64]) -> rusqlite::Result<()> {
+    let mut delete = db.prepare_cached(sql)?;
+    for number in numbers {
+        delete.execute([number])?;
+    }
     Ok(())
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Held {
     /// The sequence its log has reached.
     pub(super) sequence: u64,
     commits: Vec<u8>,
+    /// The row of its newest log entry, which may be gone.
+    pub(super) newest: Option<i64>,
     /// The hour of the newest commit, if there is a state.
     written_h: Option<i64>,
 }
@@ -109,11 +111,13 @@ pub(super) fn newest(db: &Connection, id: i64) -> rusqlite::Result<Option<Stored
     }
 }
 
-/// Writes a snapshot over what is held, or a first one, and answers the key's number.
+/// Writes a snapshot over what is held, or a first one, with the row of the key's newest log entry, and
+/// answers the key's number.
 pub(super) fn write(
     db: &Connection,
     product: i64,
     held: Option<&Held>,
+    newest: Option<i64>,
     commit: &Commit,
     new: &StateWrite,
 ) -> rusqlite::Result<i64> {
@@ -129,10 +133,11 @@ pub(super) fn write(
     if let Some(held) = held {
         let mut update = db.prepare_cached(if held.written_h == Some(written_h) {
             "UPDATE keys SET version = ?2, sequence = ?3, due_ms = ?4, written_ms = ?5,
-             commits = ?6, state = ?7, padding = zeroblob(?8) WHERE id = ?1"
+             commits = ?6, state = ?7, padding = zeroblob(?8), newest = ?9 WHERE id = ?1"
         } else {
             "UPDATE keys SET version = ?2, sequence = ?3, due_ms = ?4, written_ms = ?5,
-             commits = ?6, state = ?7, padding = zeroblob(?8), written_h = ?5 / 3600000 WHERE id = ?1"
+             commits = ?6, state = ?7, padding = zeroblob(?8), newest = ?9,
+             written_h = ?5 / 3600000 WHERE id = ?1"
         })?;
         update.execute(params![
             held.id,
@@ -142,13 +147,15 @@ pub(super) fn write(
             written_ms,
             commits,
             &*new.state,
-            padding
+            padding,
+            newest,
         ])?;
         return Ok(held.id);
     }
     db.prepare_cached(
         "INSERT INTO keys (product, kind, name, version, sequence, due_ms, written_ms, commits,
-         state, written_h, padding) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, zeroblob(?11))",
+         state, written_h, padding, newest)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, zeroblob(?11), ?12)",
     )?
     .execute(params![
         product,
@@ -162,6 +169,7 @@ pub(super) fn write(
         &*new.state,
         written_h,
         padding,
+        newest,
     ])?;
     Ok(db.last_insert_rowid())
 }
@@ -236,7 +244,7 @@ pub(super) fn forget(db: &Connection, id: i64) -> rusqlite::Result<()> {
 pub(super) fn drop_if_bare(db: &Connection, id: i64) -> rusqlite::Result<()> {
     db.prepare_cached(
         "DELETE FROM keys WHERE id = ?1 AND state IS NULL
-         AND NOT EXISTS (SELECT 1 FROM log WHERE key = ?1)",
+         AND NOT EXISTS (SELECT 1 FROM log WHERE id = newest AND key = ?1)",
     )?
     .execute([id])?;
     Ok(())
@@ -262,7 +270,7 @@ pub(super) fn read_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Kind> 
 fn held(db: &Connection, product: i64, key: &Key) -> rusqlite::Result<Option<Held>> {
     db.prepare_cached(
         "SELECT iif(state IS NULL, 0, version), sequence, iif(state IS NULL, x'', commits), id,
-         written_h FROM keys WHERE product = ?1 AND kind = ?2 AND name = ?3",
+         written_h, newest FROM keys WHERE product = ?1 AND kind = ?2 AND name = ?3",
     )?
     .query_row(params![product, key.kind.as_str(), &*key.id], |row| {
         let commits: Vec<u8> = row.get(2)?;
@@ -272,6 +280,7 @@ fn held(db: &Connection, product: i64, key: &Key) -> rusqlite::Result<Option<Hel
             commits: whole_ids(commits, 2)?,
             id: row.get(3)?,
             written_h: row.get(4)?,
+            newest: row.get(5)?,
         })
     })
     .optional()

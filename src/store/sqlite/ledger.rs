@@ -25,6 +25,8 @@ pub(super) struct Ledger {
     pub(super) served: i64,
     products: HashMap<ProductId, Product>,
     log_bytes: i64,
+    /// The row of the newest log entry, once it was asked for.
+    entry: Option<i64>,
 }
 
 /// A tenant's number and the newest offset of its log.
@@ -63,6 +65,7 @@ impl Ledger {
             served: 0,
             products: HashMap::new(),
             log_bytes: 0,
+            entry: None,
         }
     }
 
@@ -185,6 +188,23 @@ impl Ledger {
         Ok(product.last)
     }
 
+    /// The row that the next log entry gets.
+    pub(super) fn next_entry(&self) -> rusqlite::Result<i64> {
+        let newest = match self.entry {
+            Some(newest) => newest,
+            None => self
+                .db
+                .prepare_cached("SELECT coalesce(max(id), 0) FROM log")?
+                .query_row([], |row| row.get(0))?,
+        };
+        Ok(newest + 1)
+    }
+
+    /// Notes that the log has an entry in row `id`, and none behind it.
+    pub(super) fn appended(&mut self, id: i64) {
+        self.entry = Some(id);
+    }
+
     /// Notes that the log's bodies grew, or shrank, by so many bytes.
     pub(super) fn count_log_bytes(&mut self, bytes: i64) {
         self.log_bytes += bytes;
@@ -222,6 +242,7 @@ impl Ledger {
     fn roll_back(&mut self) {
         self.products.clear();
         self.log_bytes = 0;
+        self.entry = None;
         if !self.db.is_autocommit()
             && let Err(error) = self.db.execute_batch("ROLLBACK")
         {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::keys;
+use super::chain;
+use super::keys::{self, Held};
 use super::ledger::Ledger;
 use super::row::{flaw, limit as rows, signed, unsigned};
 use crate::domain::id::{Key, ProductId};
@@ -33,23 +34,33 @@ impl Flawed {
     }
 }
 
-/// Appends a commit's entries after `sequence`.
+/// The row of the key's newest entry once a commit's are in the rows from `first` on.
+pub(super) fn newest_after(first: i64, held: Option<&Held>, commit: &Commit) -> Option<i64> {
+    let rows = (first..).zip(&commit.effects.entries);
+    let last = rows.last().map(|(id, _)| id);
+    last.or_else(|| held?.newest)
+}
+
+/// Appends a commit's entries behind those of the key, in the rows from `first` on.
 pub(super) fn append(
     ledger: &mut Ledger,
     product: i64,
     key: i64,
-    mut sequence: u64,
+    held: Option<&Held>,
+    first: i64,
     commit: &Commit,
 ) -> rusqlite::Result<()> {
-    for entry in &commit.effects.entries {
+    let mut sequence = held.map_or(0, |held| held.sequence);
+    let mut previous = held.and_then(|held| held.newest);
+    for (id, entry) in (first..).zip(&commit.effects.entries) {
         sequence = sequence.saturating_add(1);
         let offset = ledger.next_offset(&commit.product, commit.now_ms)?;
         ledger
             .db
             .prepare_cached(
                 "INSERT INTO log (product, ms, n, key, sequence, visible, schema_version, type, at,
-                 source, correlation_id, user_id, body)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                 source, correlation_id, user_id, body, id, previous)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             )?
             .execute(params![
                 product,
@@ -65,7 +76,11 @@ pub(super) fn append(
                 &*entry.correlation_id,
                 entry.user_id.as_deref(),
                 &*entry.body,
+                id,
+                previous,
             ])?;
+        ledger.appended(id);
+        previous = Some(id);
         ledger.count_log_bytes(rows(entry.body.len()));
     }
     Ok(())
@@ -77,26 +92,36 @@ pub(super) fn history(
     key: &Key,
     limit: usize,
 ) -> rusqlite::Result<(Vec<Entry>, Vec<Flawed>)> {
-    let mut select = db.prepare_cached(
-        "SELECT id, ms, n, sequence, schema_version, type, at, source, correlation_id, user_id,
-         body FROM log
-         WHERE key = (SELECT k.id FROM products p JOIN keys k ON k.product = p.id
-                      WHERE p.name = ?1 AND k.kind = ?2 AND k.name = ?3)
-         ORDER BY sequence DESC LIMIT ?4",
-    )?;
-    let mut found = select.query(params![
-        key.product.as_str(),
-        key.kind.as_str(),
-        &*key.id,
-        rows(limit)
-    ])?;
+    let snapshot = db.unchecked_transaction()?;
     let mut entries = Vec::new();
     let mut flawed = Vec::new();
-    while let Some(row) = found.next()? {
+    let known: Option<(i64, Option<i64>)> = snapshot
+        .prepare_cached(
+            "SELECT k.id, k.newest FROM products p JOIN keys k ON k.product = p.id
+             WHERE p.name = ?1 AND k.kind = ?2 AND k.name = ?3",
+        )?
+        .query_row(
+            params![key.product.as_str(), key.kind.as_str(), &*key.id],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let Some((number, mut next)) = known else {
+        return Ok((entries, flawed));
+    };
+    let mut select = snapshot.prepare_cached(
+        "SELECT id, ms, n, sequence, schema_version, type, at, source, correlation_id, user_id,
+         body, previous FROM log WHERE id = ?1 AND key = ?2",
+    )?;
+    while entries.len() + flawed.len() < limit
+        && let Some(id) = next
+    {
+        let mut found = select.query(params![id, number])?;
+        let Some(row) = found.next()? else { break };
         match read_entry(row, || Ok(key.clone())) {
             Ok(entry) => entries.push(entry),
             Err(error) => flawed.push(Flawed::new(row, error)?),
         }
+        next = chain::behind(id, row.get(11)?);
     }
     Ok((entries, flawed))
 }

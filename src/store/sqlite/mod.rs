@@ -41,6 +41,7 @@
 mod age;
 mod attempts;
 mod backend;
+mod chain;
 mod checkpoint;
 mod commit;
 mod deliveries;

@@ -1,10 +1,10 @@
 //! Where rows go that cannot be read: copied as they are, counted, and out of the way.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::ledger::Ledger;
 use super::log::Flawed;
-use super::{keys, outbox};
+use super::{chain, keys, outbox};
 use crate::domain::log::IndexKey;
 
 /// Sets a state aside; its key becomes absent. The sequence of its log goes on if it can be read.
@@ -20,7 +20,7 @@ pub(super) fn state(db: &Connection, id: i64, reason: &str) -> rusqlite::Result<
         "UPDATE keys SET state = NULL, commits = NULL, version = 0, due_ms = NULL,
          written_h = NULL, padding = NULL,
          sequence = iif(sequence >= 0, sequence,
-                        coalesce((SELECT max(l.sequence) FROM log l WHERE l.key = ?1), 0))
+                        coalesce((SELECT l.sequence FROM log l WHERE l.id = newest AND l.key = ?1), 0))
          WHERE id = ?1",
     )?
     .execute([id])?;
@@ -43,19 +43,12 @@ pub(super) fn entry(ledger: &mut Ledger, flawed: &Flawed) -> rusqlite::Result<()
              WHERE l.id = ?1 AND l.ms = ?2 AND l.n = ?3",
         )?
         .execute(here)?;
-    let removed: Option<(i64, i64)> = ledger
+    let is_there = ledger
         .db
-        .prepare_cached(
-            "DELETE FROM log WHERE id = ?1 AND ms = ?2 AND n = ?3
-             RETURNING key, octet_length(body)",
-        )?
-        .query_row(params![flawed.id, ms, n], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?;
-    if let Some((key, bytes)) = removed {
-        ledger.count_log_bytes(-bytes);
-        keys::drop_if_bare(&ledger.db, key)?;
+        .prepare_cached("SELECT 1 FROM log WHERE id = ?1 AND ms = ?2 AND n = ?3")?
+        .exists(params![flawed.id, ms, n])?;
+    if is_there {
+        chain::remove_flawed(ledger, flawed.id)?;
     }
     Ok(())
 }

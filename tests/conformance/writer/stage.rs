@@ -388,7 +388,7 @@ fn held(action: &Value) -> Held {
     let at = action["timestamp_start"].as_f64();
     Held {
         at,
-        window_at: at.unwrap_or(0.0),
+        arrived_at: None,
         description: action["description"]
             .as_str()
             .unwrap_or_default()

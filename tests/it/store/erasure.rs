@@ -126,6 +126,38 @@ pub(super) async fn what_is_about_a_person_goes_and_the_rest_stays(house: &House
     assert!(house.store.scrub().await.expect("nobody reads"));
 }
 
+pub(super) async fn the_history_of_others_stays_whole(house: &House) {
+    let who = |mask: u32, number: u32| {
+        if mask >> number & 1 == 1 {
+            "ada"
+        } else {
+            "bob"
+        }
+    };
+    for mask in 0..32 {
+        let session = key(&format!("shared-{mask}"));
+        let mut all = write(&session, 0, "");
+        for number in 0..5 {
+            all = all.action(&format!("{} {number}", who(mask, number)));
+        }
+        house.wrote(all).await;
+    }
+    erase(house, &named("ada")).await;
+    for mask in 0..32 {
+        let session = key(&format!("shared-{mask}"));
+        house
+            .wrote(write(&session, 1, "").action("bob 5").action("bob 6"))
+            .await;
+        let history = house.store.history(&session, 99).await.expect("readable");
+        let told: Vec<_> = history.iter().map(|entry| entry.body.to_string()).collect();
+        let stay = (0..7)
+            .rev()
+            .filter(|number| *number > 4 || who(mask, *number) == "bob");
+        let expected: Vec<_> = stay.map(|number| format!("bob {number}")).collect();
+        assert_eq!(told, expected, "{mask:05b}");
+    }
+}
+
 pub(super) async fn a_commit_that_rests_on_an_erased_state_conflicts(house: &House) {
     house
         .wrote(write(&key("ada"), 0, "one").due(1_000).action("1"))

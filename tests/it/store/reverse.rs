@@ -2,12 +2,10 @@
 
 use event_connector::domain::attempt::AttemptRecord;
 use event_connector::domain::log::OutboxChange;
+use event_connector::store::sqlite::STEPS;
 use rusqlite::Connection;
 
 use super::house::{House, dead, delivered, draft, key, open, options, sqlite, write};
-
-const V1: &str = include_str!("../../../migrations/sqlite/V1__initial.sql");
-const V2_DOWN: &str = include_str!("../../../migrations/sqlite/down/V2__deliveries.sql");
 
 /// Every object of a schema as it was declared.
 fn objects(db: &Connection) -> Vec<(String, Option<String>)> {
@@ -36,9 +34,11 @@ fn rows(db: &Connection) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_second_schema_is_taken_back_exactly_and_taken_again() {
+async fn every_schema_is_taken_back_exactly_and_taken_again() {
     let mut house = sqlite().await;
     let all = write(&key("s"), 0, "one")
+        .action("first")
+        .action("second")
         .delivery("d1", "a")
         .delivery("d2", "a")
         .delivery("d3", "b")
@@ -54,19 +54,30 @@ async fn the_second_schema_is_taken_back_exactly_and_taken_again() {
     house.wrote(ends).await;
     let copy = house.store.replay(&"d1".into(), "copy".into(), 2_000).await;
     copy.expect("written");
+    house
+        .wrote(write(&key("t"), 0, "").action("another's"))
+        .await;
+    house.wrote(write(&key("s"), 1, "").action("third")).await;
+    let history = house.store.history(&key("s"), 9).await.expect("readable");
+    assert_eq!(history.len(), 3);
     house.store.close().await;
     let directory = house.directory.take().expect("a database has a directory");
 
     let db = Connection::open(directory.path().join("store.db")).expect("readable");
     let before = rows(&db);
     assert_eq!(before.len(), 5);
-    let forget = "DELETE FROM refinery_schema_history WHERE version = 2;";
-    db.execute_batch(&format!("BEGIN; {V2_DOWN} {forget} COMMIT;"))
-        .expect("taken back");
-    let pristine = Connection::open_in_memory().expect("opened");
-    pristine.execute_batch(V1).expect("made");
-    assert_eq!(objects(&db), objects(&pristine));
-    assert_eq!(rows(&db), before);
+    for number in (2..=STEPS.len()).rev() {
+        let down = STEPS[number - 1].down.expect("there is a way back");
+        let forget = format!("DELETE FROM refinery_schema_history WHERE version = {number};");
+        db.execute_batch(&format!("BEGIN; {down} {forget} COMMIT;"))
+            .expect("taken back");
+        let pristine = Connection::open_in_memory().expect("opened");
+        for step in &STEPS[..number - 1] {
+            pristine.execute_batch(step.up).expect("made");
+        }
+        assert_eq!(objects(&db), objects(&pristine));
+        assert_eq!(rows(&db), before);
+    }
     drop(db);
 
     let store = open(options(&directory)).expect("taken again");
@@ -75,6 +86,8 @@ async fn the_second_schema_is_taken_back_exactly_and_taken_again() {
         directory: Some(directory),
     };
     assert!(house.state(&key("s")).await.is_some());
+    let kept = house.store.history(&key("s"), 9).await.expect("readable");
+    assert_eq!(kept, history, "the chain of a key's entries is made again");
     let shown = house.store.delivery(&"d1".into()).await.expect("readable");
     let shown = shown.expect("there");
     assert_eq!(shown.delivery.part, Some("p".into()));

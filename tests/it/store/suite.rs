@@ -90,6 +90,7 @@ macro_rules! store_suite {
                 ageing: finished_deliveries_go_and_waiting_ones_stay
                 ageing: one_round_is_bounded
                 erasure: what_is_about_a_person_goes_and_the_rest_stays
+                erasure: the_history_of_others_stays_whole
                 erasure: a_commit_that_rests_on_an_erased_state_conflicts
                 erasure: a_lane_goes_on_behind_an_erased_delivery
                 erasure: pages_follow_each_other_through_every_table
