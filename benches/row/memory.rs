@@ -87,50 +87,28 @@ async fn sessions() -> anyhow::Result<Vec<Figure>> {
         after / 1e6
     ));
     let more = all.sessions - some.sessions;
-    let (woken, again) = wake(&service, &mut first).await?;
-    let ms = |took: &[u32], part| f64::from(percentile(took, part)) / 1000.0;
-    let figure = |name: &str, value: f64, detail: String, floor, aim, unit| Figure {
-        name: name.to_owned(),
-        detail,
-        value,
-        unit,
-        floor,
-        aim,
-    };
     Ok(vec![
-        figure(
-            "memory per live session of 2 KB",
-            (all.resident_bytes - some.resident_bytes) / more.max(1.0) / 1024.0,
-            format!(
+        Figure {
+            name: "memory per live session of 2 KB".to_owned(),
+            detail: format!(
                 "{more} more beside {}, {:.1} KB stored of each",
                 some.sessions,
                 stored_bytes(&service)? / 1024.0
             ),
-            4.0,
-            3.4,
-            " KB",
-        ),
-        figure(
-            "memory per session put to sleep",
-            (after - asleep) / float(SESSIONS) / 1024.0,
-            format!("{SESSIONS} more slept"),
-            0.1,
-            0.0,
-            " KB",
-        ),
-        figure(
-            "p99 of waking a session",
-            ms(&woken, 0.99),
-            format!(
-                "p50 {:.2} ms, commit included; the next request p50 {:.2} ms, p99 {:.2} ms",
-                ms(&woken, 0.5),
-                ms(&again, 0.5),
-                ms(&again, 0.99)
-            ),
-            2.0,
-            1.0,
-            " ms",
-        ),
+            value: (all.resident_bytes - some.resident_bytes) / more.max(1.0) / 1024.0,
+            unit: " KB",
+            floor: 4.0,
+            aim: 3.4,
+        },
+        Figure {
+            name: "memory per session put to sleep".to_owned(),
+            detail: format!("{SESSIONS} more slept"),
+            value: (after - asleep) / float(SESSIONS) / 1024.0,
+            unit: " KB",
+            floor: 0.1,
+            aim: 0.0,
+        },
+        waking(&service, &mut first).await?,
     ])
 }
 
@@ -176,9 +154,8 @@ async fn until_asleep(service: &Service) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How long the first request of sleeping sessions takes, and the next one to the same session;
-/// microseconds, sorted.
-async fn wake(service: &Service, first: &mut Requests) -> anyhow::Result<(Vec<u32>, Vec<u32>)> {
+/// How long the first request of sleeping sessions takes, beside the next one to the same session.
+async fn waking(service: &Service, first: &mut Requests) -> anyhow::Result<Figure> {
     let clock = Clock::system();
     let mut connection = Connection::open(service.process.address).await?;
     let mut next = first.clone();
@@ -195,5 +172,18 @@ async fn wake(service: &Service, first: &mut Requests) -> anyhow::Result<(Vec<u3
     }
     woken.sort_unstable();
     again.sort_unstable();
-    Ok((woken, again))
+    let ms = |took: &[u32], part| f64::from(percentile(took, part)) / 1000.0;
+    Ok(Figure {
+        name: "p99 of waking a session".to_owned(),
+        detail: format!(
+            "p50 {:.2} ms, commit included; the next request p50 {:.2} ms, p99 {:.2} ms",
+            ms(&woken, 0.5),
+            ms(&again, 0.5),
+            ms(&again, 0.99)
+        ),
+        value: ms(&woken, 0.99),
+        unit: " ms",
+        floor: 2.0,
+        aim: 1.0,
+    })
 }

@@ -61,9 +61,10 @@ impl<M: Machine> Actor<M> {
 
     pub(super) async fn run(mut self) {
         while let Some(event) = self.next_event() {
+            // In boxes: a task is moved several times until it starts, and should be small.
             match event {
-                Event::Mail(batch) => self.take_mail(batch).await,
-                Event::Deadline => self.take_deadline().await,
+                Event::Mail(batch) => Box::pin(self.take_mail(batch)).await,
+                Event::Deadline => Box::pin(self.take_deadline()).await,
             }
         }
     }
@@ -201,7 +202,7 @@ impl<M: Machine> Actor<M> {
             let as_of_ms = now_ms.max(earliest_ms);
             let facts = self.gather(work, now_ms).await.map_err(Failure::Store)?;
             let cached = self.kept.cached.take();
-            let Cached { state, version } = cached.expect("loading fills the cache or fails");
+            let Cached { state, version } = *cached.expect("loading fills the cache or fails");
             let scene = Scene {
                 state,
                 policy: &*policy,
@@ -237,10 +238,10 @@ impl<M: Machine> Actor<M> {
         let count = |outcome: &str| around.metrics.commits.with_label_values(&[outcome]).inc();
         if decision.effects == Default::default() && self.has(version, &decision.encoded).await {
             count("unchanged");
-            self.kept.cached = Some(Cached {
+            self.kept.cached = Some(Box::new(Cached {
                 state: decision.state,
                 version,
-            });
+            }));
             return Ok(Some(decision.replies));
         }
         let id = around.chance.id(now_ms);
@@ -272,10 +273,10 @@ impl<M: Machine> Actor<M> {
             }
         }
         act(around, &self.key, &decision.effects);
-        self.kept.cached = Some(Cached {
+        self.kept.cached = Some(Box::new(Cached {
             state: decision.state,
             version: version + 1,
-        });
+        }));
         Ok(Some(decision.replies))
     }
 
@@ -355,10 +356,10 @@ impl<M: Machine> Actor<M> {
             as_of_ms = as_of_ms.max(stored.written_ms);
             match M::decode(&stored.state) {
                 Ok(state) => {
-                    self.kept.cached = Some(Cached {
+                    self.kept.cached = Some(Box::new(Cached {
                         state,
                         version: stored.version,
-                    });
+                    }));
                     self.kept.set_alarm(as_of_ms, read);
                     return Ok(());
                 }
@@ -368,10 +369,10 @@ impl<M: Machine> Actor<M> {
                 }
             }
         }
-        self.kept.cached = Some(Cached {
+        self.kept.cached = Some(Box::new(Cached {
             state: self.open(),
             version: 0,
-        });
+        }));
         self.kept.set_alarm(as_of_ms, read);
         Ok(())
     }

@@ -5,9 +5,10 @@ use crate::clock::{Clock, Instant};
 use crate::domain::machine::Machine;
 use crate::domain::time::to_ms;
 
-/// The state of a key, if it is known, and when to look at its deadline.
+/// The state of a key, if it is known, and when to look at its deadline. The state is in a box because
+/// this changes hands each time a key is roused and put to rest.
 pub(super) struct Kept<M: Machine> {
-    pub(super) cached: Option<Cached<M>>,
+    pub(super) cached: Option<Box<Cached<M>>>,
     pub(super) alarm: Alarm,
 }
 

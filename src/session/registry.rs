@@ -22,7 +22,8 @@ use crate::tasks::Tasks;
 /// Bounds on what actors hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The most keys live at once; one more puts the least recently used to sleep.
+    /// The most keys live at once; one more puts the least recently used to sleep, of those at rest
+    /// without a deadline if there are any. Keys that are worked on may exceed it for a moment.
     pub live_max: usize,
     /// The most inputs waiting for one key; one more is refused.
     pub mailbox_max: usize,
