@@ -73,7 +73,7 @@
 //! * Persisted deadlines are wall-clock times beside the time they were set at, and what counts is
 //!   the difference: setting the clock back must not put a session to sleep for a day.
 //! * A live key at rest is its state and a place in a queue. A task with a timer and a mailbox for each
-//!   took three times the memory of the state; starting an actor anew costs no more than waking it did.
+//!   would take more memory than the state, and starting an actor costs no more than waking one.
 //! * A decision consumes the state it is made on. If it cannot be written the state is read again: that
 //!   is rare, and a copy for every decision was not. Nor are a live key's stored bytes kept.
 //! * A note that waits for a pause is flushed early once it holds as many actions as the window may:
