@@ -27,7 +27,7 @@
 //! | [`ingest`] | vendor bytes in, domain values out; pure | `domain` |
 //! | [`store`] | what is written down, behind one trait | `domain` |
 //! | [`feed`] | live events to many readers | `domain`, `store` |
-//! | [`session`] | one task per live key: decide, commit, act | `domain`, `store` |
+//! | [`session`] | one actor per key at work: decide, commit, act | `domain`, `store` |
 //! | [`product`] | the tenants, as operators wrote them down | `domain`, `ingest` |
 //! | [`delivery`] | the outbox worker and the vendors, one folder each | `domain`, `store`, `product` |
 //! | [`client`] | the receiving side of the feed, as published clients read it | nothing of the service |
@@ -72,6 +72,8 @@
 //!   anybody asks for an erasure, and would still be there. It costs nothing that could be measured.
 //! * Persisted deadlines are wall-clock times beside the time they were set at, and what counts is
 //!   the difference: setting the clock back must not put a session to sleep for a day.
+//! * A live key at rest is its state and a place in a queue. A task with a timer and a mailbox for each
+//!   would take more memory than the state, and starting an actor costs no more than waking one.
 //! * A decision consumes the state it is made on. If it cannot be written the state is read again: that
 //!   is rare, and a copy for every decision was not. Nor are a live key's stored bytes kept.
 //! * A note that waits for a pause is flushed early once it holds as many actions as the window may:

@@ -39,7 +39,7 @@ impl Tasks {
         let hard = self.hard.clone();
         let panics = Arc::clone(&self.panics);
         // Combinators instead of an `async` block, which would hold the work twice over: there is a
-        // task per live session.
+        // task per connection.
         let work = std::panic::AssertUnwindSafe(work).catch_unwind();
         let guarded = hard.run_until_cancelled_owned(work).map(move |ended| {
             if let Some(Err(_)) = ended {

@@ -33,6 +33,9 @@ impl Product {
     }
 }
 
+/// The store's file in the service's directory.
+pub(crate) const STORE: &str = "bench.db";
+
 /// The service with its files, which go with it.
 pub(crate) struct Service {
     /// The process.
@@ -70,7 +73,7 @@ pub(crate) fn environment(
     bind: SocketAddr,
     products: &Value,
 ) -> Vec<(String, String)> {
-    let store = directory.join("bench.db").display().to_string();
+    let store = directory.join(STORE).display().to_string();
     let pairs = [
         ("CONNECTOR__HTTP__BIND", bind.to_string()),
         ("CONNECTOR__STORE__PATH", store),

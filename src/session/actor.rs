@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use super::act::act;
-use super::alarm::Alarm;
 use super::asker::{Asker, answer, refuse};
 use super::decision::{Decision, Scene, Work, decide};
-use super::registry::{Error, Inner, Mail, Message, Registry};
-use crate::clock::Instant;
+use super::kept::{Cached, Kept};
+use super::registry::{Error, Inner, Message, Registry};
 use crate::domain::id::Key;
 use crate::domain::machine::{Facts, Machine};
-use crate::domain::time::to_ms;
 use crate::store::{self, CommitId, Outcome, Store, Stored};
 
 /// How often a decision is made again because someone else was faster.
@@ -22,27 +20,18 @@ const REPEATS_MAX: u32 = 5;
 /// How often a state may ask for more facts: one round finds who waits, the next what they want.
 const FACT_ROUNDS_MAX: u32 = 4;
 
-/// The keeper of one key's state.
+/// Works on one key, for as long as there is work.
 pub(super) struct Actor<M: Machine> {
     registry: Registry<M>,
-    key: Key,
-    mail: Mail<M>,
-    started: u64,
-    cached: Option<Cached<M>>,
-    alarm: Alarm,
-}
-
-/// What the store is believed to hold; version 0 means nothing yet. Its bytes are not kept: they would
-/// double the memory of every live key.
-struct Cached<M> {
-    state: M,
-    version: u64,
+    key: Arc<Key>,
+    kept: Kept<M>,
+    /// Its key rests or is no longer live, and is nobody's or somebody else's by now.
+    is_over: bool,
 }
 
 enum Event<M: Machine> {
-    Mail(Vec<Box<Message<M>>>),
+    Mail(Vec<Message<M>>),
     Deadline,
-    Idle,
 }
 
 enum Failure {
@@ -50,30 +39,32 @@ enum Failure {
     Panicked,
 }
 
+impl<M: Machine> Drop for Actor<M> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            // A panic of its own, or a stop that waits for nobody: the next message finds a new actor,
+            // because the truth is in the store.
+            self.inner().abandon(&self.key);
+        }
+    }
+}
+
 impl<M: Machine> Actor<M> {
-    pub(super) fn new(registry: Registry<M>, key: Key, mail: Mail<M>, started: u64) -> Self {
+    pub(super) fn new(registry: Registry<M>, key: Arc<Key>, kept: Kept<M>) -> Self {
         Self {
-            alarm: Alarm::new(registry.0.around.clock.clone()),
             registry,
             key,
-            mail,
-            started,
-            cached: None,
+            kept,
+            is_over: false,
         }
     }
 
     pub(super) async fn run(mut self) {
-        loop {
-            match self.next_event().await {
-                // In boxes, so that a key at rest does not hold the room that work needs.
-                Some(Event::Mail(batch)) => Box::pin(self.take_mail(batch)).await,
-                Some(Event::Deadline) => Box::pin(self.take_deadline()).await,
-                Some(Event::Idle) => {
-                    if self.inner().retire(&self.key, self.started, &self.mail) {
-                        return;
-                    }
-                }
-                None => return,
+        while let Some(event) = self.next_event() {
+            // In boxes: a task is moved several times until it starts, and should be small.
+            match event {
+                Event::Mail(batch) => Box::pin(self.take_mail(batch)).await,
+                Event::Deadline => Box::pin(self.take_deadline()).await,
             }
         }
     }
@@ -86,44 +77,37 @@ impl<M: Machine> Actor<M> {
         &self.inner().around.store
     }
 
-    /// Mail first, then the deadline, then idleness; `None` when the key was put to sleep or the
-    /// service stops, and all mail and what is due are done.
-    async fn next_event(&mut self) -> Option<Event<M>> {
+    /// Mail first, then the deadline; `None` when neither waits, and then the key rests. That is seen
+    /// and done under one lock, so that no mail slips in between.
+    fn next_event(&mut self) -> Option<Event<M>> {
         let registry = self.registry.clone();
-        let around = &registry.0.around;
-        let limits = &registry.0.limits;
-        if self.alarm.is_due_behind_time() {
+        let Inner { around, limits, .. } = &*registry.0;
+        let mut live = registry.0.lock();
+        let is_forgotten = live.is_forgotten(&self.key);
+        if is_forgotten {
+            self.kept = Kept::new(&around.clock);
+        }
+        if self.kept.alarm.is_due_behind_time() {
             return Some(Event::Deadline);
         }
-        let until_due = self.alarm.wait();
-        let mut batch = Vec::new();
-        // One timer for both, because it is most of what a key at rest holds.
-        let pause = around.clock.sleep(until_due.unwrap_or(limits.idle));
-        tokio::select! {
-            biased;
-            count = self.mail.recv_many(&mut batch, limits.batch_max) => {
-                (count > 0).then_some(Event::Mail(batch))
-            }
-            () = around.tasks.stopping() => {
-                let is_due = self.alarm.wait().is_some_and(|wait| wait.is_zero());
-                is_due.then_some(Event::Deadline)
-            }
-            () = pause => Some(match until_due {
-                Some(_) => Event::Deadline,
-                None => Event::Idle,
-            }),
+        if let Some(batch) = live.take_mail(&self.key, limits.batch_max) {
+            return Some(Event::Mail(batch));
         }
+        let wait = self.kept.alarm.wait();
+        if wait.is_some_and(|wait| wait.is_zero()) {
+            return Some(Event::Deadline);
+        }
+        self.is_over = true;
+        if is_forgotten {
+            registry.0.end(live, &self.key);
+        } else {
+            let kept = std::mem::replace(&mut self.kept, Kept::new(&around.clock));
+            registry.rest(live, &self.key, kept, wait);
+        }
+        None
     }
 
-    /// Lets the alarm follow the cached state, which was decided on, or read, when the clock read
-    /// `as_of_ms` at the instant `read`.
-    fn set_alarm(&mut self, as_of_ms: u64, read: Instant) {
-        let cached = self.cached.as_ref();
-        let deadline = cached.and_then(|cached| cached.state.deadline());
-        self.alarm.follow(deadline.map(to_ms), as_of_ms, read);
-    }
-
-    async fn take_mail(&mut self, batch: Vec<Box<Message<M>>>) {
+    async fn take_mail(&mut self, batch: Vec<Message<M>>) {
         let mut inputs = Vec::new();
         let mut askers = Vec::new();
         for message in batch {
@@ -131,7 +115,7 @@ impl<M: Machine> Actor<M> {
                 input,
                 correlation_id,
                 reply,
-            } = *message
+            } = message
             else {
                 continue;
             };
@@ -194,7 +178,7 @@ impl<M: Machine> Actor<M> {
 
     async fn take_deadline(&mut self) {
         if let Err(failure) = self.settle(&Work::Deadline).await {
-            self.alarm.refuse();
+            self.kept.alarm.refuse();
             if let Failure::Store(error) = failure {
                 tracing::debug!(key = %self.key, %error, "a deadline waits for the store");
             }
@@ -208,7 +192,7 @@ impl<M: Machine> Actor<M> {
         let policy = (around.policy)(&self.key.product);
         // A deadline is served at its own time at the earliest, even if the wall clock was set back.
         let earliest_ms = match work {
-            Work::Deadline => self.alarm.due_ms(),
+            Work::Deadline => self.kept.alarm.due_ms(),
             Work::Inputs(_) => 0,
         };
         for _ in 0..CONFLICTS_MAX {
@@ -217,8 +201,8 @@ impl<M: Machine> Actor<M> {
             let now_ms = around.clock.now_ms();
             let as_of_ms = now_ms.max(earliest_ms);
             let facts = self.gather(work, now_ms).await.map_err(Failure::Store)?;
-            let cached = self.cached.take();
-            let Cached { state, version } = cached.expect("loading fills the cache or fails");
+            let cached = self.kept.cached.take();
+            let Cached { state, version } = *cached.expect("loading fills the cache or fails");
             let scene = Scene {
                 state,
                 policy: &*policy,
@@ -229,12 +213,12 @@ impl<M: Machine> Actor<M> {
             let decision = decide(scene, work).map_err(|_| {
                 around.metrics.panics.inc();
                 tracing::error!(key = %self.key, "handling an input panicked");
-                self.alarm.follow(None, now_ms, read);
+                self.kept.alarm.follow(None, now_ms, read);
                 Failure::Panicked
             })?;
             let written = self.write(decision, version, now_ms).await;
             let written = written.map_err(Failure::Store)?;
-            self.set_alarm(as_of_ms, read);
+            self.kept.set_alarm(as_of_ms, read);
             if let Some(replies) = written {
                 return Ok(replies);
             }
@@ -254,10 +238,10 @@ impl<M: Machine> Actor<M> {
         let count = |outcome: &str| around.metrics.commits.with_label_values(&[outcome]).inc();
         if decision.effects == Default::default() && self.has(version, &decision.encoded).await {
             count("unchanged");
-            self.cached = Some(Cached {
+            self.kept.cached = Some(Box::new(Cached {
                 state: decision.state,
                 version,
-            });
+            }));
             return Ok(Some(decision.replies));
         }
         let id = around.chance.id(now_ms);
@@ -289,10 +273,10 @@ impl<M: Machine> Actor<M> {
             }
         }
         act(around, &self.key, &decision.effects);
-        self.cached = Some(Cached {
+        self.kept.cached = Some(Box::new(Cached {
             state: decision.state,
             version: version + 1,
-        });
+        }));
         Ok(Some(decision.replies))
     }
 
@@ -327,7 +311,7 @@ impl<M: Machine> Actor<M> {
 
     async fn gather(&self, work: &Work<M>, now_ms: u64) -> Result<Facts, store::Error> {
         let mut facts = Facts::default();
-        let (Work::Inputs(inputs), Some(cached)) = (work, &self.cached) else {
+        let (Work::Inputs(inputs), Some(cached)) = (work, &self.kept.cached) else {
             return Ok(facts);
         };
         for _ in 0..FACT_ROUNDS_MAX {
@@ -350,7 +334,7 @@ impl<M: Machine> Actor<M> {
 
     /// Makes sure the cache holds the state as last seen.
     async fn load(&mut self) -> Result<(), store::Error> {
-        if self.cached.is_some() {
+        if self.kept.cached.is_some() {
             return Ok(());
         }
         match self.store().load(&self.key).await {
@@ -372,11 +356,11 @@ impl<M: Machine> Actor<M> {
             as_of_ms = as_of_ms.max(stored.written_ms);
             match M::decode(&stored.state) {
                 Ok(state) => {
-                    self.cached = Some(Cached {
+                    self.kept.cached = Some(Box::new(Cached {
                         state,
                         version: stored.version,
-                    });
-                    self.set_alarm(as_of_ms, read);
+                    }));
+                    self.kept.set_alarm(as_of_ms, read);
                     return Ok(());
                 }
                 Err(reason) => {
@@ -385,11 +369,11 @@ impl<M: Machine> Actor<M> {
                 }
             }
         }
-        self.cached = Some(Cached {
+        self.kept.cached = Some(Box::new(Cached {
             state: self.open(),
             version: 0,
-        });
-        self.set_alarm(as_of_ms, read);
+        }));
+        self.kept.set_alarm(as_of_ms, read);
         Ok(())
     }
 }

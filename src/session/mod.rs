@@ -1,15 +1,18 @@
-//! One task per live key: decide, commit, act.
+//! One actor per key at work: decide, commit, act.
 //!
-//! The cast: a [`Registry`] knows which keys are live and starts an actor for those that are not; an
-//! actor serialises the inputs of its key, runs them through the pure state, commits, and only then
-//! acts and answers; the [`sweeper`] wakes keys whose deadline passed while nobody was live; the
+//! The cast: a [`Registry`] knows which keys are live, and starts an actor when there is work for one;
+//! an actor serialises the inputs of its key, runs them through the pure state, commits, and only then
+//! acts and answers; it ends when nothing waits, and leaves the state to the registry, where the key
+//! **rests**; the `keeper` rouses keys at rest when their deadlines come, and puts idle ones to sleep;
+//! the [`sweeper`] wakes keys whose deadline passed while nobody was live; the
 //! [`linker`] and the [`Eraser`] do what spans the sessions of one person.
 //!
 //! Guaranteed:
 //!
 //! * An answer means the commit is durable.
 //! * Inputs that wait together are committed together, in the order they arrived.
-//! * Mail that races with idling out is never lost: both happen under one lock.
+//! * One actor at a time works on a key of this registry.
+//! * Mail that races with coming to rest or idling out is never lost: both happen under one lock.
 //! * The actor is a serialiser and a cache, never the truth: a refused commit brings the newer
 //!   state, and the same inputs are decided again on it.
 //! * A deadline is kept for as long as it was away when it was set: setting the wall clock back makes
@@ -26,7 +29,10 @@ mod alarm;
 mod asker;
 mod decision;
 mod eraser;
+mod keeper;
+mod kept;
 pub mod linker;
+mod live;
 mod person;
 mod registry;
 pub mod sweeper;

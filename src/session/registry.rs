@@ -1,15 +1,17 @@
 //! Which keys are live, and the way to their mailboxes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 
 use super::actor::Actor;
+use super::keeper;
+use super::kept::Kept;
+use super::live::{Live, Posted, Roused, Slot};
 use crate::chance::Chance;
-use crate::clock::Clock;
+use crate::clock::{Clock, Instant};
 use crate::domain::id::{Key, ProductId};
 use crate::domain::log::Effects;
 use crate::domain::machine::Machine;
@@ -20,7 +22,8 @@ use crate::tasks::Tasks;
 /// Bounds on what actors hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The most keys live at once; one more puts the least recently used to sleep.
+    /// The most keys live at once; one more puts the least recently used to sleep, of those at rest
+    /// without a deadline if there are any. Keys that are worked on may exceed it for a moment.
     pub live_max: usize,
     /// The most inputs waiting for one key; one more is refused.
     pub mailbox_max: usize,
@@ -74,13 +77,6 @@ pub enum Error {
     Stopping,
 }
 
-/// A mailbox holds boxes: it makes room for 32 messages as soon as it exists, and most of the time holds
-/// none.
-type Mailbox<M> = mpsc::Sender<Box<Message<M>>>;
-
-/// The other end of a [`Mailbox`].
-pub(super) type Mail<M> = mpsc::Receiver<Box<Message<M>>>;
-
 /// What lies in a mailbox.
 pub(super) enum Message<M: Machine> {
     /// Something happened.
@@ -106,36 +102,28 @@ pub(super) struct Inner<M: Machine> {
     pub(super) around: Surroundings<M>,
     pub(super) limits: Limits,
     live: Mutex<Live<M>>,
+    /// The instant from which times among the live keys are counted.
+    began: Instant,
+    /// Tells the keeper that it has to look sooner.
+    pub(super) sooner: Notify,
     strikes: Mutex<HashMap<u64, u32>>,
-}
-
-struct Live<M: Machine> {
-    slots: HashMap<Key, Slot<M>>,
-    by_use: BTreeMap<u64, Key>,
-    uses: u64,
-}
-
-struct Slot<M: Machine> {
-    mailbox: Mailbox<M>,
-    used: u64,
-    started: u64,
 }
 
 /// How many different panicking inputs are remembered.
 const STRIKES_MAX: usize = 1024;
 
+/// How many keys are roused or put to sleep under one lock.
+const LOOK_MAX: usize = 64;
+
 impl<M: Machine> Registry<M> {
     /// No key is live yet.
     pub fn new(around: Surroundings<M>, limits: Limits) -> Self {
-        let live = Live {
-            slots: HashMap::new(),
-            by_use: BTreeMap::new(),
-            uses: 0,
-        };
         Self(Arc::new(Inner {
+            began: around.clock.monotonic(),
             around,
             limits,
-            live: Mutex::new(live),
+            live: Mutex::new(Live::new()),
+            sooner: Notify::new(),
             strikes: Mutex::new(HashMap::new()),
         }))
     }
@@ -153,133 +141,151 @@ impl<M: Machine> Registry<M> {
             correlation_id,
             reply,
         };
-        self.dispatch(key, Box::new(message))?;
+        self.dispatch(key, message)?;
         answer.await.unwrap_or(Err(Error::Stopping))
     }
 
     /// Makes the key look at its deadline.
     pub fn wake(&self, key: &Key) {
         // A full mailbox means the key is live and will look at its deadline anyway.
-        let _ = self.dispatch(key, Box::new(Message::Wake));
+        let _ = self.dispatch(key, Message::Wake);
     }
 
-    /// Lets go of whatever is held of the key. Its actor finishes the mail it has and ends; the next
-    /// message reads the store.
+    /// Lets go of whatever is held of the key. An actor that works on it lets go before it takes its
+    /// next mail, and reads the store.
     pub fn forget(&self, key: &Key) {
-        let mut live = self.0.lock();
-        if live.slots.contains_key(key) {
-            live.remove(key);
+        let forgotten = self.0.lock().forget(key);
+        if forgotten.is_some() {
             self.0.passivated("erased");
         }
     }
 
     /// How many keys are live.
     pub fn live(&self) -> usize {
-        self.0.lock().slots.len()
+        self.0.lock().len()
     }
 
-    /// Puts `message` into the key's mailbox, starting an actor if none is live. Everything happens
-    /// under one lock, so that no mail slips in between an actor's last look and its end.
-    fn dispatch(&self, key: &Key, mut message: Box<Message<M>>) -> Result<(), Error> {
+    /// Gives `message` to the key, starting an actor if none works on it. Whether one does is seen, and
+    /// the message put, under the lock under which an actor's last look and its end are one.
+    fn dispatch(&self, key: &Key, message: Message<M>) -> Result<(), Error> {
         let inner = &self.0;
         let mut live = inner.lock();
-        if let Some(slot) = live.slots.get(key) {
-            match slot.mailbox.try_send(message) {
-                Ok(()) => {
-                    live.touch(key);
-                    return Ok(());
-                }
-                Err(TrySendError::Full(_)) => return Err(inner.overloaded()),
-                // The actor ended without a word, by a stop or by a fault of its own: a new one
-                // takes over, because the truth is in the store.
-                Err(TrySendError::Closed(returned)) => {
-                    live.remove(key);
-                    inner.around.metrics.sessions_live.dec();
-                    message = returned;
-                }
+        let (roused, _evicted) = match live.post(key, message, inner.limits.mailbox_max) {
+            Posted::Waits => return Ok(()),
+            Posted::Full => {
+                inner.around.metrics.mailbox_full.inc();
+                return Err(Error::Overloaded);
+            }
+            Posted::Roused(roused) => (roused, Vec::new()),
+            Posted::Unlisted(message) => {
+                let evicted = inner.make_room(&mut live, 1);
+                let key = Arc::new(key.clone());
+                live.list(Arc::clone(&key), message);
+                inner.around.metrics.sessions_live.inc();
+                let kept = Kept::new(&inner.around.clock);
+                (Roused { key, kept }, evicted)
+            }
+        };
+        drop(live);
+        self.start(roused);
+        Ok(())
+    }
+
+    /// Never under the lock: an actor that cannot be started any more lists itself out.
+    fn start(&self, roused: Roused<M>) {
+        let actor = Actor::new(self.clone(), roused.key, roused.kept);
+        self.0.around.tasks.spawn("session", actor.run());
+    }
+
+    /// Puts a key without mail to rest, for `wait` until its deadline if it has one, and sees to it
+    /// that the keeper looks in time.
+    pub(super) fn rest(
+        &self,
+        mut live: MutexGuard<'_, Live<M>>,
+        key: &Arc<Key>,
+        kept: Kept<M>,
+        wait: Option<Duration>,
+    ) {
+        let inner = &self.0;
+        let now = inner.now();
+        let due = wait.map(|wait| now.saturating_add(wait));
+        live.rest(key, kept, due, now.saturating_add(inner.limits.idle));
+        let _evicted = inner.make_room(&mut live, 0);
+        let planned = live.next_look;
+        let Some(first) = live.first() else { return };
+        if planned.is_some_and(|planned| planned <= first) {
+            return;
+        }
+        live.next_look = Some(first);
+        drop(live);
+        match planned {
+            Some(_) => inner.sooner.notify_one(),
+            None => {
+                let keeper = keeper::run(self.clone());
+                inner.around.tasks.spawn("sessions at rest", keeper);
             }
         }
-        if live.slots.len() >= inner.limits.live_max {
-            inner.evict(&mut live);
-        }
-        let (mailbox, mail) = mpsc::channel(inner.limits.mailbox_max);
-        let sent = mailbox.try_send(message);
-        let started = live.insert(key, mailbox);
-        inner.around.metrics.sessions_live.inc();
-        let actor = Actor::new(self.clone(), key.clone(), mail, started);
-        inner.around.tasks.spawn("session", actor.run());
-        sent.map_err(|_| inner.overloaded())
-    }
-}
-
-impl<M: Machine> Live<M> {
-    /// Adds a slot; returns the number of its actor.
-    fn insert(&mut self, key: &Key, mailbox: Mailbox<M>) -> u64 {
-        self.uses += 1;
-        let (used, started) = (self.uses, self.uses);
-        let slot = Slot {
-            mailbox,
-            used,
-            started,
-        };
-        self.slots.insert(key.clone(), slot);
-        self.by_use.insert(used, key.clone());
-        started
     }
 
-    /// Makes the key one of the most recently used. One that is among the youngest half already
-    /// stays where it is: the order matters only at its old end, and every message passes here.
-    fn touch(&mut self, key: &Key) {
-        self.uses += 1;
-        let young = self.slots.len() as u64 / 2;
-        if let Some(slot) = self.slots.get_mut(key)
-            && self.uses - slot.used > young
-        {
-            let before = std::mem::replace(&mut slot.used, self.uses);
-            self.by_use.remove(&before);
-            self.by_use.insert(self.uses, key.clone());
+    /// Rouses whose deadline has come, and puts to sleep who was idle for long enough. Answers how long
+    /// to wait before the next look; `None` when nobody rests any more.
+    pub(super) fn look(&self) -> Option<Duration> {
+        let inner = &self.0;
+        let (mut due, mut idle) = (Vec::new(), Vec::new());
+        let mut live = inner.lock();
+        let now = inner.now();
+        while due.len() + idle.len() < LOOK_MAX {
+            if let Some(roused) = live.rouse_due(now) {
+                due.push(roused);
+            } else if let Some(slot) = live.remove_idle(now) {
+                inner.passivated("idle");
+                idle.push(slot);
+            } else {
+                break;
+            }
         }
-    }
-
-    fn remove(&mut self, key: &Key) {
-        if let Some(slot) = self.slots.remove(key) {
-            self.by_use.remove(&slot.used);
-        }
+        live.next_look = live.first();
+        let wait = live.next_look.map(|at| at.saturating_sub(now));
+        drop(live);
+        due.into_iter().for_each(|roused| self.start(roused));
+        wait
     }
 }
 
 impl<M: Machine> Inner<M> {
-    fn lock(&self) -> MutexGuard<'_, Live<M>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Live<M>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn overloaded(&self) -> Error {
-        self.around.metrics.mailbox_full.inc();
-        Error::Overloaded
+    /// How long ago the registry began.
+    fn now(&self) -> Duration {
+        self.around.clock.since(self.began)
     }
 
-    /// Forgets the least recently used key. Its actor finishes the mail it has and ends; should the
-    /// key be needed meanwhile, a second actor starts, and the store keeps the two apart.
-    fn evict(&self, live: &mut Live<M>) {
-        if let Some((_, key)) = live.by_use.pop_first() {
-            live.slots.remove(&key);
+    /// Removes keys at rest until there is room for `more`. Keys that are worked on stay: there are no
+    /// more of them than requests, deliveries and deadlines under way.
+    fn make_room(&self, live: &mut Live<M>, more: usize) -> Vec<Slot<M>> {
+        let mut removed = Vec::new();
+        while live.len() + more > self.limits.live_max {
+            let Some(slot) = live.remove_one() else { break };
             self.passivated("pressure");
+            removed.push(slot);
         }
+        removed
     }
 
-    /// Ends the actor that was started as `started`, unless mail has arrived. Mail is sent under the
-    /// same lock, so none can slip in between.
-    pub(super) fn retire(&self, key: &Key, started: u64, mail: &Mail<M>) -> bool {
-        let mut live = self.lock();
-        if !mail.is_empty() {
-            return false;
+    /// Removes a key that was forgotten while its actor worked.
+    pub(super) fn end(&self, mut live: MutexGuard<'_, Live<M>>, key: &Key) {
+        live.remove(key);
+        self.passivated("erased");
+    }
+
+    /// Removes a key whose actor has ended before its work.
+    pub(super) fn abandon(&self, key: &Key) {
+        let abandoned = self.lock().remove(key);
+        if abandoned.is_some() {
+            self.around.metrics.sessions_live.dec();
         }
-        let is_own = |slot: &Slot<M>| slot.started == started;
-        if live.slots.get(key).is_some_and(is_own) {
-            live.remove(key);
-            self.passivated("idle");
-        }
-        true
     }
 
     fn passivated(&self, reason: &str) {

@@ -174,6 +174,11 @@ impl House {
         self.gate.send_replace(false);
     }
 
+    /// Whether a commit waits.
+    pub(super) fn is_held(&self) -> bool {
+        self.gate.receiver_count() > 0
+    }
+
     /// Commits go on.
     pub(super) fn release(&self) {
         self.gate.send_replace(true);

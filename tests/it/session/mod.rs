@@ -209,6 +209,90 @@ async fn live_keys_are_bounded_and_the_least_recently_used_goes_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn any_number_of_idle_keys_goes_to_sleep_at_its_time() {
+    let house = House::with(Duration::from_secs(60), 1000);
+    for number in 0..200 {
+        house.add(format!("k{number}"), 1).await.expect("taken");
+    }
+    assert_eq!(house.sessions.live(), 200);
+    house.hand.advance(Duration::from_secs(59));
+    assert_eq!(house.sessions.live(), 200);
+    eventually("all sleep", || async {
+        house.hand.advance(Duration::from_secs(1));
+        match house.sessions.live() {
+            0 => Ok(()),
+            live => Err(live),
+        }
+    })
+    .await;
+    let idle = house
+        .metrics
+        .sessions_passivated
+        .with_label_values(&["idle"]);
+    assert_eq!(idle.get(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_pressure_a_key_with_a_deadline_stays_and_keeps_it() {
+    let house = House::with(Duration::from_secs(3600), 2);
+    house.add("due", counter::ALARM).await.expect("taken");
+    for name in ["a", "b", "c"] {
+        house.add(name, 1).await.expect("taken");
+    }
+    let pressed = house
+        .metrics
+        .sessions_passivated
+        .with_label_values(&["pressure"]);
+    eventually("two are live", || async {
+        match (house.sessions.live(), pressed.get()) {
+            (2, 2) => Ok(()),
+            others => Err(others),
+        }
+    })
+    .await;
+    house.hand.advance(Duration::from_secs(1));
+    // Nobody sweeps here: it rings from memory, or not at all.
+    eventually("the alarm rings", || async {
+        match house.stored(&key("due")).await {
+            Some(count) if count == counter::ALARM + 1000 => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_forgotten_while_it_is_worked_on_is_let_go_of() {
+    let house = House::new();
+    house.add("a", 1).await.expect("taken");
+    house.hold();
+    let forget = async {
+        eventually("a commit waits", || async {
+            house.is_held().then_some(()).ok_or("none")
+        })
+        .await;
+        house.sessions.forget(&key("a"));
+        house.release();
+    };
+    let (answer, ()) = tokio::join!(house.add("a", 1), forget);
+    assert_eq!(answer.expect("taken"), 2);
+    eventually("it is not live", || async {
+        match house.sessions.live() {
+            0 => Ok(()),
+            live => Err(live),
+        }
+    })
+    .await;
+    let erased = house
+        .metrics
+        .sessions_passivated
+        .with_label_values(&["erased"]);
+    assert_eq!(erased.get(), 1);
+    assert_eq!(house.metrics.sessions_live.get(), 0);
+    assert_eq!(house.add("a", 1).await.expect("taken"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_mailbox_refuses_and_counts() {
     let house = House::with(Duration::from_secs(3600), 10);
     house.hold();
