@@ -129,13 +129,17 @@ metrics! {
     connections: IntGauge = "connector_connections";
     /// Connections closed by us, by reason: evicted, silent, keep_alive, head_timeout, head_too_large, malformed.
     connections_closed: IntCounterVec = "connector_connections_closed_total" ["reason"];
-    /// Ingest requests that were read and are not yet answered.
+    /// Ingest requests that were taken in and are not yet answered.
     ingest_requests_held: IntGauge = "connector_ingest_requests_held";
+    /// Ingest requests that were read and wait to be taken in.
+    ingest_requests_waiting: IntGauge = "connector_ingest_requests_waiting";
+    /// Seconds that an ingest request waited to be taken in; those that did not wait are not counted.
+    ingest_wait_seconds: Histogram = "connector_ingest_wait_seconds";
     /// Bytes held for reading and parsing ingest bodies.
     bodies_bytes: IntGauge = "connector_bodies_bytes";
     /// Bytes held for reading and parsing all other bodies.
     small_bodies_bytes: IntGauge = "connector_small_bodies_bytes";
-    /// Requests refused because a product held its share, by product and share: requests, bodies, small_bodies.
+    /// Requests refused because a product held its share, by product and share: requests, waiting, bodies, small_bodies.
     share_exhausted: IntCounterVec = "connector_share_exhausted_total" ["product", "share"];
     /// Products in force.
     products: IntGauge = "connector_products";

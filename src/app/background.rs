@@ -10,6 +10,7 @@ use super::time::Cautious;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::time::to_ms;
+use crate::feed::Feed;
 use crate::metrics::Metrics;
 use crate::product::{Fingerprint, Products, Report, Source};
 use crate::store::{Aged, Retention, Store};
@@ -105,6 +106,7 @@ pub(super) fn count(number: usize) -> i64 {
 /// Removes what is past its time, a bounded amount at once.
 pub(super) async fn age(
     store: Arc<dyn Store>,
+    feed: Feed,
     config: Arc<Config>,
     clock: Clock,
     tasks: Tasks,
@@ -123,6 +125,9 @@ pub(super) async fn age(
     loop {
         let pause = match store.age(time.now_ms(), keep).await {
             Ok(aged) => {
+                if aged.entries > 0 {
+                    feed.forget_pages();
+                }
                 tally(&metrics, aged);
                 if aged.more { AGE_PAUSE } else { interval }
             }

@@ -83,7 +83,7 @@ impl App {
             .metrics
             .products
             .set(count(parts.products.all().len()));
-        let admission = Admission::new(&parts.config, &parts.metrics);
+        let admission = Admission::new(&parts.config, &parts.clock, &parts.metrics);
         let state = AppState::from(Handles {
             linker: Linker::new(sessions.clone(), pending_ms),
             eraser: Eraser::new(sessions.clone(), feed.clone()),

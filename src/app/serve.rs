@@ -115,6 +115,7 @@ fn start_background(state: &AppState, tasks: &Tasks) {
     tasks.spawn("clock", watching);
     let ageing = age(
         state.store.clone(),
+        state.feed.clone(),
         state.config.clone(),
         state.clock.clone(),
         tasks.clone(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use secrecy::ExposeSecret;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +42,7 @@ pub(super) async fn serve(config: Config, log: Terminal) -> anyhow::Result<ExitC
     let source = Source::new(&config.products.path, &config.products.inline);
     let (products, seen) = first_products(&source)?;
     let store = open_store(&config)?;
-    let listener = listen(config.http.bind).await?;
+    let listener = listen(config.http.bind, config.http.connections_max)?;
     let reload = Arc::new(Notify::new());
     let parts = Parts {
         config: Arc::new(config),
@@ -118,8 +118,21 @@ fn first_products(source: &Source) -> anyhow::Result<(Products, Option<Fingerpri
     Ok((Products::new(catalogue), Some(loaded.fingerprint)))
 }
 
-async fn listen(bind: SocketAddr) -> Result<TcpListener, Advised> {
-    TcpListener::bind(bind).await.map_err(|error| {
+/// Listens. As many connections as may be open may also wait to be accepted, where the system allows it: a
+/// crowd that comes at once (subscribers after a restart) is not turned away for a second or more by
+/// handshakes that are dropped.
+fn listen(bind: SocketAddr, connections_max: usize) -> Result<TcpListener, Advised> {
+    let opened = || {
+        let socket = match bind {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // Connections of the process before this one may still be closing.
+        socket.set_reuseaddr(true)?;
+        socket.bind(bind)?;
+        socket.listen(u32::try_from(connections_max).unwrap_or(u32::MAX))
+    };
+    opened().map_err(|error: std::io::Error| {
         let next = match error.kind() {
             ErrorKind::AddrInUse => {
                 "end the program that has it, or choose another address with \

@@ -86,13 +86,17 @@ section! {
         headers_max: usize = whole(10..=10_000),
         /// The most open connections.
         connections_max: usize = whole(COUNT),
-        /// The most ingest requests between their last byte and their answer.
+        /// The most ingest requests that were taken in and are not yet answered.
         ingest_requests_max: usize = whole(COUNT),
+        /// The most ingest requests that wait to be taken in.
+        ingest_waiting_max: usize = whole(COUNT),
+        /// How long one of them waits; nothing means that nobody waits.
+        ingest_wait_ms: u64 = whole(MAYBE_WAIT_MS),
         /// The most memory for reading and parsing ingest bodies.
         bodies_bytes_max: usize = whole(MEMORY_BYTES),
         /// The same for all other bodies.
         small_bodies_bytes_max: usize = whole(MEMORY_BYTES),
-        /// The part of each of these three that one product alone may hold.
+        /// The part of each of these four that one product alone may hold.
         product_share_percent: u64 = whole(1..=100),
     }
 }

@@ -1,31 +1,32 @@
 //! One channel per product: a reader of the committed log fills a ring that all subscribers share.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::block::{Blocks, Stretch};
 use super::filter::{Filter, Start};
-use super::sse;
+use super::shelf::{Page, Shelf};
 use super::subscriber::Subscriber;
 use crate::clock::Clock;
 use crate::domain::id::ProductId;
 use crate::domain::log::Offset;
 use crate::metrics::Metrics;
-use crate::store::{self, Entry, FeedPage, Store};
+use crate::store::{self, FeedPage, Store};
 use crate::tasks::Tasks;
 
 /// Bounds on what the feed holds.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The most frames a ring keeps.
+    /// The most events a ring keeps, and the most that are kept of what was read for those behind it.
     pub ring_entries: usize,
     /// The most entries read from the store at once.
     pub page_entries: usize,
-    /// The most frames in one write to a subscriber.
+    /// The most events in one write to a subscriber.
     pub coalesce_entries: usize,
     /// The most subscribers of one product.
     pub subscribers_max: usize,
@@ -63,27 +64,31 @@ pub(super) struct Channel {
     ring: RwLock<Ring>,
     pub(super) head: watch::Sender<Offset>,
     nudge: Notify,
+    /// Held by whoever reads the store for those who lag: the others will find what they need on the shelf.
+    catching_up: tokio::sync::Mutex<()>,
 }
 
-/// The newest frames. Every visible entry after `floor` up to `head` is in it.
+/// The newest events. Every visible entry after `floor` up to `head` is in it.
 pub(super) struct Ring {
-    pub(super) frames: VecDeque<Arc<Frame>>,
+    events: Blocks,
     pub(super) floor: Offset,
     pub(super) head: Offset,
-    /// Counts how often the ring was emptied, so that a page read before is not put into it.
-    emptied: u64,
+    /// Pages of what came before, read for those who lag.
+    shelf: Shelf,
+    /// Counts how often entries were said to be gone, so that a page read before is not used any more.
+    pub(super) emptied: u64,
 }
 
-/// One event, serialised once.
-pub(super) struct Frame {
-    pub(super) entry: Entry,
-    pub(super) bytes: Bytes,
-}
-
-impl Frame {
-    pub(super) fn new(entry: Entry) -> Self {
-        let bytes = sse::event(entry.offset, &entry.body);
-        Self { entry, bytes }
+impl Ring {
+    /// What it has behind `cursor`, and how far somebody who has that has got; `None` when `cursor` lags
+    /// behind it.
+    pub(super) fn after(&self, cursor: Offset) -> Option<(Stretch<'_>, Offset)> {
+        if cursor < self.floor {
+            return None;
+        }
+        let found = self.events.after(cursor);
+        let to = found.reach(self.head.max(cursor));
+        Some((found, to))
     }
 }
 
@@ -148,6 +153,16 @@ impl Feed {
         }
     }
 
+    /// Lets go of what was read for subscribers that lag, of all products: retention has removed entries,
+    /// and what is no longer kept shall be announced, not told.
+    pub fn forget_pages(&self) {
+        for channel in self.0.channels().values().filter_map(Weak::upgrade) {
+            let mut ring = channel.ring_mut();
+            ring.shelf = Shelf::default();
+            ring.emptied += 1;
+        }
+    }
+
     /// Ends every subscription; subscribers resume elsewhere or later with `Last-Event-ID`.
     pub fn close(&self) {
         self.0.closing.cancel();
@@ -178,13 +193,15 @@ impl Inner {
         let channel = Arc::new(Channel {
             product: product.clone(),
             ring: RwLock::new(Ring {
-                frames: VecDeque::new(),
+                events: Blocks::default(),
                 floor: head,
                 head,
+                shelf: Shelf::default(),
                 emptied: 0,
             }),
             head: watch::Sender::new(head),
             nudge: Notify::new(),
+            catching_up: tokio::sync::Mutex::default(),
         });
         channels.insert(product.clone(), Arc::downgrade(&channel));
         let reader = read(Arc::clone(self), Arc::downgrade(&channel));
@@ -198,35 +215,34 @@ impl Channel {
         self.ring.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn ring_mut(&self) -> RwLockWriteGuard<'_, Ring> {
+        self.ring.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn empty(&self) {
-        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
-        ring.frames = VecDeque::new();
+        let mut ring = self.ring_mut();
+        ring.events = Blocks::default();
+        ring.shelf = Shelf::default();
         ring.floor = ring.head;
         ring.emptied += 1;
     }
 
     /// Appends what was read when the ring had been emptied `emptied` times; forgets the oldest
-    /// frames. A ring that was emptied since is left alone: the page is read again.
-    fn fill(&self, page: FeedPage, emptied: u64, ring_entries: usize) {
-        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+    /// events. A ring that was emptied since is left alone: the page is read again.
+    fn fill(&self, page: FeedPage, emptied: u64, limits: &Limits) {
+        let mut ring = self.ring_mut();
         if ring.emptied != emptied {
             return;
         }
         if page.trimmed > ring.head {
             // Retention was faster than this reader. Whoever stands before the hole is sent to the
             // store, which says what is missing.
-            ring.frames.clear();
+            ring.events = Blocks::default();
             ring.floor = page.trimmed;
         }
-        let frames = page
-            .entries
-            .into_iter()
-            .map(|entry| Arc::new(Frame::new(entry)));
-        ring.frames.extend(frames);
-        while ring.frames.len() > ring_entries {
-            if let Some(oldest) = ring.frames.pop_front() {
-                ring.floor = oldest.entry.offset;
-            }
+        ring.events.extend(page.entries, limits.coalesce_entries);
+        if let Some(gone) = ring.events.shorten(limits.ring_entries) {
+            ring.floor = gone;
         }
         ring.head = ring.head.max(page.scanned);
         let head = ring.head;
@@ -236,6 +252,40 @@ impl Channel {
             *seen = (*seen).max(head);
             is_news
         });
+    }
+}
+
+impl Inner {
+    /// The page of the log that follows `cursor`: as somebody has read it already, or else as it is.
+    pub(super) async fn page(
+        &self,
+        channel: &Channel,
+        cursor: Offset,
+    ) -> Result<Arc<Page>, store::Error> {
+        let shelved = || channel.ring().shelf.find(cursor);
+        if let Some(page) = shelved() {
+            return Ok(page);
+        }
+        // One at a time: the others most likely want what the first one reads.
+        let _alone = channel.catching_up.lock().await;
+        if let Some(page) = shelved() {
+            return Ok(page);
+        }
+        self.metrics.stream_catch_ups.inc();
+        let emptied = channel.ring().emptied;
+        let Limits {
+            page_entries,
+            coalesce_entries,
+            ring_entries,
+            ..
+        } = self.limits;
+        let read = self.store.feed(&channel.product, cursor, page_entries);
+        let page = Arc::new(Page::new(cursor, read.await?, emptied, coalesce_entries));
+        let mut ring = channel.ring_mut();
+        if ring.emptied == emptied && page.has_after(cursor) {
+            ring.shelf.put(Arc::clone(&page), ring_entries);
+        }
+        Ok(page)
     }
 }
 
@@ -254,7 +304,7 @@ async fn read(feed: Arc<Inner>, channel: Weak<Channel>) {
             Ok(page) => {
                 let is_full = page.entries.len() >= limit;
                 if page.scanned > after {
-                    strong.fill(page, emptied, feed.limits.ring_entries);
+                    strong.fill(page, emptied, &feed.limits);
                 }
                 if is_full || strong.ring().emptied != emptied {
                     continue;

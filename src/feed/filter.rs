@@ -1,8 +1,8 @@
 //! What a subscriber asked for.
 
+use crate::domain::id::Key;
 use crate::domain::log::Offset;
 use crate::domain::time::{parse_s, to_ms};
-use crate::store::Entry;
 
 /// Which events a subscriber wants; empty means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,20 +16,12 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether the subscriber wants the entry.
-    pub fn admits(&self, entry: &Entry) -> bool {
-        let session = self.session.as_deref().is_none_or(|wanted| {
-            entry
-                .key
-                .session_id()
-                .is_some_and(|id| id.as_str() == wanted)
-        });
-        let user = self
-            .user
-            .as_deref()
-            .is_none_or(|wanted| entry.user_id.as_deref() == Some(wanted));
-        let r#type = self.types.is_empty() || self.types.iter().any(|t| **t == *entry.r#type);
-        session && user && r#type
+    /// Whether the subscriber wants an entry of this key, user and type.
+    pub fn admits(&self, key: &Key, user_id: Option<&str>, r#type: &str) -> bool {
+        let is_session = |wanted: &str| key.session_id().is_some_and(|id| id.as_str() == wanted);
+        self.session.as_deref().is_none_or(is_session)
+            && (self.user.is_none() || self.user.as_deref() == user_id)
+            && (self.types.is_empty() || self.types.iter().any(|wanted| wanted == r#type))
     }
 }
 

@@ -3,9 +3,10 @@
 //! JSON events are unnamed; `id:` goes on data frames only; comments are never sent, because old
 //! clients take them for empty messages once they have seen an id.
 
+use std::fmt::Write;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::json;
 
 use crate::domain::id::ProductId;
@@ -20,19 +21,24 @@ pub fn farewell(retry: Duration) -> Bytes {
     format!("event: heartbeat\ndata:\nretry: {}\n\n", retry.as_millis()).into()
 }
 
-/// An event of the log. `json` must be on one line.
-pub fn event(offset: Offset, json: &str) -> Bytes {
-    format!("id: {offset}\ndata: {json}\n\n").into()
+/// Writes an event of the log, whose `json` must be on one line; returns its length.
+pub(super) fn write_event(to: &mut BytesMut, offset: Offset, json: &str) -> usize {
+    let before = to.len();
+    // Memory takes every write.
+    let _ = write!(to, "id: {offset}\ndata: ");
+    to.put_slice(json.as_bytes());
+    to.put_slice(b"\n\n");
+    to.len() - before
 }
 
 /// Tells that everything after `from` up to `to` is no longer kept. Its id is `to`, so that a client
 /// which reconnects now is not told again.
-pub fn gap(product: &ProductId, from: Offset, to: Offset) -> Bytes {
+pub(super) fn write_gap(bytes: &mut BytesMut, product: &ProductId, from: Offset, to: Offset) {
     let json = json!({
         "type": "gap",
         "product_id": product,
         "from": from.to_string(),
         "to": to.to_string(),
     });
-    event(to, &json.to_string())
+    write_event(bytes, to, &json.to_string());
 }

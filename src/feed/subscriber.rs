@@ -6,8 +6,9 @@ use bytes::{Bytes, BytesMut};
 use prometheus::IntGauge;
 use tokio::sync::watch;
 
-use super::channel::{Channel, Feed, Frame};
+use super::channel::{Channel, Feed};
 use super::filter::Filter;
+use super::shelf::Page;
 use super::sse;
 use crate::domain::log::Offset;
 use crate::store;
@@ -20,12 +21,8 @@ pub struct Subscriber {
     cursor: Offset,
     filter: Filter,
     greeted: bool,
-}
-
-/// What the ring has for a cursor.
-enum Look {
-    Frames(Vec<Arc<Frame>>, Offset),
-    Behind,
+    /// Where it reads while it lags behind the ring.
+    page: Option<Arc<Page>>,
 }
 
 impl Subscriber {
@@ -39,6 +36,7 @@ impl Subscriber {
             cursor,
             filter,
             greeted: false,
+            page: None,
         }
     }
 
@@ -59,8 +57,8 @@ impl Subscriber {
             // Marked as seen before looking, so that news in between wakes us again.
             self.news.mark_unchanged();
             let written = match self.look() {
-                Look::Frames(frames, to) => self.take(&frames, to),
-                Look::Behind => match self.catch_up().await {
+                Some(written) => written,
+                None => match self.catch_up().await {
                     Ok(written) => written,
                     Err(error) => {
                         tracing::warn!(product_id = %self.channel.product, %error, "a subscriber could not catch up");
@@ -92,73 +90,51 @@ impl Subscriber {
         self.cursor < self.channel.ring().head
     }
 
-    /// Up to a write's worth of frames after the cursor, and how far that looked.
-    fn look(&self) -> Look {
+    /// A write's worth of events after the cursor; `None` when it lags behind the ring.
+    fn look(&mut self) -> Option<Bytes> {
         let ring = self.channel.ring();
-        if self.cursor < ring.floor {
-            return Look::Behind;
-        }
-        let first = ring
-            .frames
-            .partition_point(|frame| frame.entry.offset <= self.cursor);
-        let max = self.feed.0.limits.coalesce_entries;
-        let frames: Vec<_> = ring.frames.range(first..).take(max).cloned().collect();
-        let is_all = first + frames.len() == ring.frames.len();
-        let to = match frames.last() {
-            Some(last) if !is_all => last.entry.offset,
-            _ => ring.head,
-        };
-        Look::Frames(frames, to.max(self.cursor))
-    }
-
-    fn take(&mut self, frames: &[Arc<Frame>], to: Offset) -> Bytes {
+        let (found, to) = ring.after(self.cursor)?;
+        let (written, events) = found.admitted(&self.filter);
+        drop(ring);
+        self.feed.0.metrics.stream_sent.inc_by(events);
         self.cursor = to;
-        let wanted = frames
-            .iter()
-            .filter(|frame| self.filter.admits(&frame.entry));
-        self.join(wanted.map(|frame| frame.bytes.clone()).collect())
+        self.page = None;
+        Some(written)
     }
 
-    /// Reads what the ring no longer has from the store, and says what the store no longer has.
+    /// The same from what the store has, and says what it no longer has.
     async fn catch_up(&mut self) -> Result<Bytes, store::Error> {
         let inner = &self.feed.0;
-        inner.metrics.stream_catch_ups.inc();
-        let limit = inner.limits.page_entries;
-        let page = inner
-            .store
-            .feed(&self.channel.product, self.cursor, limit)
-            .await?;
-        let mut frames = Vec::new();
+        let emptied = self.channel.ring().emptied;
+        let is_usable = |page: &Arc<Page>| page.emptied == emptied && page.has_after(self.cursor);
+        let page = match self.page.take().filter(is_usable) {
+            Some(page) => page,
+            None => inner.page(&self.channel, self.cursor).await?,
+        };
+        let (found, to) = page.after(self.cursor);
+        let (mut written, mut events) = found.admitted(&self.filter);
         if page.trimmed > self.cursor {
             inner.metrics.stream_gaps.inc();
-            frames.push(sse::gap(&self.channel.product, self.cursor, page.trimmed));
+            events += 1;
+            let mut with_gap = BytesMut::new();
+            sse::write_gap(
+                &mut with_gap,
+                &self.channel.product,
+                self.cursor,
+                page.trimmed,
+            );
+            with_gap.extend_from_slice(&written);
+            written = with_gap.freeze();
         }
-        let wanted = page
-            .entries
-            .into_iter()
-            .filter(|entry| self.filter.admits(entry));
-        frames.extend(wanted.map(|entry| Frame::new(entry).bytes));
+        inner.metrics.stream_sent.inc_by(events);
         // A page that saw nothing at all still moves to the ring's floor: nothing lies between.
-        let floor = self.channel.ring().floor;
-        let reached = page.scanned.max(page.trimmed);
-        self.cursor = if reached > self.cursor {
-            reached
+        self.cursor = if to > self.cursor {
+            to
         } else {
-            floor
+            self.channel.ring().floor
         };
-        Ok(self.join(frames))
-    }
-
-    fn join(&self, frames: Vec<Bytes>) -> Bytes {
-        self.feed.0.metrics.stream_sent.inc_by(frames.len() as u64);
-        if let [only] = frames.as_slice() {
-            return only.clone();
-        }
-        let mut joined = BytesMut::with_capacity(frames.iter().map(Bytes::len).sum());
-        for frame in &frames {
-            joined.extend_from_slice(frame);
-        }
-        joined.freeze()
+        self.page = Some(page);
+        Ok(written)
     }
 }
 

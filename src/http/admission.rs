@@ -1,4 +1,5 @@
-//! Who may have how much of what all share: requests under way, and the memory of their bodies.
+//! Who may have how much of what all share: requests under way and those that wait for it, and the memory of
+//! their bodies.
 //!
 //! A product may hold a part of what is *still free*, not of the whole (dynamic thresholds, Choudhury and
 //! Hahne 1998): with a share of 0.8 each holds at most four times what nobody holds. One product alone
@@ -7,9 +8,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use prometheus::{IntCounterVec, IntGauge};
 
+use super::queue::Queue;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::id::ProductId;
 use crate::metrics::Metrics;
@@ -18,7 +22,7 @@ use crate::metrics::Metrics;
 #[derive(Clone)]
 pub struct Admission {
     /// Ingest requests that were read and are not yet answered.
-    pub(super) requests: Shares,
+    pub(super) requests: Queue,
     /// Bytes of memory for ingest bodies that are read or parsed.
     pub(super) bodies: Shares,
     /// The same for all other bodies, apart so that a flood of activity closes no other door.
@@ -27,7 +31,7 @@ pub struct Admission {
 
 impl Admission {
     /// Nobody holds anything.
-    pub fn new(config: &Config, metrics: &Metrics) -> Self {
+    pub fn new(config: &Config, clock: &Clock, metrics: &Metrics) -> Self {
         let limits = &config.http;
         let shares = |name, max: usize, gauge: &IntGauge| {
             Shares(Arc::new(Inner {
@@ -40,10 +44,16 @@ impl Admission {
                 product_label: config.metrics.product_label,
             }))
         };
-        let (requests, bodies) = (limits.ingest_requests_max, limits.bodies_bytes_max);
-        let small_bodies = limits.small_bodies_bytes_max;
+        let (requests, waiting) = (limits.ingest_requests_max, limits.ingest_waiting_max);
+        let (bodies, small_bodies) = (limits.bodies_bytes_max, limits.small_bodies_bytes_max);
         Self {
-            requests: shares("requests", requests, &metrics.ingest_requests_held),
+            requests: Queue::new(
+                shares("requests", requests, &metrics.ingest_requests_held),
+                shares("waiting", waiting, &metrics.ingest_requests_waiting),
+                Duration::from_millis(limits.ingest_wait_ms),
+                clock.clone(),
+                metrics.ingest_wait_seconds.clone(),
+            ),
             bodies: shares("bodies", bodies, &metrics.bodies_bytes),
             small_bodies: shares("small_bodies", small_bodies, &metrics.small_bodies_bytes),
         }
@@ -84,6 +94,18 @@ impl Shares {
             amount: 0,
         }
     }
+
+    /// Counts a request of the product that was refused for want of what is shared here.
+    pub(super) fn count_refusal(&self, product: &ProductId) {
+        let inner = &self.0;
+        let product = if inner.product_label {
+            product.as_str()
+        } else {
+            ""
+        };
+        let labels = [product, inner.name];
+        inner.exhausted.with_label_values(&labels).inc();
+    }
 }
 
 impl Inner {
@@ -113,21 +135,20 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    /// Takes `more`. A request is refused nothing while it is the only one that holds anything: one that
-    /// alone exceeds the bound would otherwise never be served.
+    /// Takes `more`, and counts when there is not enough left. A request is refused nothing while it is
+    /// the only one that holds anything: one that alone exceeds the bound would otherwise never be served.
     pub(super) fn grow(&mut self, more: usize) -> Result<(), Exhausted> {
+        let grown = self.try_grow(more);
+        grown.inspect_err(|_| self.shares.count_refusal(&self.product))
+    }
+
+    /// The same, uncounted: for who has not given up yet.
+    pub(super) fn try_grow(&mut self, more: usize) -> Result<(), Exhausted> {
         let (inner, more) = (&self.shares.0, more as u64);
         let mut held = inner.lock();
         let own = held.by_product.get(&self.product).copied().unwrap_or(0) + more;
         let total = held.total + more;
         if held.total > self.amount && !inner.admits(own, total) {
-            let product = if inner.product_label {
-                self.product.as_str()
-            } else {
-                ""
-            };
-            let labels = [product, inner.name];
-            inner.exhausted.with_label_values(&labels).inc();
             return Err(Exhausted);
         }
         held.total = total;

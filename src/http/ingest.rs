@@ -14,9 +14,9 @@ use axum::{Extension, Json};
 use futures_util::future::join_all;
 use serde::Serialize;
 
-use super::admission::Hold;
 use super::credentials::admit_ingest;
 use super::problem::Problem;
+use super::queue::Place;
 use super::request::{RequestId, hold_parsed, read_body, text_header};
 use super::state::AppState;
 use crate::domain::action::{DropReason, Provider};
@@ -52,18 +52,13 @@ async fn take(
     let mut provider = forced.unwrap_or(Provider::Unknown);
     let product = state.product(&product_id);
     let result = match &product {
-        Ok(product) => {
-            // Held until the answer is known.
-            let mut place = state.admission.requests.open(&product.id);
-            let read = read(&state, product, &head.headers, body, forced, &mut place).await;
-            match read {
-                Ok(batch) => {
-                    provider = batch.provider;
-                    commit(&state, product, batch, request_id).await
-                }
-                Err(problem) => Err(problem),
+        Ok(product) => match read(&state, product, &head.headers, body, forced).await {
+            Ok((batch, _held_until_answered)) => {
+                provider = batch.provider;
+                commit(&state, product, batch, request_id).await
             }
-        }
+            Err(problem) => Err(problem),
+        },
         Err(problem) => Err(problem.clone()),
     };
     let response = match result {
@@ -87,22 +82,22 @@ async fn take(
     response
 }
 
-/// Bounded, admitted, inflated, understood; in this order. The request takes its place only once its
-/// sender is known, so that nobody without the secret can keep others out.
+/// Bounded, admitted, inflated, understood; in this order. The request waits and takes its place only once
+/// its sender is known, so that nobody without the secret can keep others out.
 async fn read(
     state: &AppState,
     product: &Product,
     headers: &HeaderMap,
     body: Body,
     forced: Option<Provider>,
-    place: &mut Hold,
-) -> Result<Batch, Problem> {
+) -> Result<(Batch, Place), Problem> {
     let limits = &state.config.http;
     let mut memory = state.admission.bodies.open(&product.id);
     let raw = read_body(state, body, limits.body_bytes_max, &mut memory).await?;
     let began = state.clock.monotonic();
     admit_ingest(state, product, headers, &raw)?;
-    place.grow(1).map_err(|_| {
+    let place = state.admission.requests.enter(&product.id).await;
+    let place = place.map_err(|_| {
         let detail = "too many requests of this product are under way; nothing was taken in, \
             repeat later";
         Problem::unavailable("ingest_overloaded", detail)
@@ -113,12 +108,13 @@ async fn read(
     let batch = ingest::read(&plain, forced, &product.ingest, limits.events_max, now);
     let took = state.clock.since(began);
     state.metrics.pipeline_seconds.observe(took.as_secs_f64());
-    batch.map_err(|error| match error {
+    let batch = batch.map_err(|error| match error {
         ingest::Error::InvalidJson => Problem::bad_request("invalid_json", "invalid json"),
         ingest::Error::TooManyEvents { max } => {
             Problem::too_large(format!("more than {max} events in one request"))
         }
-    })
+    })?;
+    Ok((batch, place))
 }
 
 fn inflate<'a>(

@@ -1,17 +1,11 @@
 //! The feed over real HTTP: frames, resuming, filters, gaps.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{SECRET, Service, Setup, json_of, reads};
-use event_connector::clock::Clock;
-use event_connector::domain::id::{Key, ProductId, SessionId};
-use event_connector::domain::log::{Effects, EntryType, NewEntry, Offset};
-use event_connector::feed::{Feed, Filter, Limits, Start};
-use event_connector::metrics::Metrics;
-use event_connector::store::memory::Memory;
-use event_connector::store::{Commit, Outcome, Retention, StateWrite, Store};
-use event_connector::tasks::Tasks;
+use event_connector::domain::log::Offset;
+use event_connector::feed::Start;
+use event_connector::store::Retention;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,73 +251,4 @@ fn since_takes_offsets_seconds_and_times() {
     for garbage in ["", "soon", "-5", "NaN", "1-", "-1", "1-2-3", "1e999"] {
         assert_eq!(Start::parse(garbage), None, "{garbage}");
     }
-}
-
-/// One action at `now_ms`, which is also its text.
-fn one_action(product: &ProductId, base: u64, now_ms: u64) -> Arc<Commit> {
-    Arc::new(Commit {
-        id: now_ms.to_le_bytes().repeat(2).try_into().expect("16 bytes"),
-        product: product.clone(),
-        now_ms,
-        state: Some(StateWrite {
-            key: Key::session(product, &SessionId::from("s")),
-            base,
-            state: b"{}".as_slice().into(),
-            due_ms: None,
-            as_of_ms: now_ms,
-        }),
-        effects: Effects {
-            entries: vec![NewEntry {
-                r#type: EntryType::Actions,
-                at: 0.0,
-                source: "posthog",
-                correlation_id: "test".into(),
-                user_id: None,
-                body: now_ms.to_string().into(),
-            }],
-            ..Effects::default()
-        },
-        guards: Vec::new(),
-    })
-}
-
-#[tokio::test]
-async fn a_live_reader_is_told_what_retention_took_before_the_feed_had_read_it() {
-    let store = Arc::new(Memory::new());
-    let (clock, _hand) = Clock::manual(0.0);
-    let limits = Limits {
-        ring_entries: 10,
-        page_entries: 10,
-        coalesce_entries: 1,
-        subscribers_max: 1,
-        product_label: false,
-        poll: Duration::from_secs(1),
-    };
-    let feed = Feed::new(store.clone(), clock, Tasks::new(), Metrics::new(), limits);
-    let product = ProductId::from("acme");
-    let listening = feed.subscribe(&product, Start::Live, Filter::default());
-    let mut reader = listening.await.expect("readable").expect("room");
-    reader
-        .next(Duration::from_secs(9))
-        .await
-        .expect("a greeting");
-
-    // The feed does not look while these are written, and only the last one is left when it does.
-    for (base, now_ms) in [(0, 1_000), (1, 2_000), (2, 3_000)] {
-        let outcome = store.commit(one_action(&product, base, now_ms)).await;
-        assert!(matches!(outcome, Outcome::Committed));
-    }
-    let keep = Retention {
-        log_ms: 500,
-        log_bytes_max: u64::MAX,
-        state_ms: u64::MAX,
-        outbox_ms: u64::MAX,
-    };
-    store.age(3_000, keep).await.expect("aged");
-    feed.nudge(&product);
-    let told = reader.next(Duration::from_secs(9)).await.expect("news");
-    let told = String::from_utf8(told.to_vec()).expect("text");
-    assert!(told.contains(r#""type":"gap""#), "{told}");
-    assert!(told.contains("id: 2000-0\n"), "{told}");
-    assert!(told.contains("id: 3000-0\ndata: 3000\n"), "{told}");
 }

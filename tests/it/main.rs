@@ -4,6 +4,7 @@
 
 #[path = "../support/around.rs"]
 mod around;
+mod backlog;
 mod bad_input;
 mod cli;
 mod clock;

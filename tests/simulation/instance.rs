@@ -180,7 +180,12 @@ impl Instance {
         );
         tasks.spawn("outbox", worker.run());
         tasks.spawn("sweeper", sweeper::run(sessions.clone(), shape.sweep));
-        let ageing = age(Arc::clone(&store), Arc::clone(shape), self.clock.clone());
+        let ageing = age(
+            Arc::clone(&store),
+            feed.clone(),
+            Arc::clone(shape),
+            self.clock.clone(),
+        );
         tasks.spawn("ageing", ageing);
         self.up = Some(Up {
             linker: Linker::new(sessions.clone(), shape.pending_ms),
@@ -264,10 +269,14 @@ fn feed_limits(world: &World) -> feed::Limits {
 }
 
 /// Removes the old now and then, as the application does.
-async fn age(store: Arc<dyn Store>, shape: Arc<Shape>, clock: Clock) {
+async fn age(store: Arc<dyn Store>, feed: Feed, shape: Arc<Shape>, clock: Clock) {
     loop {
         clock.sleep(Duration::from_secs(10)).await;
         // A failure is as good as a round that found nothing.
-        let _ = store.age(clock.now_ms(), shape.retention).await;
+        if let Ok(aged) = store.age(clock.now_ms(), shape.retention).await
+            && aged.entries > 0
+        {
+            feed.forget_pages();
+        }
     }
 }

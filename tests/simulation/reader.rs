@@ -230,7 +230,10 @@ impl Reader {
     }
 
     fn wants(&self, entry: &Entry) -> bool {
-        &*entry.r#type == EntryType::Actions.as_str() && self.filter.admits(entry)
+        &*entry.r#type == EntryType::Actions.as_str()
+            && self
+                .filter
+                .admits(&entry.key, entry.user_id.as_deref(), &entry.r#type)
     }
 
     /// The first entry that was promised and has not come.

@@ -3,6 +3,7 @@
 
 mod crowd;
 mod overload;
+mod queue;
 mod raw;
 mod shares;
 mod slow;

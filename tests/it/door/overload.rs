@@ -128,6 +128,7 @@ async fn at_three_times_what_fits_all_get_an_answer_and_nothing_taken_is_lost() 
             ))
         })),
         ..Setup::with("CONNECTOR__HTTP__INGEST_REQUESTS_MAX", &FIT.to_string())
+            .and("CONNECTOR__HTTP__INGEST_WAIT_MS", "0")
     };
     let service = Service::with(setup).await;
     let senders = (0..3 * FIT).map(|sender| {

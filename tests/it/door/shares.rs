@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use event_connector::store::Store;
 use event_connector::store::sqlite::{Options, Sqlite};
+use event_connector::store::{Commit, Store};
 use event_connector::tasks::Tasks;
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
@@ -13,7 +13,15 @@ use crate::around::Around;
 use crate::support::{SECRET, Service, Setup, click, eventually, json_of, reads};
 
 /// A service whose commits for the product `noisy` wait until the semaphore is closed.
-async fn stalling(setup: Setup) -> (Service, Arc<Semaphore>) {
+pub(super) async fn stalling(setup: Setup) -> (Service, Arc<Semaphore>) {
+    watched(setup, |_| {}).await
+}
+
+/// The same; `look` sees each of these commits when it begins to wait.
+pub(super) async fn watched(
+    setup: Setup,
+    look: impl Fn(&Commit) + Send + Sync + 'static,
+) -> (Service, Arc<Semaphore>) {
     let gate = Arc::new(Semaphore::new(0));
     let own = Arc::clone(&gate);
     let setup = Setup {
@@ -24,8 +32,12 @@ async fn stalling(setup: Setup) -> (Service, Arc<Semaphore>) {
             let store: Arc<dyn Store> = Arc::new(store);
             Arc::new(Around::new(store, move |store, commit| {
                 let gate = Arc::clone(&own);
+                let is_theirs = commit.product.as_str() != "acme";
+                if is_theirs {
+                    look(&commit);
+                }
                 async move {
-                    if commit.product.as_str() != "acme" {
+                    if is_theirs {
                         let _ = gate.acquire().await;
                     }
                     store.commit(commit).await
@@ -37,7 +49,7 @@ async fn stalling(setup: Setup) -> (Service, Arc<Semaphore>) {
     (Service::with(setup).await, gate)
 }
 
-async fn held(service: &Service, count: i64) {
+pub(super) async fn held(service: &Service, count: i64) {
     let gauge = &service.metrics.ingest_requests_held;
     reads("the requests under way", count, || gauge.get()).await;
 }
@@ -45,6 +57,7 @@ async fn held(service: &Service, count: i64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn products_that_flood_do_not_make_another_fail() {
     let setup = Setup::with("CONNECTOR__HTTP__INGEST_REQUESTS_MAX", "10")
+        .and("CONNECTOR__HTTP__INGEST_WAIT_MS", "0")
         .and("CONNECTOR__HTTP__PRODUCT_SHARE_PERCENT", "50");
     let (service, gate) = stalling(setup).await;
     let flood = async |product: &'static str| {
@@ -143,7 +156,8 @@ async fn a_body_that_is_alone_is_taken_however_large() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_secret_nobody_takes_a_place() {
-    let setup = Setup::with("CONNECTOR__HTTP__INGEST_REQUESTS_MAX", "1");
+    let setup = Setup::with("CONNECTOR__HTTP__INGEST_REQUESTS_MAX", "1")
+        .and("CONNECTOR__HTTP__INGEST_WAIT_MS", "0");
     let (service, gate) = stalling(setup).await;
     let url = format!("{}/webhook/noisy", service.url);
     let stranger = service.client.post(url).body("{}").send();
@@ -167,7 +181,7 @@ async fn without_the_secret_nobody_takes_a_place() {
 }
 
 impl Service {
-    async fn click_for(&self, product: &str) -> u16 {
+    pub(super) async fn click_for(&self, product: &str) -> u16 {
         let body = click("s1", "u1", "Save");
         let answer = self.post(&format!("/webhook/{product}"), &body).await;
         answer.status().as_u16()
