@@ -19,6 +19,7 @@ use super::problem::Problem;
 use super::queue::Place;
 use super::request::{RequestId, hold_parsed, read_body, text_header};
 use super::state::AppState;
+use crate::clock::Instant;
 use crate::domain::action::{DropReason, Provider};
 use crate::domain::id::Key;
 use crate::domain::session::{Input, Reply};
@@ -53,9 +54,13 @@ async fn take(
     let product = state.product(&product_id);
     let result = match &product {
         Ok(product) => match read(&state, product, &head.headers, body, forced).await {
-            Ok((batch, _held_until_answered)) => {
+            Ok(Admitted {
+                batch,
+                began,
+                _place,
+            }) => {
                 provider = batch.provider;
-                commit(&state, product, batch, request_id).await
+                commit(&state, product, batch, request_id, began).await
             }
             Err(problem) => Err(problem),
         },
@@ -82,6 +87,15 @@ async fn take(
     response
 }
 
+/// A request that may be committed.
+struct Admitted {
+    batch: Batch,
+    /// When its last byte had arrived.
+    began: Instant,
+    /// Held until it is answered.
+    _place: Place,
+}
+
 /// Bounded, admitted, inflated, understood; in this order. The request waits and takes its place only once
 /// its sender is known, so that nobody without the secret can keep others out.
 async fn read(
@@ -90,7 +104,7 @@ async fn read(
     headers: &HeaderMap,
     body: Body,
     forced: Option<Provider>,
-) -> Result<(Batch, Place), Problem> {
+) -> Result<Admitted, Problem> {
     let limits = &state.config.http;
     let mut memory = state.admission.bodies.open(&product.id);
     let raw = read_body(state, body, limits.body_bytes_max, &mut memory).await?;
@@ -114,7 +128,11 @@ async fn read(
             Problem::too_large(format!("more than {max} events in one request"))
         }
     })?;
-    Ok((batch, place))
+    Ok(Admitted {
+        batch,
+        began,
+        _place: place,
+    })
 }
 
 fn inflate<'a>(
@@ -150,8 +168,8 @@ async fn commit(
     product: &Product,
     batch: Batch,
     correlation_id: Arc<str>,
+    began: Instant,
 ) -> Result<Tally, Problem> {
-    let began = state.clock.monotonic();
     let mut dropped = batch.dropped;
     let asked = batch.shares.into_iter().map(|share| {
         let key = match &share.session {

@@ -141,8 +141,8 @@ fn many_products_give_one_finding_of_a_kind() {
     );
 }
 
-/// Starts the service, waits until it is ready, ends it, and returns the lines of its log.
-async fn lines_of_a_run(variables: &[(&str, &str)]) -> Vec<Value> {
+/// Starts the service, waits until it is ready, posts what it refuses, ends it, and returns its log.
+async fn log_of_a_run(variables: &[(&str, &str)]) -> String {
     let home = tempfile::tempdir().expect("a directory");
     let mut command = binary();
     command
@@ -159,9 +159,10 @@ async fn lines_of_a_run(variables: &[(&str, &str)]) -> Vec<Value> {
         let length = log.read_line(&mut line).expect("a line");
         assert!(length > 0, "it ended: {read}");
         read.push_str(&line);
-        let line: Value = serde_json::from_str(&line).expect("JSON");
-        if let Some(address) = line["address"].as_str() {
-            break address.to_owned();
+        if let Some((_, rest)) = line.split_once("listening on http://") {
+            let is_address = |c: char| c.is_ascii_digit() || c == '.' || c == ':';
+            let end = rest.find(|c| !is_address(c)).unwrap_or(rest.len());
+            break rest[..end].to_owned();
         }
     };
     eventually("it is ready", || async {
@@ -173,15 +174,49 @@ async fn lines_of_a_run(variables: &[(&str, &str)]) -> Vec<Value> {
         }
     })
     .await;
+    let client = reqwest::Client::builder().build().expect("a client");
+    let post = client.post(format!("http://{address}/webhook/acme"));
+    let post = post.header("x-request-id", "mine-1").body("{}");
+    post.send().await.expect("an answer");
     let id = child.id().to_string();
     let told = Command::new("kill").args(["-TERM", &id]).status();
     assert!(told.expect("kill is there").success());
     log.read_to_string(&mut read).expect("the rest");
     assert!(child.wait().expect("it ends").success());
-    let lines = read.lines();
-    lines
+    read
+}
+
+/// The log of a run, line by line.
+async fn lines_of_a_run(variables: &[(&str, &str)]) -> Vec<Value> {
+    let log = log_of_a_run(variables).await;
+    log.lines()
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect()
+}
+
+#[tokio::test]
+async fn lines_within_a_request_name_it_in_every_format() {
+    let rows = json!([safe_row("acme")]).to_string();
+    let lines = lines_of_a_run(&[("PRODUCTS_CONFIG", &rows)]).await;
+    let of_request = lines.iter().filter(|line| line["request_id"] == "mine-1");
+    let [line] = of_request.collect::<Vec<_>>()[..] else {
+        panic!("not one line: {lines:#?}");
+    };
+    assert_eq!(line["level"], "WARN");
+    assert_eq!(line["endpoint"], "/webhook/acme");
+    assert_eq!(line["client"], "127.0.0.1");
+    assert_eq!(line["product_id"], "acme");
+
+    let as_text = [
+        ("PRODUCTS_CONFIG", rows.as_str()),
+        ("CONNECTOR__LOG__FORMAT", "text"),
+    ];
+    let log = log_of_a_run(&as_text).await;
+    let line = log.lines().find(|line| line.contains("mine-1"));
+    let line = line.expect("a line of the request");
+    assert!(line.contains(" WARN event_connector::http::"), "{line}");
+    let end = " product_id=acme request_id=mine-1 endpoint=/webhook/acme client=127.0.0.1";
+    assert!(line.ends_with(end), "{line}");
 }
 
 fn messages(lines: &[Value], level: &str) -> Vec<String> {

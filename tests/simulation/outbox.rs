@@ -104,7 +104,10 @@ impl Record {
                 number,
                 end: None,
                 part: None,
-                replayed: Some(Replayed::Copy),
+                replayed: Some(Replayed {
+                    is_copy: true,
+                    revived: None,
+                }),
                 told: BTreeSet::new(),
                 lost: 0,
                 fence: None,
@@ -114,8 +117,9 @@ impl Record {
         } else if sent.end == Some(End::Dead) {
             sent.end = None;
             sent.told.clear();
-            sent.replayed = Some(Replayed::Revived {
-                calls: vendor.calls(id),
+            sent.replayed = Some(Replayed {
+                is_copy: sent.is_copy(),
+                revived: Some(vendor.calls(id)),
             });
             vendor.forget_attempts(id);
         }
@@ -124,12 +128,10 @@ impl Record {
 
 /// What was sent again does not end before the platform was asked again.
 pub(super) fn check_sent(world: &World, vendor: &Vendor, id: &DeliveryId, sent: &Sent) {
-    let before = match sent.replayed {
-        None => return,
-        Some(Replayed::Copy) => 0,
-        Some(Replayed::Revived { calls }) => calls,
+    let Some(replayed) = sent.replayed else {
+        return;
     };
-    if vendor.calls(id) <= before {
+    if vendor.calls(id) <= replayed.revived.unwrap_or(0) {
         let text = format!("{id} has ended {:?} again, without a call", sent.end);
         world.trace.break_law("replays_are_sent", text);
     }

@@ -60,11 +60,11 @@ pub(crate) struct Sent {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Replayed {
-    /// It is the copy of one that had ended.
-    Copy,
-    /// It was a dead letter, and so often it had been called for.
-    Revived { calls: u32 },
+pub(crate) struct Replayed {
+    /// Whether it is the copy of one that had ended.
+    pub(crate) is_copy: bool,
+    /// How often it had been called for when it was a dead letter, if it was one.
+    pub(crate) revived: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +72,12 @@ pub(crate) enum End {
     Delivered,
     Dead,
     Withdrawn,
+}
+
+impl Sent {
+    pub(crate) fn is_copy(&self) -> bool {
+        self.replayed.is_some_and(|replayed| replayed.is_copy)
+    }
 }
 
 impl Record {
@@ -207,13 +213,17 @@ impl Record {
         entries: &[Entry],
     ) {
         let mut linked = before.and_then(Session::conversation).cloned();
+        // Within one commit a page may find what was taken for its session just before.
+        let mut taken = BTreeSet::new();
         for entry in entries {
             let conversation = conversation_of(entry);
             let Some(conversation) = conversation else {
                 continue;
             };
             if &*entry.r#type == EntryType::Linked.as_str() {
-                if &*entry.source == "page" {
+                if &*entry.source != "page" {
+                    taken.insert(conversation.clone());
+                } else if !taken.contains(&conversation) {
                     self.check_page(world, key, after, &conversation);
                 }
                 linked = Some(conversation);
@@ -283,7 +293,7 @@ impl Record {
             for action in own.iter().flat_map(|own| &own.actions) {
                 let held = self.deliveries.values().filter(|other| {
                     other.end != Some(End::Withdrawn)
-                        && other.replayed != Some(Replayed::Copy)
+                        && !other.is_copy()
                         && other.actions.contains(action)
                 });
                 if held.count() > 1 {
@@ -328,7 +338,7 @@ impl Record {
             let is_true = match change {
                 // Two notes of one text are told apart by what was recorded of the first.
                 OutboxChange::Delivered { part, .. } => {
-                    let is_copy = sent.replayed == Some(Replayed::Copy) && !is_recorded;
+                    let is_copy = sent.is_copy() && !is_recorded;
                     vendor.has(id, part.as_ref())
                         || (is_copy && part.as_ref().is_some_and(|part| vendor.tells(part, sent)))
                 }
