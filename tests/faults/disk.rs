@@ -48,7 +48,7 @@ async fn outage(build: Build, fault: Fault) -> Result<String, String> {
     inject.end();
     stage.until_green().await?;
     stage.post_open().await?;
-    said_once_per_change(&stage)?;
+    said_once_per_change(&stage).await?;
     let count = survives(&mut stage).await?;
     codes.dedup();
     Ok(format!(
@@ -261,7 +261,8 @@ pub(crate) async fn survives(stage: &mut Stage) -> Result<usize, String> {
 }
 
 /// An outage is one line, and its end another, however many requests met it.
-pub(crate) fn said_once_per_change(stage: &Stage) -> Result<(), String> {
+pub(crate) async fn said_once_per_change(stage: &Stage) -> Result<(), String> {
+    stage.hear("commits succeed again").await?;
     let (began, ended) = (
         stage.said("commits fail"),
         stage.said("commits succeed again"),

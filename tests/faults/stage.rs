@@ -160,6 +160,12 @@ impl Stage {
         request.send().await.map_err(|error| error.to_string())
     }
 
+    /// Waits until the log says `words`, which may be on its way still.
+    pub(crate) async fn hear(&self, words: &str) -> Result<(), String> {
+        let is_said = async || Ok((self.said(words) > 0).then_some(()));
+        until(&format!("the log says {words:?}"), is_said).await
+    }
+
     /// How often the log says `words`.
     pub(crate) fn said(&self, words: &str) -> usize {
         let log = self.server().log();
