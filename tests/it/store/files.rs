@@ -6,7 +6,7 @@ use std::path::Path;
 
 use event_connector::domain::log::Offset;
 use event_connector::store::sqlite::{Options, STEPS, Sqlite, Synchronous};
-use event_connector::store::{Error, Outcome, Store};
+use event_connector::store::{Error, Outcome, Retention, Store};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -169,6 +169,35 @@ async fn a_second_handle_is_refused_until_the_first_is_closed() {
     house.wrote(write(&key("s"), 0, "one")).await;
     house.store.close().await;
     assert!(again(directory).state(&key("s")).await.is_some());
+}
+
+#[tokio::test]
+async fn a_history_ends_where_the_rows_of_removed_entries_are_used_again() {
+    let mut house = sqlite().await;
+    let three = write(&key("a"), 0, "").action("1").action("2").action("3");
+    house.wrote(three).await;
+    let nothing = Retention {
+        log_ms: 0,
+        ..FOR_EVER
+    };
+    let aged = house.store.age(9_000, nothing).await.expect("ageing works");
+    assert_eq!(aged.entries, 3);
+    house.store.close().await;
+
+    // What numbered the rows has forgotten how far it was: they are given again from the first.
+    let house = again(directory(&mut house));
+    house
+        .wrote(write(&key("b"), 0, "").action("x").action("y"))
+        .await;
+    for base in 1..3 {
+        let next = write(&key("a"), base, "").action(&format!("{}", base + 3));
+        house.wrote(next).await;
+    }
+    for (id, expected) in [("a", &["5", "4"][..]), ("b", &["y", "x"])] {
+        let history = house.store.history(&key(id), 9).await.expect("readable");
+        let told: Vec<_> = history.iter().map(|entry| entry.body.to_string()).collect();
+        assert_eq!(told, expected, "{id}");
+    }
 }
 
 #[tokio::test]
