@@ -102,12 +102,9 @@ where
         match self {
             Self::Columns(terminal) => writeln!(writer, "{}", columns(*terminal, *level, &line)),
             Self::Text => {
-                let (time, fields) = (timestamp(), line.pairs(|_| true));
-                writeln!(
-                    writer,
-                    "{time} {level:>5} {target}: {}{fields}",
-                    line.message
-                )
+                let said = format!("{}{}", line.message, line.pairs(|_| true));
+                let (time, said) = (timestamp(), printable(&said));
+                writeln!(writer, "{time} {level:>5} {target}: {said}")
             }
             Self::Json => writeln!(writer, "{}", object(*level, target, line)),
         }

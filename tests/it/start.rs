@@ -219,6 +219,25 @@ async fn lines_within_a_request_name_it_in_every_format() {
     assert!(line.ends_with(end), "{line}");
 }
 
+#[tokio::test]
+async fn text_lines_hold_no_control_characters_whoever_wrote_them() {
+    let mut row = safe_row("acme");
+    row["mis\u{1b}[31m\nspelt"] = json!(1);
+    let rows = json!([row]).to_string();
+    let as_text = [
+        ("PRODUCTS_CONFIG", rows.as_str()),
+        ("CONNECTOR__LOG__FORMAT", "text"),
+    ];
+    let log = log_of_a_run(&as_text).await;
+    let line = log.lines().find(|line| line.contains("spelt"));
+    let line = line.expect("the member is remarked on");
+    assert!(line.contains(" WARN ") && line.contains("mis"), "{line:?}");
+    assert!(
+        !log.contains(|c: char| c.is_control() && c != '\n'),
+        "{log:?}"
+    );
+}
+
 fn messages(lines: &[Value], level: &str) -> Vec<String> {
     let of_level = lines.iter().filter(|line| line["level"] == level);
     of_level
