@@ -101,6 +101,7 @@ const STYLES: Styles = Styles::styled()
     .usage(AnsiColor::Yellow.on_default().bold())
     .literal(AnsiColor::Green.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
+
 /// Where the backup goes.
 #[derive(Args, Debug)]
 pub(super) struct BackupArgs {

@@ -166,6 +166,7 @@ impl Reading<'_> {
         let place = *places.entry((raw.session, spread)).or_insert_with(|| {
             let activity = Activity {
                 provider: raw.provider,
+                // Depends on what else there is, and is given once all of it is there.
                 body_key: 0,
                 identities: Vec::new(),
                 actions: Vec::new(),

@@ -238,10 +238,7 @@ impl<M: Machine> Actor<M> {
         let count = |outcome: &str| around.metrics.commits.with_label_values(&[outcome]).inc();
         if decision.effects == Default::default() && self.has(version, &decision.encoded).await {
             count("unchanged");
-            self.kept.cached = Some(Box::new(Cached {
-                state: decision.state,
-                version,
-            }));
+            self.kept.keep(decision.state, version);
             return Ok(Some(decision.replies));
         }
         let id = around.chance.id(now_ms);
@@ -273,10 +270,7 @@ impl<M: Machine> Actor<M> {
             }
         }
         act(around, &self.key, &decision.effects);
-        self.kept.cached = Some(Box::new(Cached {
-            state: decision.state,
-            version: version + 1,
-        }));
+        self.kept.keep(decision.state, version + 1);
         Ok(Some(decision.replies))
     }
 
@@ -356,10 +350,7 @@ impl<M: Machine> Actor<M> {
             as_of_ms = as_of_ms.max(stored.written_ms);
             match M::decode(&stored.state) {
                 Ok(state) => {
-                    self.kept.cached = Some(Box::new(Cached {
-                        state,
-                        version: stored.version,
-                    }));
+                    self.kept.keep(state, stored.version);
                     self.kept.set_alarm(as_of_ms, read);
                     return Ok(());
                 }
@@ -369,10 +360,7 @@ impl<M: Machine> Actor<M> {
                 }
             }
         }
-        self.kept.cached = Some(Box::new(Cached {
-            state: self.open(),
-            version: 0,
-        }));
+        self.kept.keep(self.open(), 0);
         self.kept.set_alarm(as_of_ms, read);
         Ok(())
     }

@@ -28,6 +28,11 @@ impl<M: Machine> Kept<M> {
         }
     }
 
+    /// Keeps what the store is believed to hold.
+    pub(super) fn keep(&mut self, state: M, version: u64) {
+        self.cached = Some(Box::new(Cached { state, version }));
+    }
+
     /// Lets the alarm follow the cached state, which was decided on, or read, when the clock read
     /// `as_of_ms` at the instant `read`.
     pub(super) fn set_alarm(&mut self, as_of_ms: u64, read: Instant) {

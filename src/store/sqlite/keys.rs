@@ -131,15 +131,11 @@ pub(super) fn write(
     let named = new.key.kind.as_str().len() + new.key.id.len();
     let padding = padding(NUMBERS_BYTES + named + commits.len() + new.state.len());
     if let Some(held) = held {
-        let mut update = db.prepare_cached(if held.written_h == Some(written_h) {
+        db.prepare_cached(
             "UPDATE keys SET version = ?2, sequence = ?3, due_ms = ?4, written_ms = ?5,
-             commits = ?6, state = ?7, padding = zeroblob(?8), newest = ?9 WHERE id = ?1"
-        } else {
-            "UPDATE keys SET version = ?2, sequence = ?3, due_ms = ?4, written_ms = ?5,
-             commits = ?6, state = ?7, padding = zeroblob(?8), newest = ?9,
-             written_h = ?5 / 3600000 WHERE id = ?1"
-        })?;
-        update.execute(params![
+             commits = ?6, state = ?7, padding = zeroblob(?8), newest = ?9 WHERE id = ?1",
+        )?
+        .execute(params![
             held.id,
             version,
             sequence,
@@ -150,6 +146,11 @@ pub(super) fn write(
             padding,
             newest,
         ])?;
+        // Apart, because an index is moved by whatever names its column, even if nothing changes.
+        if held.written_h != Some(written_h) {
+            db.prepare_cached("UPDATE keys SET written_h = ?2 WHERE id = ?1")?
+                .execute([held.id, written_h])?;
+        }
         return Ok(held.id);
     }
     db.prepare_cached(

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::health::Health;
-use super::row::{failure, signed, unsigned};
+use super::row::{failure, offset, signed};
 use crate::domain::id::ProductId;
 use crate::domain::log::Offset;
 use crate::store::Error;
@@ -141,10 +141,7 @@ impl Ledger {
             .query_row([name.as_str()], |row| {
                 Ok(Product {
                     id: row.get(0)?,
-                    last: Offset {
-                        ms: unsigned(row, 1)?,
-                        n: unsigned(row, 2)?,
-                    },
+                    last: offset(row, 1)?,
                     advanced: false,
                 })
             })

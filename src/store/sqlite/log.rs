@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::chain;
 use super::keys::{self, Held};
 use super::ledger::Ledger;
-use super::row::{flaw, limit as rows, signed, unsigned};
+use super::row::{flaw, limit as rows, offset, signed, unsigned};
 use crate::domain::id::{Key, ProductId};
 use crate::domain::log::{Offset, SCHEMA_VERSION};
 use crate::store::{Commit, Entry, FeedPage};
@@ -192,13 +192,6 @@ fn bounds(db: &Connection, name: &ProductId) -> rusqlite::Result<Option<(i64, Of
         Ok((row.get(0)?, offset(row, 1)?, offset(row, 3)?))
     })
     .optional()
-}
-
-fn offset(row: &Row<'_>, first: usize) -> rusqlite::Result<Offset> {
-    Ok(Offset {
-        ms: unsigned(row, first)?,
-        n: unsigned(row, first + 1)?,
-    })
 }
 
 fn read_entry(

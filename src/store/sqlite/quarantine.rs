@@ -17,14 +17,12 @@ pub(super) fn state(db: &Connection, id: i64, reason: &str) -> rusqlite::Result<
     )?
     .execute(params![id, reason])?;
     db.prepare_cached(
-        "UPDATE keys SET state = NULL, commits = NULL, version = 0, due_ms = NULL,
-         written_h = NULL, padding = NULL,
-         sequence = iif(sequence >= 0, sequence,
-                        coalesce((SELECT l.sequence FROM log l WHERE l.id = newest AND l.key = ?1), 0))
-         WHERE id = ?1",
+        "UPDATE keys SET sequence = coalesce(
+             (SELECT l.sequence FROM log l WHERE l.id = newest AND l.key = ?1), 0)
+         WHERE id = ?1 AND sequence < 0",
     )?
     .execute([id])?;
-    keys::drop_if_bare(db, id)
+    keys::forget(db, id)
 }
 
 /// Sets a log entry aside, unless another reader was faster.

@@ -3,6 +3,7 @@
 use rusqlite::types::Type;
 use rusqlite::{Error, Row};
 
+use crate::domain::log::Offset;
 use crate::store;
 
 /// An unsigned number as the database holds it; what does not fit is as good as infinite.
@@ -27,6 +28,14 @@ pub(super) fn unsigned_if_any(row: &Row<'_>, column: usize) -> Result<Option<u64
     number
         .map(|n| u64::try_from(n).map_err(|_| Error::IntegralValueOutOfRange(column, n)))
         .transpose()
+}
+
+/// An offset from two columns: its time, its number.
+pub(super) fn offset(row: &Row<'_>, first: usize) -> Result<Offset, Error> {
+    Ok(Offset {
+        ms: unsigned(row, first)?,
+        n: unsigned(row, first + 1)?,
+    })
 }
 
 /// The failure of a column whose value makes no sense.

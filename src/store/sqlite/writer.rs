@@ -103,15 +103,11 @@ impl Writer {
     }
 
     fn enqueue(&self, order: Order) -> Result<(), Failure> {
-        let refused = |error| Failure {
-            error,
-            unknown: false,
-        };
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let sender = queue.as_ref().ok_or_else(|| refused(closed()))?;
+        let sender = queue.as_ref().ok_or_else(|| Failure::clean(closed()))?;
         sender.try_send(order).map_err(|error| match error {
-            TrySendError::Full(_) => refused(Error::Overloaded),
-            TrySendError::Disconnected(_) => refused(closed()),
+            TrySendError::Full(_) => Failure::clean(Error::Overloaded),
+            TrySendError::Disconnected(_) => Failure::clean(closed()),
         })
     }
 }

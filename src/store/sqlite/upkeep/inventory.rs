@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::UpkeepError;
 use crate::domain::id::ProductId;
 use crate::domain::log::Offset;
-use crate::store::sqlite::row::unsigned;
+use crate::store::sqlite::row::{offset, unsigned};
 use crate::store::sqlite::schema;
 
 /// What a database holds.
@@ -67,11 +67,7 @@ fn count(db: &Connection, schema: u32) -> rusqlite::Result<Inventory> {
     let mut select = db.prepare("SELECT name, last_ms, last_n FROM products ORDER BY name")?;
     let heads = select.query_map([], |row| {
         let name: String = row.get(0)?;
-        let last = Offset {
-            ms: unsigned(row, 1)?,
-            n: unsigned(row, 2)?,
-        };
-        Ok((ProductId::from(name), last))
+        Ok((ProductId::from(name), offset(row, 1)?))
     })?;
     let heads = heads.collect::<Result<_, _>>()?;
     db.query_row(

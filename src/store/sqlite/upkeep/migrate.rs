@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::backup::copy;
-use super::{UpkeepError, beside, directory, sync_directory};
-use crate::store::sqlite::open::{connect_writer, lock, lock_is_taken};
+use super::{UpkeepError, beside, directory, sync_directory, take_lock};
+use crate::store::sqlite::open::connect_writer;
 use crate::store::sqlite::options::Options;
 use crate::store::sqlite::schema::{self, Plan};
 
@@ -39,10 +39,7 @@ pub fn migrate(options: &Options, to: Option<u32>) -> Result<Plan, UpkeepError> 
     if !path.exists() {
         return Err(UpkeepError::Missing(path.to_owned()));
     }
-    let _lock = lock(path).map_err(|error| match lock_is_taken(&error) {
-        true => UpkeepError::InUse(path.to_owned()),
-        false => UpkeepError::file(path)(error),
-    })?;
+    let _lock = take_lock(path)?;
     let mut db = existing(options)?;
     let plan = schema::plan(&db, options.steps, to).map_err(UpkeepError::schema(path))?;
     change(&mut db, options, &plan)?;

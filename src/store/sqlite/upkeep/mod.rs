@@ -19,6 +19,7 @@ mod inventory;
 mod migrate;
 mod restore;
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,7 @@ pub use restore::{Restored, restore};
 
 pub(super) use migrate::upgrade;
 
+use super::open::{lock, lock_is_taken};
 use super::schema::SchemaError;
 
 /// Why a database was left as it was.
@@ -109,6 +111,14 @@ impl UpkeepError {
     }
 }
 
+/// Takes the lock that serving takes.
+fn take_lock(path: &Path) -> Result<File, UpkeepError> {
+    lock(path).map_err(|error| match lock_is_taken(&error) {
+        true => UpkeepError::InUse(path.to_owned()),
+        false => UpkeepError::file(path)(error),
+    })
+}
+
 /// The path with more text behind it.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -127,7 +137,7 @@ fn directory(path: &Path) -> &Path {
 /// Makes new names in a directory durable.
 fn sync_directory(path: &Path) -> Result<(), UpkeepError> {
     let directory = directory(path);
-    std::fs::File::open(directory)
+    File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(UpkeepError::file(directory))
 }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::inventory::{Inventory, inspect};
-use super::{UpkeepError, beside, sync_directory};
+use super::{UpkeepError, beside, sync_directory, take_lock};
 use crate::domain::id::ProductId;
 use crate::domain::log::Offset;
-use crate::store::sqlite::open::{lock, lock_is_taken, private};
+use crate::store::sqlite::open::private;
 use crate::store::sqlite::options::Options;
 use crate::store::sqlite::row::signed;
 use crate::store::sqlite::schema::{self, Step};
@@ -53,10 +53,7 @@ pub fn restore(options: &Options, from: &Path, now_ms: u64) -> Result<Restored, 
     if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
         return Err(UpkeepError::Live(from.to_owned()));
     }
-    let _lock = lock(path).map_err(|error| match lock_is_taken(&error) {
-        true => UpkeepError::InUse(path.to_owned()),
-        false => UpkeepError::file(path)(error),
-    })?;
+    let _lock = take_lock(path)?;
     let prepared = beside(path, ".restoring");
     let restored = prepare(options.steps, from, &prepared, path).and_then(|mut restored| {
         restored.replaced = exchange(path, &prepared, now_ms)?;
