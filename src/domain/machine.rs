@@ -25,11 +25,12 @@ pub trait Machine: Clone + Send + Sync + Sized + 'static {
     /// The state of a key that has never been written.
     fn open(key: &Key, policy: &Self::Policy, now: f64) -> Self;
 
-    /// Reads a stored state; the text of the error says what is wrong with it.
-    fn decode(bytes: &[u8]) -> Result<Self, String>;
+    /// Reads a stored state and its settled part, which is empty when there is none; the text of the
+    /// error says what is wrong with them.
+    fn decode(state: &[u8], settled: &[u8]) -> Result<Self, String>;
 
-    /// The stored form.
-    fn encode(&self) -> Vec<u8>;
+    /// The stored form. Called once for each decision, whose commit writes it.
+    fn encode(&mut self) -> Encoded;
 
     /// Index rows that handling `input` would look at and `facts` does not hold yet. Asked again
     /// with the answers until it wants nothing more.
@@ -46,6 +47,16 @@ pub trait Machine: Clone + Send + Sync + Sized + 'static {
 
     /// Recognises an input that comes again, to park one that cannot be handled.
     fn fingerprint(input: &Self::Input) -> u64;
+}
+
+/// A state as it is stored: a part that every commit writes, and a settled one that few do, so that what
+/// a commit writes does not grow with all that the state holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// What every commit writes.
+    pub state: Arc<[u8]>,
+    /// The settled part, if it is another one now; `None` leaves the stored one as it is.
+    pub settled: Option<Arc<[u8]>>,
 }
 
 /// Everything a decision may depend on besides the state and the input.

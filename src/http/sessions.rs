@@ -35,7 +35,7 @@ pub(super) async fn show(
         )
     };
     let stored = state.store.load(&key).await?.ok_or_else(unknown)?;
-    let session = Session::decode(&stored.state).map_err(|_| {
+    let session = Session::decode(&stored.state, &stored.settled).map_err(|_| {
         Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "unreadable_session",

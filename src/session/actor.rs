@@ -8,7 +8,7 @@ use super::decision::{Decision, Scene, Work, decide};
 use super::kept::{Cached, Kept};
 use super::registry::{Error, Inner, Message, Registry};
 use crate::domain::id::Key;
-use crate::domain::machine::{Facts, Machine};
+use crate::domain::machine::{Encoded, Facts, Machine};
 use crate::store::{self, CommitId, Outcome, Store, Stored};
 
 /// How often a decision is made again because someone else was faster.
@@ -275,8 +275,10 @@ impl<M: Machine> Actor<M> {
     }
 
     /// Whether the store holds just these bytes, so that writing them again would change nothing.
-    async fn has(&self, version: u64, encoded: &[u8]) -> bool {
-        let is_same = |stored: Stored| stored.version == version && *stored.state == *encoded;
+    async fn has(&self, version: u64, encoded: &Encoded) -> bool {
+        let is_same = |stored: Stored| {
+            stored.version == version && stored.state == encoded.state && encoded.settled.is_none()
+        };
         let stored = self.store().load(&self.key).await;
         stored.ok().flatten().is_some_and(is_same)
     }
@@ -348,7 +350,7 @@ impl<M: Machine> Actor<M> {
             // Written ahead of the clock: it was set back since, and what counts is how long the
             // deadline was away then.
             as_of_ms = as_of_ms.max(stored.written_ms);
-            match M::decode(&stored.state) {
+            match M::decode(&stored.state, &stored.settled) {
                 Ok(state) => {
                     self.kept.keep(state, stored.version);
                     self.kept.set_alarm(as_of_ms, read);

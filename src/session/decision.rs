@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::id::{DeliveryId, Key};
 use crate::domain::log::Effects;
-use crate::domain::machine::{Facts, Machine, Moment};
+use crate::domain::machine::{Encoded, Facts, Machine, Moment};
 use crate::store::{Commit, Guard, StateWrite};
 
 /// What an actor decides about.
@@ -22,7 +22,7 @@ pub(super) enum Work<M: Machine> {
 /// The outcome of deciding, not yet written.
 pub(super) struct Decision<M: Machine> {
     pub(super) state: M,
-    pub(super) encoded: Arc<[u8]>,
+    pub(super) encoded: Encoded,
     pub(super) replies: Vec<M::Reply>,
     pub(super) effects: Effects,
     pub(super) facts: Facts,
@@ -85,7 +85,7 @@ fn run<M: Machine>(scene: Scene<'_, M>, work: &Work<M>) -> Decision<M> {
         }
     }
     Decision {
-        encoded: state.encode().into(),
+        encoded: state.encode(),
         state,
         replies,
         effects,
@@ -108,7 +108,8 @@ impl<M: Machine> Decision<M> {
             state: Some(StateWrite {
                 key: key.clone(),
                 base,
-                state: Arc::clone(&self.encoded),
+                state: Arc::clone(&self.encoded.state),
+                settled: self.encoded.settled.clone(),
                 due_ms: self.state.deadline().map(crate::domain::time::to_ms),
                 as_of_ms: self.as_of_ms,
             }),

@@ -189,7 +189,8 @@ impl Eraser {
             let key = Key::session(product, &SessionId::from(&**session));
             // A state that cannot be read is set aside by the look at it, and found there.
             let stored = store.load(&key).await.ok().flatten();
-            let session = stored.and_then(|stored| Session::decode(&stored.state).ok());
+            let session =
+                stored.and_then(|stored| Session::decode(&stored.state, &stored.settled).ok());
             let email = session.and_then(|session| session.email);
             known.emails.extend(email.map(|email| email.to_lowercase()));
         }

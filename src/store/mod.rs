@@ -55,6 +55,8 @@ pub struct Stored {
     pub written_ms: u64,
     /// The serialised state.
     pub state: Arc<[u8]>,
+    /// Its settled part, as the newest commit that had one wrote it; empty when none had.
+    pub settled: Arc<[u8]>,
 }
 
 /// The state part of a commit.
@@ -66,6 +68,8 @@ pub struct StateWrite {
     pub base: u64,
     /// The new serialised state.
     pub state: Arc<[u8]>,
+    /// Its settled part, if it is written anew; it goes with the state when that goes.
+    pub settled: Option<Arc<[u8]>>,
     /// When the key must be woken, Unix milliseconds; `None` clears the deadline.
     pub due_ms: Option<u64>,
     /// What the decision took for the time, Unix milliseconds. Later than the commit's own time when

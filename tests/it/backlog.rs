@@ -22,6 +22,7 @@ fn one_action(product: &ProductId, base: u64, now_ms: u64) -> Arc<Commit> {
             key: Key::session(product, &SessionId::from("s")),
             base,
             state: b"{}".as_slice().into(),
+            settled: None,
             due_ms: None,
             as_of_ms: now_ms,
         }),

@@ -183,6 +183,7 @@ async fn an_unreadable_session_is_set_aside_counted_and_begins_anew() {
             key,
             base: stored.version,
             state: Arc::from(*b"spoilt"),
+            settled: None,
             due_ms: None,
             as_of_ms: 0,
         }),

@@ -9,7 +9,7 @@ use event_connector::domain::log::{EntryType, Offset, OutboxChange, Space};
 use event_connector::domain::machine::Machine;
 use event_connector::domain::session::index::SessionRow;
 use event_connector::domain::session::{IndexMode, NoteBody, Session};
-use event_connector::store::{Commit, Entry};
+use event_connector::store::{Commit, Entry, StateWrite};
 
 use super::outbox::check_sent;
 use super::vendor::Vendor;
@@ -22,6 +22,8 @@ pub(crate) struct Record {
     pub(crate) logs: BTreeMap<ProductId, Vec<Entry>>,
     /// The newest state of every key.
     pub(crate) states: BTreeMap<Key, Session>,
+    /// Their settled parts.
+    settled: BTreeMap<Key, Arc<[u8]>>,
     pub(crate) deliveries: BTreeMap<DeliveryId, Sent>,
     /// Actions on the feed: whose, where, and how many came before.
     pub(crate) told: BTreeMap<String, (Key, Offset, usize)>,
@@ -92,7 +94,8 @@ impl Record {
         let Some(new) = &commit.state else {
             return self.note_owners(world, commit);
         };
-        let Ok(state) = Session::decode(&new.state) else {
+        let settled = self.settle(new);
+        let Ok(state) = Session::decode(&new.state, &settled) else {
             let text = format!("the state of {} cannot be decoded", new.key);
             return world.trace.break_law("states_are_readable", text);
         };
@@ -107,6 +110,17 @@ impl Record {
         self.check_notes(world, commit);
         self.note_owners(world, commit);
         self.states.insert(new.key.clone(), state);
+    }
+
+    /// The settled part of a state as this write leaves it.
+    fn settle(&mut self, new: &StateWrite) -> Arc<[u8]> {
+        let settled = self.settled.entry(new.key.clone()).or_default();
+        if let Some(written) = &new.settled {
+            *settled = Arc::clone(written);
+        } else if new.base == 0 {
+            *settled = Arc::default();
+        }
+        Arc::clone(settled)
     }
 
     fn append(&mut self, world: &World, entry: Entry) {

@@ -136,7 +136,8 @@ impl Session {
         moment.log(EntryType::Linked, trust.as_str(), self.user_text(), &body);
         if let Link::Unlinked { window } = std::mem::replace(&mut self.link, fresh) {
             let bin_seconds = moment.policy.bin_seconds;
-            self.queue_note(conversation.clone(), window, bin_seconds, moment);
+            let lines = window.into_items();
+            self.queue_note(conversation.clone(), lines, bin_seconds, moment);
         }
         Reply::Linked
     }

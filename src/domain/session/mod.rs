@@ -21,10 +21,13 @@ pub mod index;
 mod link;
 mod notes;
 mod ring;
+mod settling;
 mod state;
+mod stored;
 
 pub use activity::wire_json;
 pub use notes::{NoteBody, OpenNote};
+pub use settling::Settling;
 pub use state::{
     Held, IndexMode, Input, LastError, Link, Outcome, Policy, Reply, Session, Settlement,
 };

@@ -5,6 +5,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 use super::activity::to_json;
+use super::settling::Settling;
 use super::state::{Held, LastError, Link, Outcome, Policy, Session, Settlement};
 use crate::domain::id::{ConversationId, DeliveryId, PartId, SessionId};
 use crate::domain::lane;
@@ -263,7 +264,9 @@ impl Session {
                 returned.append(pending);
             }
             self.fsm.on_conversation_gone();
-            self.link = Link::Unlinked { window: returned };
+            self.link = Link::Unlinked {
+                window: returned.into(),
+            };
         } else {
             self.hold_for_note(returned, moment);
         }
@@ -296,10 +299,9 @@ impl Session {
 }
 
 /// Removes what the window rule no longer keeps; returns how many.
-fn trim(window: &mut Vec<Held>, oldest: f64, actions_max: usize) -> usize {
+fn trim(window: &mut Settling<Held>, oldest: f64, actions_max: usize) -> usize {
     let before = window.len();
     window.retain(|held| held.window_at() >= oldest);
-    let surplus = window.len().saturating_sub(actions_max);
-    window.drain(..surplus);
+    window.forget(window.len().saturating_sub(actions_max));
     before - window.len()
 }

@@ -1,10 +1,10 @@
 //! The memory of recent events, so that a redelivery is recognised (contract 3.6.8).
 
-use std::collections::VecDeque;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::settling::Settling;
 
 /// How many keys are remembered.
 pub(super) const KEYS_MAX: usize = 1024;
@@ -12,13 +12,19 @@ pub(super) const KEYS_MAX: usize = 1024;
 /// For how long a key is remembered, seconds: covers the five hours over which FullStory retries.
 pub(super) const KEYS_AGE_S: f64 = 6.0 * 3600.0;
 
+/// More fresh keys than these settle.
+const FRESH: usize = 24;
+
+/// Keys are stored packed, because they are the largest part of many states.
 const PACKED_BYTES: usize = 12;
 
-/// The newest [`KEYS_MAX`] keys of at most [`KEYS_AGE_S`], oldest first. Stored packed, twelve bytes
-/// a key, because it is the largest part of most snapshots.
+/// A key, and the second of its arrival.
+type Seen = (u64, u32);
+
+/// The newest [`KEYS_MAX`] keys of at most [`KEYS_AGE_S`], oldest first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Ring {
-    keys: VecDeque<(u64, u32)>,
+    keys: Settling<Seen>,
 }
 
 impl Ring {
@@ -27,20 +33,35 @@ impl Ring {
         if self.contains(key, now) {
             return false;
         }
-        if self.keys.len() == KEYS_MAX {
-            self.keys.pop_front();
-        }
-        self.keys.push_back((key, whole_s(now)));
+        self.keys
+            .forget((self.keys.len() + 1).saturating_sub(KEYS_MAX));
+        self.keys.push((key, whole_s(now)));
         true
     }
 
     /// Whether `key` is remembered; forgets what has grown too old.
     pub(super) fn contains(&mut self, key: u64, now: f64) -> bool {
         let oldest = whole_s(now - KEYS_AGE_S);
-        while self.keys.front().is_some_and(|(_, at)| *at < oldest) {
-            self.keys.pop_front();
-        }
+        let is_old = |(_, at): &&Seen| *at < oldest;
+        self.keys
+            .forget(self.keys.iter().take_while(is_old).count());
         self.keys.iter().any(|(known, _)| *known == key)
+    }
+
+    /// Whether it should settle.
+    pub(super) fn is_ripe(&self) -> bool {
+        self.keys.is_ripe(FRESH)
+    }
+
+    /// All keys, packed, which from now on count as settled.
+    pub(super) fn settle(&mut self) -> Packed<'_> {
+        self.keys.settle();
+        Packed(&self.keys)
+    }
+
+    /// Puts what was read of the settled part in front of what is fresh.
+    pub(super) fn complete(&mut self, stored: Unpacked) -> Result<(), String> {
+        self.keys.complete(stored.0)
     }
 }
 
@@ -53,10 +74,36 @@ fn whole_s(seconds: f64) -> u32 {
     seconds as u32
 }
 
+/// Keys as they are stored, twelve bytes each.
+pub(super) struct Packed<'a>(&'a [Seen]);
+
+/// Keys as they were stored.
+#[derive(Default)]
+pub(super) struct Unpacked(Vec<Seen>);
+
+impl From<Unpacked> for Vec<Seen> {
+    fn from(keys: Unpacked) -> Self {
+        keys.0
+    }
+}
+
 impl Serialize for Ring {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut packed = Vec::with_capacity(self.keys.len() * PACKED_BYTES);
-        for (key, at) in &self.keys {
+        self.keys.serialize_as(serializer, Packed)
+    }
+}
+
+impl<'de> Deserialize<'de> for Ring {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let keys = Settling::deserialize_as::<Unpacked, D>(deserializer)?;
+        Ok(Self { keys })
+    }
+}
+
+impl Serialize for Packed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut packed = Vec::with_capacity(self.0.len() * PACKED_BYTES);
+        for (key, at) in self.0 {
             packed.extend_from_slice(&key.to_le_bytes());
             packed.extend_from_slice(&at.to_le_bytes());
         }
@@ -64,7 +111,7 @@ impl Serialize for Ring {
     }
 }
 
-impl<'de> Deserialize<'de> for Ring {
+impl<'de> Deserialize<'de> for Unpacked {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         let packed = STANDARD_NO_PAD
@@ -85,6 +132,6 @@ impl<'de> Deserialize<'de> for Ring {
                 )
             })
             .collect();
-        Ok(Self { keys })
+        Ok(Self(keys))
     }
 }

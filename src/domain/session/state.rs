@@ -8,12 +8,13 @@ use serde_json::json;
 use super::index::{LinkRequest, Trust};
 use super::notes::OpenNote;
 use super::ring::Ring;
+use super::settling::Settling;
 use crate::domain::action::Activity;
 use crate::domain::attempt::AttemptRecord;
 use crate::domain::fsm::Fsm;
 use crate::domain::id::{ConversationId, DeliveryId, Key, PartId, SessionId, UserId};
 use crate::domain::log::{EntryType, IndexKey};
-use crate::domain::machine::{Facts, Machine, Moment};
+use crate::domain::machine::{Encoded, Facts, Machine, Moment};
 
 /// What a product wants of its sessions (contract 6.1, 6.3). Lengths of time are seconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,7 +156,7 @@ pub enum Link {
     /// Actions wait for a conversation.
     Unlinked {
         /// Arrival order, trimmed on every arrival.
-        window: Vec<Held>,
+        window: Settling<Held>,
     },
     /// Actions wait for a pause.
     Linked {
@@ -282,7 +283,9 @@ impl Machine for Session {
                 policy.cooldown_period_s,
                 now,
             ),
-            link: Link::Unlinked { window: Vec::new() },
+            link: Link::Unlinked {
+                window: Settling::default(),
+            },
             open_notes: Vec::new(),
             parts: Vec::new(),
             active_at: now,
@@ -294,12 +297,12 @@ impl Machine for Session {
         }
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(bytes).map_err(|error| error.to_string())
+    fn decode(state: &[u8], settled: &[u8]) -> Result<Self, String> {
+        super::stored::decode(state, settled)
     }
 
-    fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a session holds only strings, numbers and lists of them")
+    fn encode(&mut self) -> Encoded {
+        super::stored::encode(self)
     }
 
     fn wants(&self, input: &Input, facts: &Facts) -> Vec<IndexKey> {

@@ -58,7 +58,10 @@ impl Tables {
             due_ms: None,
             state: None,
         });
-        let mut commits = row.state.take().map_or(Vec::new(), |state| state.commits);
+        let (mut commits, settled) = match row.state.take() {
+            Some(before) => (before.commits, before.settled),
+            None => (Vec::new(), Arc::default()),
+        };
         commits.push(commit.id);
         let forgotten = commits.len().saturating_sub(COMMIT_IDS_MAX);
         commits.drain(..forgotten);
@@ -67,6 +70,7 @@ impl Tables {
             written_ms: new.as_of_ms,
             commits,
             bytes: Arc::clone(&new.state),
+            settled: new.settled.clone().unwrap_or(settled),
         });
         row.due_ms = new.due_ms;
         let before = row.sequence;

@@ -46,6 +46,7 @@ pub(super) struct State {
     pub(super) written_ms: u64,
     pub(super) commits: Vec<CommitId>,
     pub(super) bytes: Arc<[u8]>,
+    pub(super) settled: Arc<[u8]>,
 }
 
 /// How far a tenant's log goes.
@@ -133,6 +134,7 @@ impl Tables {
             commits: state.commits.clone(),
             written_ms: state.written_ms,
             state: Arc::clone(&state.bytes),
+            settled: Arc::clone(&state.settled),
         })
     }
 

@@ -44,6 +44,9 @@ pub(super) fn apply(ledger: &mut Ledger, commit: &Commit) -> rusqlite::Result<Ou
     let first = ledger.next_entry()?;
     let newest = log::newest_after(first, held.as_ref(), commit);
     let key = keys::write(&ledger.db, product, held.as_ref(), newest, commit, new)?;
+    if let Some(settled) = &new.settled {
+        keys::write_settled(&ledger.db, key, settled)?;
+    }
     log::append(ledger, product, key, held.as_ref(), first, commit)?;
     for delivery in &effects.deliveries {
         outbox::insert(&ledger.db, product, &new.key, delivery, commit.now_ms)?;

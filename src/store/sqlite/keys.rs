@@ -36,6 +36,8 @@ pub(super) struct Held {
     pub(super) newest: Option<i64>,
     /// The hour of the newest commit, if there is a state.
     written_h: Option<i64>,
+    /// The bytes of its state and of the padding behind it.
+    padded: usize,
 }
 
 /// What a reader found under a key.
@@ -51,8 +53,8 @@ pub(super) enum Found {
 /// Reads a state by its key.
 pub(super) fn load(db: &Connection, key: &Key) -> rusqlite::Result<Found> {
     let mut select = db.prepare_cached(
-        "SELECT k.version, k.sequence, k.commits, k.state, k.written_ms, k.id
-         FROM products p JOIN keys k ON k.product = p.id
+        "SELECT k.version, k.sequence, k.commits, k.state, k.written_ms, s.state, k.id
+         FROM products p JOIN keys k ON k.product = p.id LEFT JOIN settled s ON s.key = k.id
          WHERE p.name = ?1 AND k.kind = ?2 AND k.name = ?3 AND k.state IS NOT NULL",
     )?;
     let mut found = select.query(params![key.product.as_str(), key.kind.as_str(), &*key.id])?;
@@ -62,7 +64,7 @@ pub(super) fn load(db: &Connection, key: &Key) -> rusqlite::Result<Found> {
     match stored(row) {
         Ok(state) => Ok(Found::State(state)),
         Err(error) => match flaw(&error) {
-            Some(_) => Ok(Found::Flawed(row.get(5)?)),
+            Some(_) => Ok(Found::Flawed(row.get(6)?)),
             None => Err(error),
         },
     }
@@ -97,8 +99,9 @@ pub(super) fn number(db: &Connection, product: i64, key: &Key) -> rusqlite::Resu
 pub(super) fn newest(db: &Connection, id: i64) -> rusqlite::Result<Option<Stored>> {
     let read = db
         .prepare_cached(
-            "SELECT version, sequence, commits, state, written_ms FROM keys
-             WHERE id = ?1 AND state IS NOT NULL",
+            "SELECT k.version, k.sequence, k.commits, k.state, k.written_ms, s.state
+             FROM keys k LEFT JOIN settled s ON s.key = k.id
+             WHERE k.id = ?1 AND k.state IS NOT NULL",
         )?
         .query_row([id], stored)
         .optional();
@@ -129,7 +132,11 @@ pub(super) fn write(
     let written_ms = signed(new.as_of_ms);
     let written_h = hour(written_ms);
     let named = new.key.kind.as_str().len() + new.key.id.len();
-    let padding = padding(NUMBERS_BYTES + named + commits.len() + new.state.len());
+    let beside = NUMBERS_BYTES + named + commits.len();
+    let before = held.map_or(0, |held| {
+        NUMBERS_BYTES + named + held.commits.len() + held.padded
+    });
+    let padding = padding(beside + new.state.len(), before);
     if let Some(held) = held {
         db.prepare_cached(
             "UPDATE keys SET version = ?2, sequence = ?3, due_ms = ?4, written_ms = ?5,
@@ -173,6 +180,13 @@ pub(super) fn write(
         newest,
     ])?;
     Ok(db.last_insert_rowid())
+}
+
+/// Writes the settled part of a key's state.
+pub(super) fn write_settled(db: &Connection, id: i64, state: &[u8]) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO settled (key, state) VALUES (?1, ?2)")?
+        .execute(params![id, state])?;
+    Ok(())
 }
 
 /// Hands out keys whose deadline has passed, the longest overdue first, and moves their deadlines
@@ -238,6 +252,8 @@ pub(super) fn forget(db: &Connection, id: i64) -> rusqlite::Result<()> {
          written_h = NULL, padding = NULL WHERE id = ?1",
     )?
     .execute([id])?;
+    db.prepare_cached("DELETE FROM settled WHERE key = ?1")?
+        .execute([id])?;
     drop_if_bare(db, id)
 }
 
@@ -271,7 +287,8 @@ pub(super) fn read_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Kind> 
 fn held(db: &Connection, product: i64, key: &Key) -> rusqlite::Result<Option<Held>> {
     db.prepare_cached(
         "SELECT iif(state IS NULL, 0, version), sequence, iif(state IS NULL, x'', commits), id,
-         written_h, newest FROM keys WHERE product = ?1 AND kind = ?2 AND name = ?3",
+         written_h, newest, ifnull(length(state), 0) + ifnull(length(padding), 0)
+         FROM keys WHERE product = ?1 AND kind = ?2 AND name = ?3",
     )?
     .query_row(params![product, key.kind.as_str(), &*key.id], |row| {
         let commits: Vec<u8> = row.get(2)?;
@@ -282,12 +299,13 @@ fn held(db: &Connection, product: i64, key: &Key) -> rusqlite::Result<Option<Hel
             id: row.get(3)?,
             written_h: row.get(4)?,
             newest: row.get(5)?,
+            padded: usize::try_from(unsigned(row, 6)?).unwrap_or_default(),
         })
     })
     .optional()
 }
 
-/// A snapshot from five columns: version, sequence, commit ids, state, time.
+/// A snapshot from six columns: version, sequence, commit ids, state, time, settled part.
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     let version = unsigned(row, 0)?;
     if version == 0 {
@@ -295,6 +313,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     }
     let commits = whole_ids(row.get(2)?, 2)?;
     let state: Vec<u8> = row.get(3)?;
+    let settled: Option<Vec<u8>> = row.get(5)?;
     let (ids, _) = commits.as_chunks::<COMMIT_ID_BYTES>();
     Ok(Stored {
         version,
@@ -302,6 +321,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         commits: ids.to_vec(),
         written_ms: unsigned(row, 4)?,
         state: Arc::from(state),
+        settled: settled.map_or_else(Arc::default, Arc::from),
     })
 }
 
@@ -318,14 +338,20 @@ pub(super) fn hour(ms: i64) -> i64 {
     ms / 3_600_000
 }
 
-/// How many zeros are added to a row that is `bytes` long without them. Its size is then one of few: one
-/// of which one to four fill a page, or a multiple of the smallest. A row of the size that it had is
-/// written in its place; one that grew moves its neighbours, often on to other pages.
-fn padding(bytes: usize) -> i64 {
+/// How many zeros are added to a row that is `bytes` long without them, and was `before` long with them.
+/// Its size is then one of few: one of which one to four fill a page, or a multiple of the smallest. A row of
+/// the size that it had is written in its place; one that grew moves its neighbours, often on to other pages.
+/// So a row that needs less than it had keeps its size, unless it needs much less.
+fn padding(bytes: usize, before: usize) -> i64 {
     let fits = |size: &usize| *size >= bytes;
     let mut within_page = (1..=4).rev().map(|rows| PAGE_BYTES / rows - SPENT_BYTES);
     let size = within_page.find(fits);
     let size = size.unwrap_or_else(|| bytes.next_multiple_of(PAGE_BYTES / 4));
+    let size = if before <= size * 2 {
+        size.max(before)
+    } else {
+        size
+    };
     rows(size - bytes)
 }
 

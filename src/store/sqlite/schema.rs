@@ -40,6 +40,13 @@ pub const STEPS: &[Step] = &[
             "../../../migrations/sqlite/down/V3__stillness.sql"
         )),
     },
+    Step {
+        name: "V4__settled",
+        up: include_str!("../../../migrations/sqlite/V4__settled.sql"),
+        down: Some(include_str!(
+            "../../../migrations/sqlite/down/V4__settled.sql"
+        )),
+    },
 ];
 
 /// Why a database could not be brought to another version.

@@ -68,7 +68,8 @@ impl Platform {
     async fn lines(&self, job: &Job) -> Vec<Held> {
         let key = Key::session(&job.product, &job.note.session_id);
         let stored = self.store.load(&key).await.ok().flatten();
-        let session = stored.and_then(|stored| Session::decode(&stored.state).ok());
+        let session =
+            stored.and_then(|stored| Session::decode(&stored.state, &stored.settled).ok());
         let notes = session
             .map(|session| session.open_notes)
             .unwrap_or_default();

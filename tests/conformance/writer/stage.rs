@@ -262,7 +262,8 @@ impl Stage {
     async fn session(&self, name: &str) -> Session {
         let key = Key::session(&product(), &SessionId::from(name));
         let stored = self.store.load(&key).await.expect("readable");
-        let decoded = stored.map(|stored| Session::decode(&stored.state).expect("readable"));
+        let decoded =
+            stored.map(|stored| Session::decode(&stored.state, &stored.settled).expect("readable"));
         decoded.unwrap_or_else(|| Session::open(&key, &Policy::default(), self.clock_base))
     }
 

@@ -229,6 +229,7 @@ impl Desk {
             key,
             base: 0,
             state: Arc::from(&b"{}"[..]),
+            settled: None,
             due_ms: None,
             as_of_ms: self.clock.now_ms(),
         };

@@ -2,6 +2,7 @@
 
 mod laws;
 mod linking;
+mod settling;
 mod stage;
 
 use event_connector::domain::log::{EntryType, OutboxChange};

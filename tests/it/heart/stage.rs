@@ -8,7 +8,7 @@ use event_connector::domain::action::{
 };
 use event_connector::domain::id::{DeliveryId, Key, ProductId, SessionId};
 use event_connector::domain::log::{Effects, EntryType, IndexKey, NewEntry, OutboxChange};
-use event_connector::domain::machine::{Facts, Machine, Moment};
+use event_connector::domain::machine::{Encoded, Facts, Machine, Moment};
 use event_connector::domain::session::index::{LinkRequest, Trust};
 use event_connector::domain::session::{
     Input, NoteBody, Outcome, Policy, Reply, Session, Settlement,
@@ -33,6 +33,9 @@ pub(super) struct Stage {
     pub entries: Vec<NewEntry>,
     pub outbox: Vec<OutboxChange>,
     pub trimmed_actions: u64,
+    /// The newest stored form of the session.
+    pub stored: Encoded,
+    settled: Arc<[u8]>,
     posted: Vec<Posted>,
     identities: Vec<Identity>,
     ids: u64,
@@ -67,8 +70,11 @@ impl Stage {
     /// A session `id` that finds `index` as others left it.
     pub(super) fn of(id: &str, policy: Policy, index: HashMap<IndexKey, Arc<str>>) -> Self {
         let key = Key::session(&ProductId::from("acme"), &SessionId::from(id));
+        let mut session = Session::open(&key, &policy, T0);
         Self {
-            session: Session::open(&key, &policy, T0),
+            stored: session.encode(),
+            settled: Arc::default(),
+            session,
             policy,
             index,
             entries: Vec::new(),
@@ -237,8 +243,12 @@ impl Stage {
         let result = go(&mut self.session, &mut moment);
         self.keep(now, effects);
         // Whatever a session becomes, it survives being written down.
-        let stored = Session::decode(&self.session.encode()).expect("a stored session is readable");
-        assert_eq!(stored, self.session);
+        self.stored = self.session.encode();
+        if let Some(settled) = &self.stored.settled {
+            self.settled = Arc::clone(settled);
+        }
+        let read = Session::decode(&self.stored.state, &self.settled);
+        assert_eq!(read.expect("a stored session is readable"), self.session);
         result
     }
 

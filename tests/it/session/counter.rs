@@ -7,7 +7,7 @@ use event_connector::chance::Chance;
 use event_connector::clock::{Clock, Hand};
 use event_connector::domain::id::{Key, ProductId, SessionId};
 use event_connector::domain::log::IndexKey;
-use event_connector::domain::machine::{Facts, Machine, Moment};
+use event_connector::domain::machine::{Encoded, Facts, Machine, Moment};
 use event_connector::metrics::Metrics;
 use event_connector::session::{Error, Limits, Registry, Surroundings};
 use event_connector::store::memory::Memory;
@@ -45,13 +45,17 @@ impl Machine for Counter {
         }
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let (count, alarm_at) = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    fn decode(state: &[u8], _: &[u8]) -> Result<Self, String> {
+        let (count, alarm_at) = serde_json::from_slice(state).map_err(|error| error.to_string())?;
         Ok(Self { count, alarm_at })
     }
 
-    fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(&(self.count, self.alarm_at)).expect("two numbers")
+    fn encode(&mut self) -> Encoded {
+        let state = serde_json::to_vec(&(self.count, self.alarm_at)).expect("two numbers");
+        Encoded {
+            state: state.into(),
+            settled: None,
+        }
     }
 
     fn wants(&self, _: &u64, _: &Facts) -> Vec<IndexKey> {
@@ -83,8 +87,8 @@ impl Machine for Counter {
 }
 
 /// The count in a stored state.
-pub(super) fn decode(bytes: &[u8]) -> u64 {
-    Counter::decode(bytes).expect("readable").count
+pub(super) fn decode(state: &[u8]) -> u64 {
+    Counter::decode(state, &[]).expect("readable").count
 }
 
 pub(super) fn key(id: &str) -> Key {
@@ -205,6 +209,7 @@ impl House {
                 key: key.clone(),
                 base: stored.version,
                 state: Arc::from(*b"spoilt"),
+                settled: None,
                 due_ms: None,
                 as_of_ms: 0,
             }),

@@ -160,11 +160,11 @@ async fn held(store: &Memory) -> Vec<String> {
     let Some(stored) = stored else {
         return Vec::new();
     };
-    let session = Session::decode(&stored.state).expect("readable");
+    let session = Session::decode(&stored.state, &stored.settled).expect("readable");
     let notes = session.open_notes.into_iter();
     let mut lines: Vec<_> = notes.flat_map(|note| note.lines).collect();
     lines.extend(match session.link {
-        Link::Unlinked { window } => window,
+        Link::Unlinked { window } => window.to_vec(),
         Link::Linked { pending, .. } => pending,
     });
     lines.into_iter().map(|line| line.description).collect()

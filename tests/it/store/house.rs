@@ -131,6 +131,7 @@ pub(super) fn write(key: &Key, base: u64, state: &str) -> Draft {
         key: key.clone(),
         base,
         state: state.as_bytes().into(),
+        settled: None,
         due_ms: None,
         as_of_ms: draft.0.now_ms,
     });
@@ -144,6 +145,13 @@ impl Draft {
         if let Some(state) = &mut self.0.state {
             state.as_of_ms = now_ms;
         }
+        self
+    }
+
+    /// With a settled part.
+    pub(super) fn settled(mut self, settled: &str) -> Self {
+        let state = self.0.state.as_mut().expect("a settled part needs a state");
+        state.settled = Some(settled.as_bytes().into());
         self
     }
 

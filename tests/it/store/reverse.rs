@@ -1,11 +1,18 @@
 //! Schemas forth and back: what the older one knows survives both ways.
 
+use std::sync::Arc;
+
+use event_connector::domain::action::{ActionType, Activity, NewAction, Provider};
 use event_connector::domain::attempt::AttemptRecord;
-use event_connector::domain::log::OutboxChange;
+use event_connector::domain::log::{Effects, OutboxChange};
+use event_connector::domain::machine::{Encoded, Facts, Machine, Moment};
+use event_connector::domain::session::{Held, Input, Link, Policy, Session};
+use event_connector::store::Store;
 use event_connector::store::sqlite::STEPS;
 use rusqlite::Connection;
+use serde_json::Value;
 
-use super::house::{House, dead, delivered, draft, key, open, options, sqlite, write};
+use super::house::{House, dead, delivered, draft, key, key_of, open, options, sqlite, write};
 
 /// Every object of a schema as it was declared.
 fn objects(db: &Connection) -> Vec<(String, Option<String>)> {
@@ -31,6 +38,102 @@ fn rows(db: &Connection) -> Vec<String> {
         .expect("readable");
     let found = select.query_map([], |row| row.get(0)).expect("readable");
     found.collect::<Result<_, _>>().expect("readable")
+}
+
+/// The stored form of a session whose first two actions have left its window since it settled.
+fn busy_session() -> (Session, Encoded, Arc<[u8]>) {
+    let policy = Policy::default();
+    let key = key_of("shop", "busy");
+    let mut session = Session::open(&key, &policy, 1_000.0);
+    let mut settled = Arc::default();
+    let mut newest = session.encode();
+    for number in 0..9_u32 {
+        let at = 1_000.0 + f64::from(number) + if number > 6 { 113.5 } else { 0.0 };
+        let action = NewAction {
+            duplicate_key: u64::from(number),
+            r#type: ActionType::Click,
+            title: String::new(),
+            description: format!("\"step\" {number}\u{1f44b}"),
+            at: Some(at + 0.1),
+            raw_url: String::new(),
+            canonical_url: String::new(),
+            user_id: None,
+            email: None,
+        };
+        let activity = Activity {
+            provider: Provider::Posthog,
+            body_key: 0,
+            identities: Vec::new(),
+            actions: vec![action],
+        };
+        let mut moment = Moment {
+            now: at,
+            policy: &policy,
+            facts: &mut Facts::default(),
+            effects: &mut Effects::default(),
+            correlation_id: "test".into(),
+            new_id: &mut || unreachable!("nothing is delivered"),
+        };
+        session.handle(Input::Activity(activity), &mut moment);
+        newest = session.encode();
+        settled = newest.settled.clone().unwrap_or(settled);
+    }
+    (session, newest, settled)
+}
+
+/// What waits in a session's window, and its stored form without anything settled in it.
+fn whole(session: &Session) -> (Vec<Held>, Value) {
+    let Link::Unlinked { window } = &session.link else {
+        unreachable!("nobody links it")
+    };
+    let state = session.clone().encode().state;
+    (
+        window.to_vec(),
+        serde_json::from_slice(&state).expect("JSON"),
+    )
+}
+
+#[tokio::test]
+async fn what_has_settled_is_whole_again_in_an_older_schema() {
+    let mut house = sqlite().await;
+    let (session, newest, settled) = busy_session();
+    let (waiting, front) = whole(&session);
+    assert!(waiting.len() < 9, "some have left");
+    assert!(
+        front["link"]["unlinked"]["window"]["settled"].as_u64() > Some(2),
+        "{front}"
+    );
+    let text = |part: &[u8]| String::from_utf8(part.to_vec()).expect("text");
+    let busy = key_of("shop", "busy");
+    let state = write(&busy, 0, &text(&newest.state)).settled(&text(&settled));
+    house.wrote(state).await;
+    house
+        .wrote(write(&key("no state of a session"), 0, "{\"half"))
+        .await;
+    house.store.close().await;
+    let directory = house.directory.take().expect("a database has a directory");
+    let db = Connection::open(directory.path().join("store.db")).expect("readable");
+    let down = STEPS[3].down.expect("there is a way back");
+    db.execute_batch(&format!(
+        "BEGIN; {down} DELETE FROM refinery_schema_history WHERE version = 4; COMMIT;"
+    ))
+    .expect("taken back");
+    let state: Vec<u8> = db
+        .query_row("SELECT state FROM keys WHERE name = 'busy'", [], |row| {
+            row.get(0)
+        })
+        .expect("there");
+    drop(db);
+
+    let read = Session::decode(&state, &[]).expect("readable");
+    assert_eq!(whole(&read).0, waiting);
+    let known: Value = serde_json::from_slice(&state).expect("JSON");
+    let seen = known["seen"].as_str().expect("whole");
+    assert_eq!(seen.len(), 9 * 16, "no key is forgotten");
+    let again = open(options(&directory)).expect("taken again");
+    let stored = again.load(&busy).await.expect("readable").expect("there");
+    assert_eq!(Session::decode(&stored.state, &stored.settled), Ok(read));
+    again.close().await;
 }
 
 #[tokio::test]

@@ -24,6 +24,37 @@ pub(super) async fn a_commit_is_read_back(house: &House) {
     assert_eq!(&*stored.state, b"", "an empty state is a state");
 }
 
+pub(super) async fn a_settled_part_stays_until_another_is_written(house: &House) {
+    let settled = async || {
+        let stored = house.state(&key("s")).await.expect("it is there");
+        String::from_utf8(stored.settled.to_vec()).expect("text")
+    };
+    house.wrote(write(&key("s"), 0, "one")).await;
+    assert_eq!(settled().await, "");
+    house.wrote(write(&key("s"), 1, "two").settled("a")).await;
+    house.wrote(write(&key("t"), 0, "one").settled("t")).await;
+    house.wrote(write(&key("s"), 2, "three")).await;
+    assert_eq!(settled().await, "a");
+    house
+        .conflicted(write(&key("s"), 2, "late").settled("no"))
+        .await;
+    let newest = house.conflicted(write(&key("s"), 0, "late")).await;
+    assert_eq!(&*newest.expect("there is a state").settled, b"a");
+    house.wrote(write(&key("s"), 3, "four").settled("b")).await;
+    assert_eq!(settled().await, "b");
+}
+
+pub(super) async fn a_settled_part_goes_with_its_state(house: &House) {
+    house
+        .wrote(write(&key("s"), 0, "one").settled("old").action("{}"))
+        .await;
+    let done = house.store.quarantine(&key("s"), "unreadable").await;
+    done.expect("set aside");
+    house.wrote(write(&key("s"), 0, "anew")).await;
+    let stored = house.state(&key("s")).await.expect("it is there");
+    assert_eq!((&*stored.state, &*stored.settled), (&b"anew"[..], &b""[..]));
+}
+
 pub(super) async fn a_key_without_commits_is_absent(house: &House) {
     assert_eq!(house.state(&key("s")).await, None);
     house.wrote(write(&key("other"), 0, "one")).await;
