@@ -46,7 +46,7 @@ impl<T> Deref for Settling<T> {
 
 impl<T> Settling<T> {
     /// The items alone.
-    pub(super) fn into_items(self) -> Vec<T> {
+    pub fn into_items(self) -> Vec<T> {
         self.items
     }
 

@@ -246,7 +246,7 @@ impl Stage {
         if let (Link::Unlinked { window }, Link::Unlinked { window: left }) =
             (before.link, after.link)
         {
-            let mut held_before = window;
+            let mut held_before = window.into_items();
             held_before.extend(actions.iter().map(held));
             self.ledger.mark_trimmed(session, &held_before, &left);
         }
@@ -299,7 +299,8 @@ impl Stage {
             held.extend(open.map(|line| (name.clone(), line)));
             match session.link {
                 Link::Unlinked { window } => {
-                    held.extend(window.into_iter().map(|line| (name.clone(), line)));
+                    let lines = window.into_items().into_iter();
+                    held.extend(lines.map(|line| (name.clone(), line)));
                 }
                 Link::Linked { pending, .. } => {
                     let lines = pending.into_iter().map(|line| (name.clone(), line));

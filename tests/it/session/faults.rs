@@ -164,7 +164,7 @@ async fn held(store: &Memory) -> Vec<String> {
     let notes = session.open_notes.into_iter();
     let mut lines: Vec<_> = notes.flat_map(|note| note.lines).collect();
     lines.extend(match session.link {
-        Link::Unlinked { window } => window.to_vec(),
+        Link::Unlinked { window } => window.into_items(),
         Link::Linked { pending, .. } => pending,
     });
     lines.into_iter().map(|line| line.description).collect()
