@@ -30,6 +30,11 @@ impl Chance {
         uuid::Builder::from_unix_timestamp_millis(now_ms, &bytes).into_uuid()
     }
 
+    /// Eight bytes that are hardly ever drawn twice.
+    pub fn bytes(&self) -> [u8; 8] {
+        self.with(|rng| rng.random())
+    }
+
     /// A number in `[0, 1)`.
     pub fn fraction(&self) -> f64 {
         self.with(|rng| rng.random())

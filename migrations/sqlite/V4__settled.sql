@@ -4,3 +4,6 @@ CREATE TABLE settled (
     key   INTEGER PRIMARY KEY,
     state BLOB    NOT NULL
 ) STRICT;
+
+-- The ids of commits are half as long now. What is there stays until newer ones push it out: two halves of an
+-- id are no other's id.

@@ -241,7 +241,7 @@ impl<M: Machine> Actor<M> {
             self.kept.keep(decision.state, version);
             return Ok(Some(decision.replies));
         }
-        let id = around.chance.id(now_ms);
+        let id = around.chance.bytes();
         let commit = Arc::new(decision.commit(&self.key, version, now_ms, id));
         let began = around.clock.monotonic();
         let outcome = self.commit_once(&commit).await;

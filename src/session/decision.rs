@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::domain::id::{DeliveryId, Key};
 use crate::domain::log::Effects;
 use crate::domain::machine::{Encoded, Facts, Machine, Moment};
-use crate::store::{Commit, Guard, StateWrite};
+use crate::store::{Commit, CommitId, Guard, StateWrite};
 
 /// What an actor decides about.
 pub(super) enum Work<M: Machine> {
@@ -96,13 +96,13 @@ fn run<M: Machine>(scene: Scene<'_, M>, work: &Work<M>) -> Decision<M> {
 
 impl<M: Machine> Decision<M> {
     /// The commit that writes the decision down at `now_ms`.
-    pub(super) fn commit(&self, key: &Key, base: u64, now_ms: u64, id: Uuid) -> Commit {
+    pub(super) fn commit(&self, key: &Key, base: u64, now_ms: u64, id: CommitId) -> Commit {
         let guards = self.facts.read().map(|(row, value)| Guard::Index {
             key: row.clone(),
             value: value.clone(),
         });
         Commit {
-            id: id.into_bytes(),
+            id,
             product: key.product.clone(),
             now_ms,
             state: Some(StateWrite {

@@ -280,7 +280,7 @@ impl Eraser {
         };
         let absent = Guard::Index { key, value: None };
         Commit {
-            id: around.chance.id(now_ms).into_bytes(),
+            id: around.chance.bytes(),
             product: product.clone(),
             now_ms,
             state: None,

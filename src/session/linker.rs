@@ -185,7 +185,7 @@ impl Linker {
             ..Effects::default()
         };
         let commit = Arc::new(Commit {
-            id: around.chance.id(now_ms).into_bytes(),
+            id: around.chance.bytes(),
             product: product.clone(),
             now_ms,
             state: None,

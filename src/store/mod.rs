@@ -38,8 +38,8 @@ pub use delivery::{
 /// How many commit ids a snapshot remembers.
 pub const COMMIT_IDS_MAX: usize = 32;
 
-/// Identifies one commit over all its repetitions.
-pub type CommitId = [u8; 16];
+/// Identifies one commit over all its repetitions, among the newest of its key: drawn at random.
+pub type CommitId = [u8; 8];
 
 /// A state as it was last written.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -226,7 +226,7 @@ async fn what_was_asked_for_is_done_after_a_restart() {
         expires_ms: u64::MAX,
     };
     let commit = Commit {
-        id: [1; 16],
+        id: [1; 8],
         product: "acme".into(),
         now_ms: 1,
         state: None,

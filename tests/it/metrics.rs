@@ -176,7 +176,7 @@ async fn an_unreadable_session_is_set_aside_counted_and_begins_anew() {
         .expect("readable")
         .expect("there");
     let spoilt = Commit {
-        id: [9; 16],
+        id: [9; 8],
         product: key.product.clone(),
         now_ms: 0,
         state: Some(StateWrite {

@@ -9,7 +9,7 @@ use super::state::{Held, Link, Session};
 use crate::domain::machine::Encoded;
 
 /// More fresh actions than these settle: about as many as make a state twice as large as it is without any.
-const FRESH: usize = 5;
+const FRESH: usize = 8;
 
 /// The settled part as it is written.
 #[derive(Serialize)]

@@ -6,6 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::checkpoint;
@@ -164,6 +165,9 @@ fn connect(options: &Options, flags: OpenFlags, cache_bytes: u64) -> rusqlite::R
     let db = Connection::open_with_flags(&options.path, flags)?;
     db.busy_timeout(PATIENCE)?;
     db.set_prepared_statement_cache_capacity(64);
+    // A plan depends on its statement alone. Else those that touch a partial index are planned again each
+    // time a value is bound.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.pragma_update(None, "synchronous", options.synchronous.as_str())?;
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
     // A negative number counts kibibytes instead of pages.

@@ -378,7 +378,7 @@ async fn commit(
     effects: Effects,
 ) {
     let commit = Commit {
-        id: *chance.id(now_ms).as_bytes(),
+        id: chance.bytes(),
         product: product.clone(),
         now_ms,
         state,

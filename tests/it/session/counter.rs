@@ -202,7 +202,7 @@ impl House {
             .expect("readable")
             .expect("there");
         let commit = Commit {
-            id: [9; 16],
+            id: [9; 8],
             product: key.product.clone(),
             now_ms: 0,
             state: Some(StateWrite {

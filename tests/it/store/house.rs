@@ -111,10 +111,8 @@ pub(super) struct Draft(pub Commit);
 /// A commit for the product `shop` at time 1,000 that changes nothing yet.
 pub(super) fn draft() -> Draft {
     static COUNT: AtomicU64 = AtomicU64::new(1);
-    let mut id = [0; 16];
-    id[8..].copy_from_slice(&COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
     Draft(Commit {
-        id,
+        id: COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes(),
         product: "shop".into(),
         now_ms: 1_000,
         state: None,
