@@ -168,11 +168,9 @@ impl Service<Request<Incoming>> for Requests {
         // Older protocols have no chunks, and a `HEAD` has no body.
         let is_plain = request.version() == Version::HTTP_11 && request.method() == Method::GET;
         let endless = first.filter(|_| is_plain);
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(self.peer);
-        let answer = self.shared.router.call(request);
+        let (shared, peer) = (Arc::clone(&self.shared), self.peer);
         Box::pin(async move {
-            let Ok(response) = answer.await;
+            let response = shared.doors.answer(peer, request.map(Body::new)).await;
             if response.extensions().get::<Endless>().is_some() {
                 seat.presence.set(Phase::Stream);
                 if let Some(endless) = endless {

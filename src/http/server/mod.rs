@@ -30,14 +30,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use hyper::server::conn::http1;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::problem::Problem;
-use super::routes::routes;
+use super::routes::Doors;
 use super::state::AppState;
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -72,7 +70,7 @@ pub struct Server {
 
 /// What all connections need.
 struct Shared {
-    router: TowerToHyperService<Router>,
+    doors: Doors,
     protocol: http1::Builder,
     table: Table,
     limits: Limits,
@@ -108,7 +106,7 @@ impl Server {
             chance: state.chance.clone(),
             metrics,
             tasks,
-            router: TowerToHyperService::new(routes(state)),
+            doors: Doors::new(state),
         };
         Self {
             listener,
