@@ -119,20 +119,16 @@ async fn drive(
             return Poll::Pending;
         };
         loop {
+            if let Some((_, running)) = alarm.as_mut().filter(|(at_ms, _)| *at_ms <= due_ms) {
+                ready!(running.as_mut().poll(cx));
+            }
             let now_ms = shared.table.now_ms();
             if now_ms >= due_ms {
                 return Poll::Ready(End::TooSlow(phase));
             }
-            let (_, running) = match &mut alarm {
-                Some(set) if set.0 <= due_ms => set,
-                other => {
-                    let (clock, wait) = (shared.clock.clone(), due_ms - now_ms);
-                    let sleep = async move { clock.sleep(Duration::from_millis(wait)).await };
-                    other.insert((due_ms, Box::pin(sleep)))
-                }
-            };
-            ready!(running.as_mut().poll(cx));
-            alarm = None;
+            let (clock, wait) = (shared.clock.clone(), due_ms - now_ms);
+            let sleep = async move { clock.sleep(Duration::from_millis(wait)).await };
+            alarm = Some((due_ms, Box::pin(sleep)));
         }
     })
     .await
