@@ -183,6 +183,8 @@ fn protocol(limits: &Http) -> http1::Builder {
     // The same bound for head and buffer, so that thousands of heads without an end fill no memory.
     protocol
         .half_close(true)
+        // Answers are short: one piece is written faster than a head and a body.
+        .writev(false)
         // The connection keeps the time of a head itself: what it waits for decides how long.
         .header_read_timeout(None)
         .max_header_size(limits.head_bytes_max)
