@@ -195,7 +195,7 @@ fn too_many_bodies(_: Exhausted) -> Problem {
 }
 
 /// A header's value, if it is there once and is text.
-pub(super) fn text_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn text_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
     if values.next().is_some() {
