@@ -4,8 +4,7 @@
 //! A product may hold a part of what is *still free*, not of the whole (dynamic thresholds, Choudhury and
 //! Hahne 1998): with a share of 0.8 each holds at most four times what nobody holds. One product alone
 //! so gets 80 %, two get 44 % each, and however many flood, something is always left for one that has
-//! nothing yet. No list of who wants what is needed, and of a product at rest no more than
-//! its name and a zero are kept.
+//! nothing yet. No list of who wants what is needed, and of a product at rest only a zero is kept.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
