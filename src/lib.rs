@@ -78,6 +78,9 @@
 //!   the difference: setting the clock back must not put a session to sleep for a day.
 //! * A live key at rest is its state and a place in a queue. A task with a timer and a mailbox for each
 //!   would take more memory than the state, and starting an actor costs no more than waking one.
+//! * An actor is a task, although whoever asks could run it: then every answer left, and woke its reader, by
+//!   itself instead of together with others. With a store that takes no time a request was measured to cost a
+//!   fifth more.
 //! * A decision consumes the state it is made on. If it cannot be written the state is read again: that
 //!   is rare, and a copy for every decision was not. Nor are a live key's stored bytes kept.
 //! * A note that waits for a pause is flushed early once it holds as many actions as the window may:

@@ -4,7 +4,7 @@
 //! A product may hold a part of what is *still free*, not of the whole (dynamic thresholds, Choudhury and
 //! Hahne 1998): with a share of 0.8 each holds at most four times what nobody holds. One product alone
 //! so gets 80 %, two get 44 % each, and however many flood, something is always left for one that has
-//! nothing yet. No list of who wants what is needed, and nothing is kept of products at rest.
+//! nothing yet. No list of who wants what is needed, and of a product at rest only a zero is kept.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -145,19 +145,18 @@ impl Hold {
     /// The same, uncounted: for who has not given up yet.
     pub(super) fn try_grow(&mut self, more: usize) -> Result<(), Exhausted> {
         let (inner, more) = (&self.shares.0, more as u64);
-        let mut held = inner.lock();
-        let own = held.by_product.get(&self.product).copied().unwrap_or(0) + more;
-        let total = held.total + more;
+        let held = &mut *inner.lock();
+        // No more products are ever asked for than were in force.
+        let of_product = match held.by_product.get_mut(&self.product) {
+            Some(amount) => amount,
+            None => held.by_product.entry(self.product.clone()).or_default(),
+        };
+        let (own, total) = (*of_product + more, held.total + more);
         if held.total > self.amount && !inner.admits(own, total) {
             return Err(Exhausted);
         }
-        held.total = total;
-        if let Some(of_product) = held.by_product.get_mut(&self.product) {
-            *of_product = own;
-        } else {
-            held.by_product.insert(self.product.clone(), own);
-        }
-        inner.show(&held);
+        (*of_product, held.total) = (own, total);
+        inner.show(held);
         self.amount += more;
         Ok(())
     }
@@ -169,9 +168,6 @@ impl Hold {
         held.total -= self.amount;
         if let Some(of_product) = held.by_product.get_mut(&self.product) {
             *of_product -= self.amount;
-            if *of_product == 0 {
-                held.by_product.remove(&self.product);
-            }
         }
         inner.show(&held);
         self.amount = 0;

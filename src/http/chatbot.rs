@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use axum::{Extension, Json};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -16,6 +16,9 @@ use crate::domain::session::index::{LinkRequest, Trust};
 use crate::ingest::signature;
 use crate::product::Product;
 use crate::session::linker::{Person, Resolution};
+
+const HUB_SIGNATURE: HeaderName = HeaderName::from_static("x-hub-signature");
+const HUB_SIGNATURE_256: HeaderName = HeaderName::from_static("x-hub-signature-256");
 
 /// Answers the platform's `HEAD` and `GET` probes.
 pub(super) async fn probe(
@@ -89,8 +92,8 @@ fn admit(
         return Ok(Trust::Page);
     };
     let secret = secret.expose_secret();
-    let sha1 = text_header(headers, "x-hub-signature");
-    let sha256 = text_header(headers, "x-hub-signature-256");
+    let sha1 = text_header(headers, &HUB_SIGNATURE);
+    let sha256 = text_header(headers, &HUB_SIGNATURE_256);
     if signature::hub(secret, raw, sha1, sha256) {
         return Ok(Trust::Platform);
     }

@@ -1,6 +1,6 @@
 //! Who may do what. Every comparison is constant-time; a refusal never says which part was wrong.
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use secrecy::ExposeSecret;
 
 use super::problem::Problem;
@@ -9,8 +9,8 @@ use super::state::AppState;
 use crate::ingest::signature;
 use crate::product::Product;
 
-const POSTHOG_SECRET: &str = "x-posthog-secret";
-const ADMIN_KEY: &str = "x-admin-key";
+const POSTHOG_SECRET: HeaderName = HeaderName::from_static("x-posthog-secret");
+const ADMIN_KEY: HeaderName = HeaderName::from_static("x-admin-key");
 
 /// Admits an ingest request: the secret in `X-PostHog-Secret`, plain or as a signature over the raw
 /// body, or as a bearer token; either header passing is enough (contract 1.1, 1.2).
@@ -24,7 +24,7 @@ pub(super) fn admit_ingest(
         return Ok(());
     }
     let secret = secret_of(product);
-    let by_header = text_header(headers, POSTHOG_SECRET)
+    let by_header = text_header(headers, &POSTHOG_SECRET)
         .is_some_and(|given| !secret.is_empty() && signature::posthog(secret, body, given));
     if by_header || bearer_matches(headers, secret) {
         return Ok(());
@@ -66,7 +66,7 @@ pub(super) fn admit_admin(state: &AppState, headers: &HeaderMap) -> Result<(), P
             "set admin.key (CONNECTOR_ADMIN_KEY) to use this endpoint",
         ));
     }
-    let given = text_header(headers, ADMIN_KEY).unwrap_or_default();
+    let given = text_header(headers, &ADMIN_KEY).unwrap_or_default();
     if signature::secrets_equal(given.as_bytes(), key.as_bytes()) {
         Ok(())
     } else {
@@ -76,7 +76,7 @@ pub(super) fn admit_admin(state: &AppState, headers: &HeaderMap) -> Result<(), P
 
 /// Whether the bearer token is `secret`. An empty secret matches nothing.
 pub(super) fn bearer_matches(headers: &HeaderMap, secret: &str) -> bool {
-    let given = text_header(headers, header::AUTHORIZATION.as_str()).and_then(signature::bearer);
+    let given = text_header(headers, &header::AUTHORIZATION).and_then(signature::bearer);
     let same = |given: &str| signature::secrets_equal(given.as_bytes(), secret.as_bytes());
     given.is_some_and(|given| !secret.is_empty() && same(given))
 }

@@ -140,7 +140,9 @@ fn inflate<'a>(
     raw: &'a [u8],
     max_bytes: usize,
 ) -> Result<Cow<'a, [u8]>, Problem> {
-    let encoding = text_header(headers, header::CONTENT_ENCODING.as_str()).unwrap_or("identity");
+    let Some(encoding) = text_header(headers, &header::CONTENT_ENCODING) else {
+        return Ok(Cow::Borrowed(raw));
+    };
     match encoding.trim().to_ascii_lowercase().as_str() {
         "identity" | "" => Ok(Cow::Borrowed(raw)),
         "gzip" | "x-gzip" => gunzip(raw, max_bytes)

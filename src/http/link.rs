@@ -88,7 +88,7 @@ fn field<'a>(fields: &'a Value, name: &str) -> Result<&'a str, Problem> {
 
 /// A product that lists its pages hears only from them.
 pub(super) fn admit_origin(product: &Product, headers: &HeaderMap) -> Result<(), Problem> {
-    let origin = text_header(headers, header::ORIGIN.as_str());
+    let origin = text_header(headers, &header::ORIGIN);
     let allowed = |origin: &str| {
         let mut listed = product.cors_origins.iter();
         listed.any(|one| one == "*" || one.eq_ignore_ascii_case(origin))

@@ -2,13 +2,13 @@
 //! its body.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Extension, Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use futures_util::StreamExt;
@@ -34,15 +34,15 @@ pub(super) struct RequestId(pub Arc<str>);
 
 /// Names the request, answers with the name, ends it when it takes too long, counts refusals by code
 /// and says when to come back. A stream has begun to answer long before that and is not ended.
-pub(super) async fn identify(
-    State(state): State<AppState>,
-    Extension(peer): Extension<Peer>,
+pub(super) async fn identify<F: Future<Output = Response>>(
+    state: &AppState,
+    peer: Peer,
     mut request: Request,
-    next: Next,
+    handle: impl FnOnce(Request) -> F,
 ) -> Response {
     let id = given_id(request.headers())
         .unwrap_or_else(|| state.chance.id(state.clock.now_ms()).to_string().into());
-    let client = client(&state, peer, request.headers());
+    let client = client(state, peer, request.headers());
     let caller = Caller {
         request_id: Arc::clone(&id),
         endpoint: request.uri().path().to_owned(),
@@ -50,7 +50,7 @@ pub(super) async fn identify(
     };
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     let limit = Duration::from_millis(state.config.http.request_timeout_ms);
-    let work = telemetry::within(caller, next.run(request));
+    let work = pin!(telemetry::within(caller, handle(request)));
     let answer = state.clock.timeout(limit, work);
     let mut response = answer.await.unwrap_or_else(|| {
         let detail = "the request took too long; what was not answered may be repeated";
@@ -195,7 +195,7 @@ fn too_many_bodies(_: Exhausted) -> Problem {
 }
 
 /// A header's value, if it is there once and is text.
-pub(super) fn text_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn text_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
     if values.next().is_some() {

@@ -1,23 +1,55 @@
 //! Every route and every layer, on one screen.
 
-use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::{HeaderName, Method, StatusCode, header};
-use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use tower_http::catch_panic::CatchPanicLayer;
+use futures_util::FutureExt;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
 use tower_http::cors::{Any as AnyOrigin, CorsLayer};
 
 use super::problem::Problem;
+use super::request::identify;
+use super::server::Peer;
 use super::state::AppState;
-use super::{chatbot, deliveries, health, ingest, link, request, sessions, stream, users};
+use super::{chatbot, deliveries, health, ingest, link, sessions, stream, users};
 use crate::domain::action::Provider;
 
-/// The service as one router.
-pub(super) fn routes(state: AppState) -> Router {
+/// The service: every route, and what is around all of them. That is called rather than layered, because
+/// axum puts every layer around every route, in boxes.
+pub(super) struct Doors {
+    state: AppState,
+    routes: TowerToHyperService<Router>,
+}
+
+impl Doors {
+    pub(super) fn new(state: AppState) -> Self {
+        Self {
+            routes: TowerToHyperService::new(routes(state.clone())),
+            state,
+        }
+    }
+
+    /// Answers one request, whatever happens to it.
+    pub(super) async fn answer(&self, peer: Peer, request: Request) -> Response {
+        identify(&self.state, peer, request, |request| async {
+            // Routing is within the guard as well: it begins when the call is first polled.
+            let answered = AssertUnwindSafe(self.routes.call(request)).catch_unwind();
+            match answered.await {
+                Ok(Ok(response)) => response,
+                Err(_) => after_panic(),
+            }
+        })
+        .await
+    }
+}
+
+fn routes(state: AppState) -> Router {
     Router::new()
         .route("/webhook/{product_id}", ingest::from(None))
         .route("/ingest/{product_id}", ingest::from(None))
@@ -57,8 +89,6 @@ pub(super) fn routes(state: AppState) -> Router {
         )
         .fallback(|| async { no_such_route() })
         .method_not_allowed_fallback(|| async { wrong_method() })
-        .layer(CatchPanicLayer::custom(after_panic))
-        .layer(from_fn_with_state(state.clone(), request::identify))
         .with_state(state)
 }
 
@@ -92,7 +122,7 @@ fn wrong_method() -> Problem {
     )
 }
 
-fn after_panic(_: Box<dyn Any + Send>) -> Response {
+fn after_panic() -> Response {
     tracing::error!("a handler panicked");
     Problem::internal().into_response()
 }

@@ -21,7 +21,7 @@ use crate::chance::Chance;
 use crate::domain::log::Offset;
 use crate::feed::{Filter, Start, sse};
 
-const LAST_EVENT_ID: &str = "last-event-id";
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// How long after a stop the first subscribers come back.
 const RECONNECT_MIN: Duration = Duration::from_secs(1);
@@ -83,7 +83,7 @@ fn reconnect(chance: &Chance) -> Duration {
 /// browsers repeat it for ever, and a refusal would end them. A wrong `since` is the caller's to
 /// mend.
 fn start(query: &HashMap<String, String>, headers: &HeaderMap) -> Result<Start, Problem> {
-    if let Some(offset) = text_header(headers, LAST_EVENT_ID).and_then(Offset::parse) {
+    if let Some(offset) = text_header(headers, &LAST_EVENT_ID).and_then(Offset::parse) {
         return Ok(Start::After(offset));
     }
     match query.get("since") {

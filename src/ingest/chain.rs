@@ -177,11 +177,15 @@ impl<'a> Elements<'a> {
             match byte {
                 b';' => break,
                 b'=' if bytes.get(at + 1) == Some(&b'"') => {
-                    let key = self.chain[start..at].rsplit('"').next().unwrap_or_default();
+                    let key = &self.chain[start..at];
                     let (value, end) = read_value(self.chain, at + 2);
                     attributes.push((key.trim(), value));
                     start = end;
                     at = end;
+                }
+                b'"' => {
+                    at += 1;
+                    start = at;
                 }
                 _ => at += 1,
             }
@@ -216,7 +220,8 @@ fn read_value(chain: &str, from: usize) -> (Cow<'_, str>, usize) {
     let mut decoded = String::new();
     let mut copied = from;
     let mut at = from;
-    while let Some(found) = chain[at..].find('"') {
+    // Values are short: a search for longer texts takes longer to begin than to end.
+    while let Some(found) = chain.as_bytes()[at..].iter().position(|byte| *byte == b'"') {
         let quote = at + found;
         at = quote + 1;
         let escaped = quote > copied && chain.as_bytes()[quote - 1] == b'\\';

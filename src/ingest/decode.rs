@@ -9,7 +9,9 @@ use super::json::Node;
 
 /// Parses `body`; `None` when it is not JSON.
 pub(crate) fn parse(body: &[u8]) -> Option<Node<'_>> {
-    serde_json::from_slice(without_byte_order_mark(body)).ok()
+    // Once for all of it: a parser of bytes would look at each string by itself.
+    let text = std::str::from_utf8(without_byte_order_mark(body)).ok()?;
+    serde_json::from_str(text).ok()
 }
 
 /// The body with its flaws removed, or `None` when it has none of the flaws we know.

@@ -14,7 +14,7 @@ pub(crate) fn key(raw: &RawEvent<'_>) -> u64 {
     if let Some(id) = raw.unique_id.as_deref() {
         return hash(b"raw-event-id", id.as_bytes());
     }
-    let mut form = Vec::with_capacity(1024);
+    let mut form = Vec::with_capacity(2048);
     if raw.provider == Provider::Amplitude {
         for time in raw.times {
             match time {

@@ -20,15 +20,18 @@ pub(crate) fn is_identifier(segment: &str) -> bool {
         return is_address(&decoded);
     };
     let bytes = decoded.as_bytes();
+    if shape.digits == 0 {
+        // Nothing else does without.
+        return is_uuid(bytes);
+    }
     shape.digits == bytes.len()
-        || (shape.is_hex() && bytes.len() >= 8 && shape.digits > 0)
+        || (shape.is_hex() && bytes.len() >= 8)
         || is_uuid(bytes)
         || is_ulid(bytes)
         || is_iso_date(&decoded)
         || is_prefixed_id(&decoded)
         || is_key_and_number(&decoded)
         || (bytes.len() >= 12
-            && shape.digits > 0
             && shape.upper > 0
             && shape.lower > 0
             && shape.others == 0

@@ -35,17 +35,17 @@ fn without_user_info(url: &str) -> Option<String> {
 fn redact_parameters(url: &str, names: &[String]) -> Option<String> {
     let mut redacted = String::new();
     let mut copied = 0;
-    let mut at = url.find(['?', '#'])?;
+    let mut at = position(url, 0, b"?#")?;
     loop {
         let name_start = at + 1;
-        let name_end = end_of(url, name_start, &['?', '#', '&', ';', '=']);
+        let name_end = end_of(url, name_start, b"?#&;=");
         at = name_end;
         if url[name_end..].starts_with('=') {
             let value_start = name_end + 1;
             if names.is_empty() || !is_secret(&url[name_start..name_end], names) {
-                at = end_of(url, value_start, &['?', '#', '&', ';']);
+                at = end_of(url, value_start, b"?#&;");
             } else {
-                at = end_of(url, value_start, &['#', '&']);
+                at = end_of(url, value_start, b"#&");
                 if at > value_start {
                     redacted.push_str(&url[copied..value_start]);
                     redacted.push_str(REDACTED);
@@ -64,10 +64,15 @@ fn redact_parameters(url: &str, names: &[String]) -> Option<String> {
     Some(redacted)
 }
 
-fn end_of(url: &str, from: usize, delimiters: &[char]) -> usize {
-    url[from..]
-        .find(delimiters)
-        .map_or(url.len(), |found| from + found)
+fn end_of(url: &str, from: usize, delimiters: &[u8]) -> usize {
+    position(url, from, delimiters).unwrap_or(url.len())
+}
+
+/// Where the first of the delimiters stands; they are ASCII.
+fn position(url: &str, from: usize, delimiters: &[u8]) -> Option<usize> {
+    let mut bytes = url.as_bytes()[from..].iter();
+    let found = bytes.position(|byte| delimiters.contains(byte))?;
+    Some(from + found)
 }
 
 fn is_secret(name: &str, names: &[String]) -> bool {

@@ -61,7 +61,11 @@ pub(crate) fn words(identifier: &str) -> String {
             if starts_word {
                 push_space(&mut words);
             }
-            words.extend(c.to_lowercase());
+            if c.is_ascii() {
+                words.push(c.to_ascii_lowercase());
+            } else {
+                words.extend(c.to_lowercase());
+            }
         }
         previous = c;
     }

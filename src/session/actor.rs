@@ -24,7 +24,7 @@ const FACT_ROUNDS_MAX: u32 = 4;
 pub(super) struct Actor<M: Machine> {
     registry: Registry<M>,
     key: Arc<Key>,
-    kept: Kept<M>,
+    kept: Box<Kept<M>>,
     /// Its key rests or is no longer live, and is nobody's or somebody else's by now.
     is_over: bool,
 }
@@ -50,7 +50,7 @@ impl<M: Machine> Drop for Actor<M> {
 }
 
 impl<M: Machine> Actor<M> {
-    pub(super) fn new(registry: Registry<M>, key: Arc<Key>, kept: Kept<M>) -> Self {
+    pub(super) fn new(registry: Registry<M>, key: Arc<Key>, kept: Box<Kept<M>>) -> Self {
         Self {
             registry,
             key,
@@ -83,14 +83,15 @@ impl<M: Machine> Actor<M> {
         let registry = self.registry.clone();
         let Inner { around, limits, .. } = &*registry.0;
         let mut live = registry.0.lock();
-        let is_forgotten = live.is_forgotten(&self.key);
+        let mut slot = live.slot(&self.key);
+        let is_forgotten = slot.as_mut().is_some_and(|slot| slot.is_forgotten());
         if is_forgotten {
             self.kept = Kept::new(&around.clock);
         }
         if self.kept.alarm.is_due_behind_time() {
             return Some(Event::Deadline);
         }
-        if let Some(batch) = live.take_mail(&self.key, limits.batch_max) {
+        if let Some(batch) = slot.and_then(|slot| slot.take_mail(limits.batch_max)) {
             return Some(Event::Mail(batch));
         }
         let wait = self.kept.alarm.wait();
@@ -108,8 +109,8 @@ impl<M: Machine> Actor<M> {
     }
 
     async fn take_mail(&mut self, batch: Vec<Message<M>>) {
-        let mut inputs = Vec::new();
-        let mut askers = Vec::new();
+        let mut inputs = Vec::with_capacity(batch.len());
+        let mut askers = Vec::with_capacity(batch.len());
         for message in batch {
             let Message::Input {
                 input,
@@ -202,7 +203,7 @@ impl<M: Machine> Actor<M> {
             let as_of_ms = now_ms.max(earliest_ms);
             let facts = self.gather(work, now_ms).await.map_err(Failure::Store)?;
             let cached = self.kept.cached.take();
-            let Cached { state, version } = *cached.expect("loading fills the cache or fails");
+            let Cached { state, version } = cached.expect("loading fills the cache or fails");
             let scene = Scene {
                 state,
                 policy: &*policy,
@@ -352,7 +353,7 @@ impl<M: Machine> Actor<M> {
             as_of_ms = as_of_ms.max(stored.written_ms);
             match M::decode(&stored.state, &stored.settled) {
                 Ok(state) => {
-                    self.kept.keep(state, stored.version);
+                    self.kept.keep(Box::new(state), stored.version);
                     self.kept.set_alarm(as_of_ms, read);
                     return Ok(());
                 }
@@ -362,7 +363,7 @@ impl<M: Machine> Actor<M> {
                 }
             }
         }
-        self.kept.keep(self.open(), 0);
+        self.kept.keep(Box::new(self.open()), 0);
         self.kept.set_alarm(as_of_ms, read);
         Ok(())
     }

@@ -21,7 +21,7 @@ pub(super) enum Work<M: Machine> {
 
 /// The outcome of deciding, not yet written.
 pub(super) struct Decision<M: Machine> {
-    pub(super) state: M,
+    pub(super) state: Box<M>,
     pub(super) encoded: Encoded,
     pub(super) replies: Vec<M::Reply>,
     pub(super) effects: Effects,
@@ -31,7 +31,7 @@ pub(super) struct Decision<M: Machine> {
 
 /// What a decision may look at.
 pub(super) struct Scene<'a, M: Machine> {
-    pub(super) state: M,
+    pub(super) state: Box<M>,
     pub(super) policy: &'a M::Policy,
     pub(super) facts: Facts,
     pub(super) as_of_ms: u64,

@@ -1,36 +1,41 @@
 //! What is kept of a key in memory between one piece of work and the next.
 
 use super::alarm::Alarm;
+use super::live::Until;
 use crate::clock::{Clock, Instant};
 use crate::domain::machine::Machine;
 use crate::domain::time::to_ms;
 
-/// The state of a key, if it is known, and when to look at its deadline. The state is in a box because
-/// this changes hands each time a key is roused and put to rest.
+/// The state of a key, if it is known, and when to look at its deadline. It stays in its box while it changes
+/// hands each time the key is roused and put to rest.
 pub(super) struct Kept<M: Machine> {
-    pub(super) cached: Option<Box<Cached<M>>>,
+    pub(super) cached: Option<Cached<M>>,
     pub(super) alarm: Alarm,
+    /// The key's place among those that rest; `None` while an actor works on it.
+    pub(super) until: Option<Until>,
 }
 
 /// What the store is believed to hold; version 0 means nothing yet. Its bytes are not kept: they would
 /// double the memory of every live key.
 pub(super) struct Cached<M> {
-    pub(super) state: M,
+    /// In a box as well, because each decision takes it and gives it back.
+    pub(super) state: Box<M>,
     pub(super) version: u64,
 }
 
 impl<M: Machine> Kept<M> {
     /// Nothing is known yet.
-    pub(super) fn new(clock: &Clock) -> Self {
-        Self {
+    pub(super) fn new(clock: &Clock) -> Box<Self> {
+        Box::new(Self {
             cached: None,
             alarm: Alarm::new(clock.clone()),
-        }
+            until: None,
+        })
     }
 
     /// Keeps what the store is believed to hold.
-    pub(super) fn keep(&mut self, state: M, version: u64) {
-        self.cached = Some(Box::new(Cached { state, version }));
+    pub(super) fn keep(&mut self, state: Box<M>, version: u64) {
+        self.cached = Some(Cached { state, version });
     }
 
     /// Lets the alarm follow the cached state, which was decided on, or read, when the clock read

@@ -35,19 +35,14 @@ pub(super) struct Slot<M: Machine> {
     /// What waits for the actor. A key at rest has none.
     mail: Vec<Message<M>>,
     /// `None` while an actor works on the key.
-    resting: Option<Box<Resting<M>>>,
+    resting: Option<Box<Kept<M>>>,
     /// The actor that works on the key is to let go of the state that it holds.
     is_forgotten: bool,
 }
 
-struct Resting<M: Machine> {
-    kept: Kept<M>,
-    until: Until,
-}
-
 /// What a key at rest waits for besides mail.
 #[derive(Clone, Copy)]
-enum Until {
+pub(super) enum Until {
     Due(Place),
     Idle(Place),
 }
@@ -55,7 +50,7 @@ enum Until {
 /// A key that has just left its place; an actor must be started for it.
 pub(super) struct Roused<M: Machine> {
     pub(super) key: Arc<Key>,
-    pub(super) kept: Kept<M>,
+    pub(super) kept: Box<Kept<M>>,
 }
 
 /// What became of a message.
@@ -68,6 +63,26 @@ pub(super) enum Posted<M: Machine> {
     Full,
     /// The key is not live; here is the message.
     Unlisted(Message<M>),
+}
+
+impl<M: Machine> Slot<M> {
+    /// Takes what waits for the actor that works on the key, at most `batch_max` messages; `None` if nothing
+    /// does.
+    pub(super) fn take_mail(&mut self, batch_max: usize) -> Option<Vec<Message<M>>> {
+        let mail = &mut self.mail;
+        if mail.is_empty() {
+            None
+        } else if mail.len() <= batch_max {
+            Some(std::mem::take(mail))
+        } else {
+            Some(mail.drain(..batch_max).collect())
+        }
+    }
+
+    /// Whether the actor that works on the key is to let go of its state; told once.
+    pub(super) fn is_forgotten(&mut self) -> bool {
+        std::mem::take(&mut self.is_forgotten)
+    }
 }
 
 impl<M: Machine> Live<M> {
@@ -97,7 +112,7 @@ impl<M: Machine> Live<M> {
         }
         slot.mail.push(message);
         let resting = slot.resting.take();
-        let roused = resting.and_then(|resting| self.leave(*resting));
+        let roused = resting.and_then(|kept| self.leave(kept));
         roused.map_or(Posted::Waits, Posted::Roused)
     }
 
@@ -111,29 +126,16 @@ impl<M: Machine> Live<M> {
         self.slots.insert(key, slot);
     }
 
-    /// Takes the mail of a key that is worked on, at most `batch_max` messages; `None` if there is none.
-    pub(super) fn take_mail(&mut self, key: &Key, batch_max: usize) -> Option<Vec<Message<M>>> {
-        let mail = &mut self.slots.get_mut(key)?.mail;
-        if mail.is_empty() {
-            None
-        } else if mail.len() <= batch_max {
-            Some(std::mem::take(mail))
-        } else {
-            Some(mail.drain(..batch_max).collect())
-        }
-    }
-
-    /// Whether the actor that works on the key is to let go of its state; told once.
-    pub(super) fn is_forgotten(&mut self, key: &Key) -> bool {
-        let slot = self.slots.get_mut(key);
-        slot.is_some_and(|slot| std::mem::take(&mut slot.is_forgotten))
+    /// The slot of a live key.
+    pub(super) fn slot(&mut self, key: &Key) -> Option<&mut Slot<M>> {
+        self.slots.get_mut(key)
     }
 
     /// Puts a key without mail to rest until its deadline `due`, or else until it goes to sleep at `idle`.
     pub(super) fn rest(
         &mut self,
         key: &Arc<Key>,
-        kept: Kept<M>,
+        mut kept: Box<Kept<M>>,
         due: Option<Duration>,
         idle: Duration,
     ) {
@@ -147,7 +149,8 @@ impl<M: Machine> Live<M> {
             None => (&mut self.idle, Until::Idle(place)),
         };
         queue.insert(place, Arc::clone(key));
-        slot.resting = Some(Box::new(Resting { kept, until }));
+        kept.until = Some(until);
+        slot.resting = Some(kept);
     }
 
     /// Rouses the key whose deadline comes first, if it has come by `now`.
@@ -156,8 +159,8 @@ impl<M: Machine> Live<M> {
         if place.0 > now {
             return None;
         }
-        let resting = self.slots.get_mut(key)?.resting.take()?;
-        self.leave(*resting)
+        let kept = self.slots.get_mut(key)?.resting.take()?;
+        self.leave(kept)
     }
 
     /// Removes the key that goes to sleep first, if its time has come by `now`.
@@ -182,8 +185,8 @@ impl<M: Machine> Live<M> {
     pub(super) fn forget(&mut self, key: &Key) -> Option<Slot<M>> {
         let slot = self.slots.get_mut(key)?;
         match slot.resting.take() {
-            Some(resting) => {
-                self.leave(*resting);
+            Some(kept) => {
+                self.leave(kept);
                 self.slots.remove(key)
             }
             None => {
@@ -206,9 +209,8 @@ impl<M: Machine> Live<M> {
     }
 
     /// Takes a key that no longer rests out of its queue.
-    fn leave(&mut self, resting: Resting<M>) -> Option<Roused<M>> {
-        let Resting { kept, until } = resting;
-        let key = match until {
+    fn leave(&mut self, mut kept: Box<Kept<M>>) -> Option<Roused<M>> {
+        let key = match kept.until.take()? {
             Until::Due(place) => self.due.remove(&place),
             Until::Idle(place) => self.idle.remove(&place),
         };

@@ -203,7 +203,7 @@ impl<M: Machine> Registry<M> {
         &self,
         mut live: MutexGuard<'_, Live<M>>,
         key: &Arc<Key>,
-        kept: Kept<M>,
+        kept: Box<Kept<M>>,
         wait: Option<Duration>,
     ) {
         let inner = &self.0;

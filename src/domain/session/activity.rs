@@ -157,8 +157,11 @@ impl Session {
     fn apply_identities(&mut self, identities: &[Identity]) {
         let later = self.identity_after(identities);
         let user = later.user.cloned();
-        let email = later.email.map(str::to_owned);
-        (self.user, self.email) = (user, email);
+        let news = |email: &&str| Some(*email) != self.email.as_deref();
+        let email = later.email.filter(news).map(str::to_owned);
+        self.user = user;
+        // Most requests repeat it, and what is known stays where it is.
+        self.email = email.or(self.email.take());
     }
 
     /// Labels first, then statements, each in order: what an `$identify` says wins over the distinct
@@ -258,9 +261,11 @@ pub fn wire_json(payload: &impl serde::Serialize) -> String {
     let plain = serde_json::to_string(payload)
         .expect("payloads hold only strings, numbers and lists of them");
     let needs_escape = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}');
-    // Their first bytes, which few texts hold: looking at bytes is many times faster.
-    let may_need_escape = |byte: u8| matches!(byte, 0x7f | 0xc2 | 0xe2);
-    if !plain.bytes().any(may_need_escape) {
+    // Their first bytes, which few texts hold. All bytes of a chunk are looked at, because that is done for
+    // many at once, and stopping at the first is not.
+    let may_need_escape = |found, byte: &u8| found | matches!(byte, 0x7f | 0xc2 | 0xe2);
+    let in_chunk = |chunk: &[u8]| chunk.iter().fold(false, may_need_escape);
+    if !plain.as_bytes().chunks(64).any(in_chunk) {
         return plain;
     }
     let mut escaped = String::with_capacity(plain.len() + 32);

@@ -119,20 +119,16 @@ async fn drive(
             return Poll::Pending;
         };
         loop {
+            if let Some((_, running)) = alarm.as_mut().filter(|(at_ms, _)| *at_ms <= due_ms) {
+                ready!(running.as_mut().poll(cx));
+            }
             let now_ms = shared.table.now_ms();
             if now_ms >= due_ms {
                 return Poll::Ready(End::TooSlow(phase));
             }
-            let (_, running) = match &mut alarm {
-                Some(set) if set.0 <= due_ms => set,
-                other => {
-                    let (clock, wait) = (shared.clock.clone(), due_ms - now_ms);
-                    let sleep = async move { clock.sleep(Duration::from_millis(wait)).await };
-                    other.insert((due_ms, Box::pin(sleep)))
-                }
-            };
-            ready!(running.as_mut().poll(cx));
-            alarm = None;
+            let (clock, wait) = (shared.clock.clone(), due_ms - now_ms);
+            let sleep = async move { clock.sleep(Duration::from_millis(wait)).await };
+            alarm = Some((due_ms, Box::pin(sleep)));
         }
     })
     .await
@@ -168,11 +164,9 @@ impl Service<Request<Incoming>> for Requests {
         // Older protocols have no chunks, and a `HEAD` has no body.
         let is_plain = request.version() == Version::HTTP_11 && request.method() == Method::GET;
         let endless = first.filter(|_| is_plain);
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(self.peer);
-        let answer = self.shared.router.call(request);
+        let (shared, peer) = (Arc::clone(&self.shared), self.peer);
         Box::pin(async move {
-            let Ok(response) = answer.await;
+            let response = shared.doors.answer(peer, request.map(Body::new)).await;
             if response.extensions().get::<Endless>().is_some() {
                 seat.presence.set(Phase::Stream);
                 if let Some(endless) = endless {

@@ -30,14 +30,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use hyper::server::conn::http1;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::problem::Problem;
-use super::routes::routes;
+use super::routes::Doors;
 use super::state::AppState;
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -72,7 +70,7 @@ pub struct Server {
 
 /// What all connections need.
 struct Shared {
-    router: TowerToHyperService<Router>,
+    doors: Doors,
     protocol: http1::Builder,
     table: Table,
     limits: Limits,
@@ -108,7 +106,7 @@ impl Server {
             chance: state.chance.clone(),
             metrics,
             tasks,
-            router: TowerToHyperService::new(routes(state)),
+            doors: Doors::new(state),
         };
         Self {
             listener,
@@ -185,6 +183,8 @@ fn protocol(limits: &Http) -> http1::Builder {
     // The same bound for head and buffer, so that thousands of heads without an end fill no memory.
     protocol
         .half_close(true)
+        // Answers are short: one piece is written faster than a head and a body.
+        .writev(false)
         // The connection keeps the time of a head itself: what it waits for decides how long.
         .header_read_timeout(None)
         .max_header_size(limits.head_bytes_max)
