@@ -12,7 +12,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, mpsc};
 
 use super::person::{Known, Person, session_in};
 use super::registry::Registry;
@@ -21,7 +22,7 @@ use crate::domain::log::{Effects, IndexKey, IndexWrite, Space};
 use crate::domain::machine::Machine;
 use crate::domain::session::Session;
 use crate::feed::Feed;
-use crate::store::erasure::{PendingErasure, Place, Subject, Table, Trace};
+use crate::store::erasure::{Place, Subject, Table, Trace};
 use crate::store::{Commit, Error, Guard, Outcome};
 
 /// How long whoever asks waits for the end; what takes longer goes on without them.
@@ -39,8 +40,44 @@ const GLANCE: Duration = Duration::from_millis(250);
 /// How many rows went, by table.
 pub type Erased = Vec<(Table, u64)>;
 
-/// Who waits for which person.
-type Waiting = HashMap<(ProductId, Arc<str>), Vec<oneshot::Sender<Erased>>>;
+/// Somebody to be erased: a user of a product.
+type Whom = (ProductId, Arc<str>);
+
+/// A request as it is stored.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Request {
+    /// Tells it from those before and after it.
+    #[serde(default)]
+    id: Arc<str>,
+    #[serde(flatten)]
+    known: Known,
+}
+
+/// A request that is done: its identifier, and what went.
+type Ended = (Arc<str>, Erased);
+
+/// Who hears of requests that are done, numbered.
+type Listeners = HashMap<Whom, Vec<(u64, mpsc::UnboundedSender<Ended>)>>;
+
+/// Hears of every request for one person that is done, until dropped.
+struct Listener {
+    eraser: Eraser,
+    whom: Whom,
+    number: u64,
+    ended: mpsc::UnboundedReceiver<Ended>,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let mut listeners = self.eraser.listeners();
+        if let Some(of_whom) = listeners.get_mut(&self.whom) {
+            of_whom.retain(|(number, _)| *number != self.number);
+            if of_whom.is_empty() {
+                listeners.remove(&self.whom);
+            }
+        }
+    }
+}
 
 /// Erases people, one after the other. Cheap to clone.
 #[derive(Clone)]
@@ -48,7 +85,7 @@ pub struct Eraser {
     sessions: Registry<Session>,
     feed: Feed,
     nudge: Arc<Notify>,
-    waiting: Arc<Mutex<Waiting>>,
+    listeners: Arc<Mutex<Listeners>>,
 }
 
 impl Eraser {
@@ -58,7 +95,7 @@ impl Eraser {
             sessions,
             feed,
             nudge: Arc::default(),
-            waiting: Arc::default(),
+            listeners: Arc::default(),
         }
     }
 
@@ -75,22 +112,30 @@ impl Eraser {
     }
 
     async fn ask(&self, product: &ProductId, user: &str) -> Result<Option<Erased>, Error> {
-        let user: Arc<str> = user.into();
+        let around = &self.sessions.0.around;
+        let whom = (product.clone(), Arc::from(user));
+        let own = Request {
+            id: around.chance.id(around.clock.now_ms()).to_string().into(),
+            known: Known::default(),
+        };
+        let mut listener = self.listen(&whom);
         loop {
-            let ended = self.listen(product, &user);
-            let request = self.request(product, &user, Some(&Known::default()), true);
-            let is_ours = match self.commit(request).await {
+            let is_written = match self.commit(self.request(&whom, Some(&own), true)).await {
                 Outcome::Committed => true,
                 // Somebody else's request is under way. It may have passed by what was written last.
-                Outcome::Conflict(_) | Outcome::Unknown(_) => false,
-                Outcome::NotWritten(error) => return Err(error),
+                Outcome::Conflict(_) => false,
+                Outcome::NotWritten(error) | Outcome::Unknown(error) => return Err(error),
             };
             self.nudge.notify_one();
-            match ended.await {
-                Ok(erased) if is_ours => return Ok(Some(erased)),
-                Ok(_) => {}
-                // The service stops; the request is done after its next start.
-                Err(_) => return Ok(None),
+            loop {
+                match listener.ended.recv().await {
+                    Some((id, erased)) if id == own.id => return Ok(Some(erased)),
+                    // One that was under way before.
+                    Some(_) if is_written => {}
+                    Some(_) => break,
+                    // The service stops; the request is done after its next start.
+                    None => return Ok(None),
+                }
             }
         }
     }
@@ -114,51 +159,45 @@ impl Eraser {
                 () = around.clock.sleep(pause) => {}
             }
         }
-        self.waiting().clear();
+        self.listeners().clear();
     }
 
     async fn work_off(&self) -> Result<(), Error> {
         let around = &self.sessions.0.around;
         for pending in around.store.erasures().await? {
-            let (product, user) = (pending.product.clone(), pending.user.clone());
-            let erased = self.carry_out(pending).await?;
+            let whom = (pending.product, pending.user);
+            // Found before a crash; what is found now comes on top.
+            let request: Request = serde_json::from_str(&pending.value).unwrap_or_default();
+            let id = Arc::clone(&request.id);
+            let erased = self.carry_out(&whom, request).await?;
             around.metrics.erasures.with_label_values(&["done"]).inc();
             tracing::info!(
-                product_id = %product,
-                user_id = &*user,
+                product_id = %whom.0,
+                user_id = &*whom.1,
                 rows = erased.iter().map(|(_, rows)| rows).sum::<u64>(),
                 "a user was erased"
             );
-            let askers = self.waiting().remove(&(product, user));
-            for asker in askers.into_iter().flatten() {
+            for (_, listener) in self.listeners().get(&whom).into_iter().flatten() {
                 // Whoever asked may have stopped waiting.
-                let _ = asker.send(erased.clone());
+                let _ = listener.send((Arc::clone(&id), erased.clone()));
             }
         }
         Ok(())
     }
 
-    async fn carry_out(&self, pending: PendingErasure) -> Result<Erased, Error> {
-        let PendingErasure {
-            product,
-            user,
-            value,
-        } = pending;
-        // Found before a crash; what is found now comes on top.
-        let mut known: Known = serde_json::from_str(&value).unwrap_or_default();
-        self.find(&product, &user, &mut known).await?;
-        let request = self.request(&product, &user, Some(&known), false);
-        settled(self.commit(request).await)?;
+    async fn carry_out(&self, whom: &Whom, mut request: Request) -> Result<Erased, Error> {
+        let (product, user) = whom;
+        self.find(product, user, &mut request.known).await?;
+        settled(self.commit(self.request(whom, Some(&request), false)).await)?;
 
-        let erased = self.remove(&product, &user, &known).await?;
-        for session in &known.sessions {
+        let erased = self.remove(product, user, &request.known).await?;
+        for session in &request.known.sessions {
             let session = SessionId::from(&**session);
-            self.sessions.forget(&Key::session(&product, &session));
+            self.sessions.forget(&Key::session(product, &session));
         }
-        self.feed.forget(&product);
+        self.feed.forget(product);
         // The request names the person too, so it goes before the files are cleaned.
-        let request = self.request(&product, &user, None, false);
-        settled(self.commit(request).await)?;
+        settled(self.commit(self.request(whom, None, false)).await)?;
         self.scrub().await?;
         Ok(erased)
     }
@@ -247,32 +286,36 @@ impl Eraser {
         Ok(())
     }
 
-    fn listen(&self, product: &ProductId, user: &Arc<str>) -> oneshot::Receiver<Erased> {
-        let (sender, receiver) = oneshot::channel();
-        let whom = (product.clone(), Arc::clone(user));
-        self.waiting().entry(whom).or_default().push(sender);
-        receiver
+    fn listen(&self, whom: &Whom) -> Listener {
+        let (sender, ended) = mpsc::unbounded_channel();
+        let mut listeners = self.listeners();
+        let of_whom = listeners.entry(whom.clone()).or_default();
+        let number = of_whom.last().map_or(0, |(number, _)| number + 1);
+        of_whom.push((number, sender));
+        Listener {
+            eraser: self.clone(),
+            whom: whom.clone(),
+            number,
+            ended,
+        }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn listeners(&self) -> MutexGuard<'_, Listeners> {
+        self.listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The commit that writes or removes a request.
-    fn request(
-        &self,
-        product: &ProductId,
-        user: &Arc<str>,
-        known: Option<&Known>,
-        only_if_absent: bool,
-    ) -> Commit {
+    fn request(&self, whom: &Whom, request: Option<&Request>, only_if_absent: bool) -> Commit {
+        let (product, user) = whom;
         let around = &self.sessions.0.around;
         let now_ms = around.clock.now_ms();
         let key = IndexKey::new(Space::Erasure, Arc::clone(user));
         let write = IndexWrite {
             key: key.clone(),
-            value: known.map(|known| {
-                serde_json::to_string(known)
+            value: request.map(|request| {
+                serde_json::to_string(request)
                     .expect("it holds only strings")
                     .into()
             }),
