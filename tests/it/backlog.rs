@@ -15,7 +15,7 @@ use event_connector::tasks::Tasks;
 /// One action of session `s` at `now_ms`, which is also its text.
 fn one_action(product: &ProductId, base: u64, now_ms: u64) -> Arc<Commit> {
     Arc::new(Commit {
-        id: now_ms.to_le_bytes().repeat(2).try_into().expect("16 bytes"),
+        id: now_ms.to_le_bytes(),
         product: product.clone(),
         now_ms,
         state: Some(StateWrite {

@@ -47,8 +47,8 @@ fn busy_session() -> (Session, Encoded, Arc<[u8]>) {
     let mut session = Session::open(&key, &policy, 1_000.0);
     let mut settled = Arc::default();
     let mut newest = session.encode();
-    for number in 0..9_u32 {
-        let at = 1_000.0 + f64::from(number) + if number > 6 { 113.5 } else { 0.0 };
+    for number in 0..12_u32 {
+        let at = 1_000.0 + f64::from(number) + if number > 9 { 110.5 } else { 0.0 };
         let action = NewAction {
             duplicate_key: u64::from(number),
             r#type: ActionType::Click,
@@ -98,7 +98,7 @@ async fn what_has_settled_is_whole_again_in_an_older_schema() {
     let mut house = sqlite().await;
     let (session, newest, settled) = busy_session();
     let (waiting, front) = whole(&session);
-    assert!(waiting.len() < 9, "some have left");
+    assert!(waiting.len() < 12, "some have left");
     assert!(
         front["link"]["unlinked"]["window"]["settled"].as_u64() > Some(2),
         "{front}"
@@ -129,7 +129,7 @@ async fn what_has_settled_is_whole_again_in_an_older_schema() {
     assert_eq!(whole(&read).0, waiting);
     let known: Value = serde_json::from_slice(&state).expect("JSON");
     let seen = known["seen"].as_str().expect("whole");
-    assert_eq!(seen.len(), 9 * 16, "no key is forgotten");
+    assert_eq!(seen.len(), 12 * 16, "no key is forgotten");
     let again = open(options(&directory)).expect("taken again");
     let stored = again.load(&busy).await.expect("readable").expect("there");
     assert_eq!(Session::decode(&stored.state, &stored.settled), Ok(read));
