@@ -25,7 +25,7 @@ const TOGETHER: u64 = 50;
 const SESSIONS: u64 = 50_000;
 
 /// Requests to each session: the actions that wait for a note then make its state about 2 KB.
-const REQUESTS: u64 = 10;
+const REQUESTS: u64 = 12;
 
 /// How many sleeping sessions are woken, one after the other.
 const WOKEN: u64 = 2_000;
@@ -136,12 +136,13 @@ impl Live {
     }
 }
 
-/// The mean size of a stored state, bytes.
+/// The mean size of a stored state with its settled part, bytes.
 fn stored_bytes(service: &Service) -> anyhow::Result<f64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let db = rusqlite::Connection::open_with_flags(service.directory.path().join(STORE), flags)?;
     Ok(db.query_row(
-        "SELECT avg(length(state)) FROM keys WHERE state IS NOT NULL",
+        "SELECT avg(length(k.state) + coalesce(length(s.state), 0))
+         FROM keys k LEFT JOIN settled s ON s.key = k.id WHERE k.state IS NOT NULL",
         (),
         |row| row.get(0),
     )?)

@@ -110,7 +110,7 @@ pub(crate) async fn some_syncs_fail() -> Result<String, String> {
 
 /// The database cannot be synced: commits go into the log, which must not grow without bound.
 pub(crate) async fn no_sync_of_the_database() -> Result<String, String> {
-    let mut stage = Stage::alone(Build::Release, &[("store.checkpoint_pages", "80")])?;
+    let mut stage = Stage::alone(Build::Release, &[("store.checkpoint_pages", "40")])?;
     accepted(&mut stage, "before").await?;
     let fault = Fault {
         rule: "fsync,fdatasync:error=EIO",
@@ -135,7 +135,7 @@ pub(crate) async fn no_sync_of_the_database() -> Result<String, String> {
     stage.until_green().await?;
     stage.post_open().await?;
     let count = survives(&mut stage).await?;
-    // Twice eighty pages, and the group that reached the bound.
+    // Four times forty pages, and the group that reached the bound.
     if bytes > 300 * 4_120 {
         return Err(format!("the log grew to {bytes} bytes"));
     }

@@ -16,7 +16,7 @@ use super::row::failure;
 use crate::store::Error;
 
 /// How many times the usual amount of pages may gather before the writer itself steps in.
-const LAG_MAX: u64 = 2;
+const LAG_MAX: u64 = 4;
 
 /// How long the writer waits for readers when it checkpoints: all commits wait with it.
 const WRITER_PATIENCE: Duration = Duration::from_millis(20);

@@ -10,7 +10,7 @@
 //!
 //! * A commit that fails inside a group fails alone: the group is rolled back and every job of it
 //!   is repeated in a transaction of its own.
-//! * The file is bounded by [`Options::bytes_max`] and the write-ahead log by twice
+//! * The file is bounded by [`Options::bytes_max`] and the write-ahead log by four times
 //!   [`Options::checkpoint_pages`]; a full store answers [`super::Error::Full`] and recovers as
 //!   soon as ageing has freed pages.
 //! * A failed sync is believed. The system counts the pages that it could not write as clean, so a

@@ -51,7 +51,7 @@ impl Default for Options {
             group_max: 512,
             bytes_max: None,
             readers: 2,
-            checkpoint_pages: 8_000,
+            checkpoint_pages: 4_000,
             cache_bytes: 32 << 20,
             backup_before_upgrade: true,
             steps: STEPS,

@@ -256,7 +256,7 @@ async fn the_file_stays_bounded_while_everything_ages() {
 async fn the_write_ahead_log_stays_bounded_under_constant_load() {
     let directory = temporary();
     let house = house(directory, |directory| Options {
-        checkpoint_pages: 400,
+        checkpoint_pages: 200,
         ..options(directory)
     });
     let directory = house
@@ -276,7 +276,7 @@ async fn the_write_ahead_log_stays_bounded_under_constant_load() {
         }
         largest = largest.max(bytes(directory, "store.db-wal"));
     }
-    // Six thousand pages are written; twice four hundred may wait, and one more group.
+    // Six thousand pages are written; four times two hundred may wait, and one more group.
     assert!(largest < 1_000 * 4_120, "{largest} bytes");
     house.store.close().await;
 }
