@@ -79,12 +79,10 @@ async fn sessions() -> anyhow::Result<Vec<Figure>> {
     )
     .await?;
     let all = Live::now(&service).await?;
-    until_asleep(&service).await?;
-    let asleep = service.process.resident_bytes();
+    let asleep = asleep_bytes(&service).await?;
     let mut second = Requests::new("acme", "second", SESSIONS);
     load(&service, &mut second, SESSIONS * REQUESTS).await?;
-    until_asleep(&service).await?;
-    let after = service.process.resident_bytes();
+    let after = asleep_bytes(&service).await?;
     say(&format!(
         "  resident: {:.0} MB with {} live, {:.0} MB with {}, {:.0} MB asleep, {:.0} MB asleep after as many more",
         some.resident_bytes / 1e6,
@@ -153,6 +151,21 @@ async fn load(service: &Service, requests: &mut Requests, count: u64) -> anyhow:
     let sent = drive::exactly(&service.process, requests, 64, count).await?;
     ensure!(sent.accepted == count, "only {} were taken", sent.accepted);
     Ok(())
+}
+
+/// What is resident once everybody sleeps. The allocator gives back only while it is asked for memory, so a
+/// few sessions go on meanwhile, until nothing more comes back.
+async fn asleep_bytes(service: &Service) -> anyhow::Result<f64> {
+    until_asleep(service).await?;
+    let mut few = Requests::new("acme", "few", 64);
+    let (mut least, mut looks) = (f64::INFINITY, 0);
+    while looks < 10 {
+        load(service, &mut few, 2_000).await?;
+        let resident = service.process.resident_bytes();
+        looks = if resident < least { 0 } else { looks + 1 };
+        least = least.min(resident);
+    }
+    Ok(least)
 }
 
 async fn until_asleep(service: &Service) -> anyhow::Result<()> {
