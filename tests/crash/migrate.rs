@@ -123,7 +123,7 @@ async fn fill(options: &Options) -> Result<(), String> {
         let key =
             event_connector::domain::id::Key::session(&"acme".into(), &format!("s{number}").into());
         let commit = Commit {
-            id: u128::from(number).to_be_bytes(),
+            id: u64::from(number).to_be_bytes(),
             product: "acme".into(),
             now_ms: 1_000,
             state: Some(StateWrite {
