@@ -83,6 +83,9 @@
 //!   fifth more.
 //! * A decision consumes the state it is made on. If it cannot be written the state is read again: that
 //!   is rare, and a copy for every decision was not. Nor are a live key's stored bytes kept.
+//! * A state is stored in two parts: every commit writes what is new, and the whole settles now and then.
+//!   Otherwise each commit of a busy session would repeat all that it holds. The log has the sentences too,
+//!   but it may be trimmed while a session still waits for its link.
 //! * A note that waits for a pause is flushed early once it holds as many actions as the window may:
 //!   a limit that trims before a link must not lose anything after it.
 
