@@ -56,22 +56,22 @@ struct Request {
 /// A request that is done: its identifier, and what went.
 type Ended = (Arc<str>, Erased);
 
-/// Who hears of requests that are done, numbered.
-type Listeners = HashMap<Whom, Vec<(u64, mpsc::UnboundedSender<Ended>)>>;
+/// Who hears of requests that are done.
+type Listeners = HashMap<Whom, Vec<mpsc::UnboundedSender<Ended>>>;
 
 /// Hears of every request for one person that is done, until dropped.
 struct Listener {
     eraser: Eraser,
     whom: Whom,
-    number: u64,
     ended: mpsc::UnboundedReceiver<Ended>,
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
+        self.ended.close();
         let mut listeners = self.eraser.listeners();
         if let Some(of_whom) = listeners.get_mut(&self.whom) {
-            of_whom.retain(|(number, _)| *number != self.number);
+            of_whom.retain(|listener| !listener.is_closed());
             if of_whom.is_empty() {
                 listeners.remove(&self.whom);
             }
@@ -177,7 +177,7 @@ impl Eraser {
                 rows = erased.iter().map(|(_, rows)| rows).sum::<u64>(),
                 "a user was erased"
             );
-            for (_, listener) in self.listeners().get(&whom).into_iter().flatten() {
+            for listener in self.listeners().get(&whom).into_iter().flatten() {
                 // Whoever asked may have stopped waiting.
                 let _ = listener.send((Arc::clone(&id), erased.clone()));
             }
@@ -289,13 +289,10 @@ impl Eraser {
     fn listen(&self, whom: &Whom) -> Listener {
         let (sender, ended) = mpsc::unbounded_channel();
         let mut listeners = self.listeners();
-        let of_whom = listeners.entry(whom.clone()).or_default();
-        let number = of_whom.last().map_or(0, |(number, _)| number + 1);
-        of_whom.push((number, sender));
+        listeners.entry(whom.clone()).or_default().push(sender);
         Listener {
             eraser: self.clone(),
             whom: whom.clone(),
-            number,
             ended,
         }
     }

@@ -194,6 +194,15 @@ async fn lines_of_a_run(variables: &[(&str, &str)]) -> Vec<Value> {
         .collect()
 }
 
+/// The log of a run with these products, as text.
+async fn text_of_a_run(rows: &str) -> String {
+    log_of_a_run(&[
+        ("PRODUCTS_CONFIG", rows),
+        ("CONNECTOR__LOG__FORMAT", "text"),
+    ])
+    .await
+}
+
 #[tokio::test]
 async fn lines_within_a_request_name_it_in_every_format() {
     let rows = json!([safe_row("acme")]).to_string();
@@ -207,11 +216,7 @@ async fn lines_within_a_request_name_it_in_every_format() {
     assert_eq!(line["client"], "127.0.0.1");
     assert_eq!(line["product_id"], "acme");
 
-    let as_text = [
-        ("PRODUCTS_CONFIG", rows.as_str()),
-        ("CONNECTOR__LOG__FORMAT", "text"),
-    ];
-    let log = log_of_a_run(&as_text).await;
+    let log = text_of_a_run(&rows).await;
     let line = log.lines().find(|line| line.contains("mine-1"));
     let line = line.expect("a line of the request");
     assert!(line.contains(" WARN event_connector::http::"), "{line}");
@@ -224,11 +229,7 @@ async fn text_lines_hold_no_control_characters_whoever_wrote_them() {
     let mut row = safe_row("acme");
     row["mis\u{1b}[31m\nspelt"] = json!(1);
     let rows = json!([row]).to_string();
-    let as_text = [
-        ("PRODUCTS_CONFIG", rows.as_str()),
-        ("CONNECTOR__LOG__FORMAT", "text"),
-    ];
-    let log = log_of_a_run(&as_text).await;
+    let log = text_of_a_run(&rows).await;
     let line = log.lines().find(|line| line.contains("spelt"));
     let line = line.expect("the member is remarked on");
     assert!(line.contains(" WARN ") && line.contains("mis"), "{line:?}");

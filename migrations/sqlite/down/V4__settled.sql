@@ -1,6 +1,6 @@
 -- Back to schema 3, whose states are whole: the newest of the settled part, as many as the state counts as
 -- settled, are put in front of what is fresh.
-UPDATE keys SET padding = NULL, state = CAST(json_set(
+UPDATE keys SET state = CAST(json_set(
     CAST(state AS TEXT), '$.link.unlinked.window', json(concat('[', concat_ws(',',
         (
             SELECT group_concat(held.value, ',' ORDER BY held.key)
@@ -19,7 +19,7 @@ WHERE iif(
     json_valid(CAST(state AS TEXT)), json_type(CAST(state AS TEXT), '$.link.unlinked.window'), ''
 ) = 'object';
 -- Sixteen characters hold the twelve bytes of one key.
-UPDATE keys SET padding = NULL, state = CAST(json_set(CAST(state AS TEXT), '$.seen', concat(
+UPDATE keys SET state = CAST(json_set(CAST(state AS TEXT), '$.seen', concat(
     (
         SELECT substr(
             json_extract(CAST(s.state AS TEXT), '$.seen'),
@@ -31,5 +31,6 @@ UPDATE keys SET padding = NULL, state = CAST(json_set(CAST(state AS TEXT), '$.se
 )) AS BLOB)
 WHERE iif(json_valid(CAST(state AS TEXT)), json_type(CAST(state AS TEXT), '$.seen'), '') = 'object';
 DROP TABLE settled;
--- Schema 3 has longer ids of commits. Nobody asks for these any more: who might have is gone.
+-- Schema 3 has longer ids of commits. Nobody asks for these any more: who might have is gone. The padding is
+-- made anew by the next commit.
 UPDATE keys SET commits = x'', padding = NULL WHERE state IS NOT NULL;

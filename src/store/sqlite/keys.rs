@@ -132,11 +132,9 @@ pub(super) fn write(
     let written_ms = signed(new.as_of_ms);
     let written_h = hour(written_ms);
     let named = new.key.kind.as_str().len() + new.key.id.len();
-    let beside = NUMBERS_BYTES + named + commits.len();
-    let before = held.map_or(0, |held| {
-        NUMBERS_BYTES + named + held.commits.len() + held.padded
-    });
-    let padding = padding(beside + new.state.len(), before);
+    let bytes = |commits: &[u8], state: usize| NUMBERS_BYTES + named + commits.len() + state;
+    let before = held.map_or(0, |held| bytes(&held.commits, held.padded));
+    let padding = padding(bytes(&commits, new.state.len()), before);
     if let Some(held) = held {
         db.prepare_cached(
             "UPDATE keys SET version = ?2, sequence = ?3, due_ms = ?4, written_ms = ?5,
