@@ -109,40 +109,46 @@ impl Clock {
 
     /// How long ago `then` was; zero if it was read from another clock.
     pub fn since(&self, then: Instant) -> Duration {
-        match (self.monotonic().0, then.0) {
-            (Reading::System(now), Reading::System(then)) => now.saturating_duration_since(then),
-            (Reading::Manual(now), Reading::Manual(then)) => now.saturating_sub(then),
-            _ => Duration::ZERO,
-        }
+        self.monotonic().since(then)
+    }
+
+    /// Whether `then` has come.
+    pub fn has_come(&self, then: Instant) -> bool {
+        then <= self.monotonic()
     }
 
     /// Returns once `wait` has passed.
+    pub async fn sleep(&self, wait: Duration) {
+        self.sleep_until(self.monotonic().after(wait)).await;
+    }
+
+    /// Returns once `then` has come. Who waits for a point in time sleeps until it rather than for what
+    /// is left: time that passes between reading the clock and falling asleep is not waited again.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place where the runtime's timer is used"
     )]
-    pub async fn sleep(&self, wait: Duration) {
-        match &self.0 {
-            Source::System => tokio::time::sleep(wait).await,
-            Source::Manual(manual) => {
-                let mut sleeper = Sleeper::new(manual, wait);
+    pub async fn sleep_until(&self, then: Instant) {
+        match (&self.0, then.0) {
+            (Source::System, Reading::System(then)) => tokio::time::sleep_until(then.into()).await,
+            (Source::Manual(manual), Reading::Manual(then)) => {
+                let mut sleeper = Sleeper::new(manual, then);
                 poll_fn(|context| sleeper.poll(context)).await;
             }
+            // Of another clock: it says nothing about this one.
+            _ => {}
         }
     }
 
     /// Returns once the wall clock reads `at_ms` or later, at once if it already does; and no later
     /// than it would if nobody set the clock back meanwhile.
     pub async fn sleep_until_ms(&self, at_ms: u64) {
-        let began = self.monotonic();
         let wait = Duration::from_millis(at_ms.saturating_sub(self.now_ms()));
+        let latest = self.monotonic().after(wait);
         // The wall clock may be set forward while we sleep, so it is read again after every slice.
-        while self.now_ms() < at_ms {
-            let left = wait.saturating_sub(self.since(began));
-            if left.is_zero() {
-                return;
-            }
-            self.sleep(left.min(SLICE)).await;
+        while self.now_ms() < at_ms && !self.has_come(latest) {
+            let slice = self.monotonic().after(SLICE);
+            self.sleep_until(latest.min(slice)).await;
         }
     }
 
@@ -152,6 +158,28 @@ impl Clock {
             biased;
             done = work => Some(done),
             () = self.sleep(limit) => None,
+        }
+    }
+}
+
+impl Instant {
+    /// The point `wait` later; decades from now if it is too far away for the machine to tell.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        Self(match self.0 {
+            Reading::System(at) => {
+                Reading::System(at.checked_add(wait).unwrap_or_else(|| at + FAR_AWAY))
+            }
+            Reading::Manual(at) => Reading::Manual(at.saturating_add(wait)),
+        })
+    }
+
+    /// How long after `then` this is; zero if it is before it, or of another clock.
+    pub fn since(self, then: Self) -> Duration {
+        match (self.0, then.0) {
+            (Reading::System(at), Reading::System(then)) => at.saturating_duration_since(then),
+            (Reading::Manual(at), Reading::Manual(then)) => at.saturating_sub(then),
+            _ => Duration::ZERO,
         }
     }
 }
@@ -228,10 +256,10 @@ struct Sleeper<'a> {
 }
 
 impl<'a> Sleeper<'a> {
-    fn new(manual: &'a Manual, wait: Duration) -> Self {
+    fn new(manual: &'a Manual, until: Duration) -> Self {
         let mut standing = manual.lock();
         standing.sleepers_ever += 1;
-        let place = (standing.elapsed + wait, standing.sleepers_ever);
+        let place = (until, standing.sleepers_ever);
         Self { manual, place }
     }
 
@@ -262,3 +290,6 @@ fn whole_ms(duration: Duration) -> u64 {
 
 /// The longest single wait while sleeping towards a wall-clock time.
 const SLICE: Duration = Duration::from_secs(60);
+
+/// Later than anything is waited for.
+const FAR_AWAY: Duration = Duration::from_secs(30 * 365 * 24 * 3600);

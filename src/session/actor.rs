@@ -94,8 +94,7 @@ impl<M: Machine> Actor<M> {
         if let Some(batch) = slot.and_then(|slot| slot.take_mail(limits.batch_max)) {
             return Some(Event::Mail(batch));
         }
-        let wait = self.kept.alarm.wait();
-        if wait.is_some_and(|wait| wait.is_zero()) {
+        if self.kept.alarm.rings() {
             return Some(Event::Deadline);
         }
         self.is_over = true;
@@ -103,7 +102,7 @@ impl<M: Machine> Actor<M> {
             registry.0.end(live, &self.key);
         } else {
             let kept = std::mem::replace(&mut self.kept, Kept::new(&around.clock));
-            registry.rest(live, &self.key, kept, wait);
+            registry.rest(live, &self.key, kept);
         }
         None
     }

@@ -51,26 +51,27 @@ impl Alarm {
         self.refused = Some(self.clock.monotonic());
     }
 
-    /// How long until the deadline is looked at: until as much time has passed as there was when it
-    /// was set, or until the wall clock says so, whatever comes first.
-    pub(super) fn wait(&self) -> Option<Duration> {
+    /// When the deadline is looked at: when as much time has passed as there was when it was set, or
+    /// once the wall clock says so, whatever comes first.
+    pub(super) fn rings_at(&self) -> Option<Instant> {
         let due = self.due?;
-        let left = if self.clock.now_ms() >= due.at_ms {
-            Duration::ZERO
-        } else {
-            due.wait.saturating_sub(self.clock.since(due.set))
-        };
-        let refused = self
-            .refused
-            .map(|at| RETRY.saturating_sub(self.clock.since(at)));
-        Some(left.max(refused.unwrap_or_default()))
+        let is_over = self.clock.now_ms() >= due.at_ms;
+        let wait = if is_over { Duration::ZERO } else { due.wait };
+        let rings_at = due.set.after(wait);
+        let again = self.refused.map(|at| at.after(RETRY));
+        Some(again.map_or(rings_at, |again| rings_at.max(again)))
+    }
+
+    /// Whether it is to be looked at now.
+    pub(super) fn rings(&self) -> bool {
+        self.rings_at().is_some_and(|at| self.clock.has_come(at))
     }
 
     /// Whether its time has come although the wall clock does not say so: mail would be decided on as
     /// if nothing were due.
     pub(super) fn is_due_behind_time(&self) -> bool {
         let is_behind = self.due.is_some_and(|due| self.clock.now_ms() < due.at_ms);
-        is_behind && self.wait().is_some_and(|wait| wait.is_zero())
+        is_behind && self.rings()
     }
 
     /// The wall-clock time of the deadline, 0 without one.

@@ -7,21 +7,21 @@ use crate::domain::machine::Machine;
 /// service stops and what is due was roused for a last time; whoever rests next starts it again.
 pub(super) async fn run<M: Machine>(registry: Registry<M>) {
     let inner = &registry.0;
-    while let Some(wait) = registry.look() {
-        if wait.is_zero() {
-            // There is more than is done under one lock.
+    let clock = &inner.around.clock;
+    while let Some(next) = registry.look() {
+        if clock.has_come(next) {
             tokio::task::yield_now().await;
             continue;
         }
         tokio::select! {
             biased;
             () = inner.around.tasks.stopping() => {
-                while registry.look().is_some_and(|wait| wait.is_zero()) {}
+                while registry.look().is_some_and(|next| clock.has_come(next)) {}
                 inner.lock().next_look = None;
                 return;
             }
             () = inner.sooner.notified() => {}
-            () = inner.around.clock.sleep(wait) => {}
+            () = clock.sleep_until(next) => {}
         }
     }
 }

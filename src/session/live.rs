@@ -173,12 +173,14 @@ impl<M: Machine> Live<M> {
         self.slots.remove(&key)
     }
 
-    /// Removes the least recently used key without a deadline, or else the one whose deadline is
-    /// furthest away. A key that an actor works on stays.
-    pub(super) fn remove_one(&mut self) -> Option<Slot<M>> {
-        let idle = self.idle.pop_first();
-        let (_, key) = idle.or_else(|| self.due.pop_last())?;
-        self.slots.remove(&key)
+    /// Removes the least recently used key without a deadline; or else, while more than `due_max` rest
+    /// with one, the one whose deadline is furthest away. A key that an actor works on stays.
+    pub(super) fn remove_one(&mut self, due_max: usize) -> Option<Slot<M>> {
+        let gone = match self.idle.pop_first() {
+            None if self.due.len() > due_max => self.due.pop_last(),
+            idle => idle,
+        };
+        self.slots.remove(&gone?.1)
     }
 
     /// Removes a key at rest; has the actor let go of one that it works on.

@@ -197,19 +197,18 @@ impl<M: Machine> Registry<M> {
         self.0.around.tasks.spawn("session", actor.run());
     }
 
-    /// Puts a key without mail to rest, for `wait` until its deadline if it has one, and sees to it
-    /// that the keeper looks in time.
+    /// Puts a key without mail to rest, until its alarm rings if it has a deadline, and sees to it that
+    /// the keeper looks in time.
     pub(super) fn rest(
         &self,
         mut live: MutexGuard<'_, Live<M>>,
         key: &Arc<Key>,
         kept: Box<Kept<M>>,
-        wait: Option<Duration>,
     ) {
         let inner = &self.0;
-        let now = inner.now();
-        let due = wait.map(|wait| now.saturating_add(wait));
-        live.rest(key, kept, due, now.saturating_add(inner.limits.idle));
+        let due = kept.alarm.rings_at().map(|at| at.since(inner.began));
+        let idle = inner.now().saturating_add(inner.limits.idle);
+        live.rest(key, kept, due, idle);
         let _evicted = inner.make_room(&mut live, 0);
         let planned = live.next_look;
         let Some(first) = live.first() else { return };
@@ -227,9 +226,9 @@ impl<M: Machine> Registry<M> {
         }
     }
 
-    /// Rouses whose deadline has come, and puts to sleep who was idle for long enough. Answers how long
-    /// to wait before the next look; `None` when nobody rests any more.
-    pub(super) fn look(&self) -> Option<Duration> {
+    /// Rouses whose deadline has come, and puts to sleep who was idle for long enough. Answers when to
+    /// look next, at once if there is more than is done under one lock; `None` when nobody rests any more.
+    pub(super) fn look(&self) -> Option<Instant> {
         let inner = &self.0;
         let (mut due, mut idle) = (Vec::new(), Vec::new());
         let mut live = inner.lock();
@@ -245,10 +244,10 @@ impl<M: Machine> Registry<M> {
             }
         }
         live.next_look = live.first();
-        let wait = live.next_look.map(|at| at.saturating_sub(now));
+        let next = live.next_look.map(|at| inner.began.after(at));
         drop(live);
         due.into_iter().for_each(|roused| self.start(roused));
-        wait
+        next
     }
 }
 
@@ -263,11 +262,15 @@ impl<M: Machine> Inner<M> {
     }
 
     /// Removes keys at rest until there is room for `more`. Keys that are worked on stay: there are no
-    /// more of them than requests, deliveries and deadlines under way.
+    /// more of them than requests, deliveries and deadlines under way. One with a deadline does not go
+    /// for their sake, because they are about to rest, but only once such keys alone are too many.
     fn make_room(&self, live: &mut Live<M>, more: usize) -> Vec<Slot<M>> {
         let mut removed = Vec::new();
         while live.len() + more > self.limits.live_max {
-            let Some(slot) = live.remove_one() else { break };
+            let due_max = self.limits.live_max.saturating_sub(more);
+            let Some(slot) = live.remove_one(due_max) else {
+                break;
+            };
             self.passivated("pressure");
             removed.push(slot);
         }
