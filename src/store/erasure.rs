@@ -118,8 +118,8 @@ impl Table {
 pub struct Place {
     /// The table.
     pub table: Table,
-    /// The number of the row before, in the order of the backend.
-    pub(super) after: u64,
+    /// Where the backend stopped: the number of the row before, or its own cursor.
+    pub(super) after: u128,
 }
 
 impl Place {
@@ -134,8 +134,8 @@ impl Place {
 pub struct Trace {
     /// Where the page began.
     pub place: Place,
-    /// The numbers of the rows.
-    pub(super) rows: Vec<u64>,
+    /// The rows.
+    pub(super) rows: Rows,
     /// Keys of the states and log entries among them.
     pub keys: Vec<Key>,
     /// Values of the index rows among them.
@@ -147,7 +147,25 @@ pub struct Trace {
 impl Trace {
     /// Whether the page holds nothing about the person.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        match &self.rows {
+            Rows::Numbered(rows) => rows.is_empty(),
+            Rows::Named(rows) => rows.is_empty(),
+        }
+    }
+}
+
+/// Rows of one table, as their backend tells them apart.
+#[derive(Clone, Debug)]
+pub(super) enum Rows {
+    /// By their numbers.
+    Numbered(Vec<u64>),
+    /// By their names.
+    Named(Vec<String>),
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self::Numbered(Vec::new())
     }
 }
 

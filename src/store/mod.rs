@@ -20,6 +20,7 @@
 mod delivery;
 pub mod erasure;
 pub mod memory;
+pub mod redis;
 pub mod sqlite;
 
 use std::sync::Arc;

@@ -25,6 +25,8 @@ mod link;
 mod metrics;
 mod note;
 mod product;
+#[path = "../support/redis.rs"]
+mod redis;
 mod session;
 mod start;
 mod store;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::tables::Tables;
 use crate::domain::id::Key;
 use crate::domain::log::Space;
-use crate::store::erasure::{PendingErasure, Place, Row, Subject, Table, Trace};
+use crate::store::erasure::{PendingErasure, Place, Row, Rows, Subject, Table, Trace};
 
 impl Tables {
     /// What a table holds about a person. Parked inputs and rows set aside are not kept here.
@@ -15,6 +15,7 @@ impl Tables {
             next: Place::after_table(from.table),
             ..Trace::default()
         };
+        let mut deliveries = 0;
         match from.table {
             Table::States => trace.keys = self.states_about(subject),
             Table::Log => {
@@ -29,11 +30,11 @@ impl Tables {
                 });
                 trace.values = about.map(|(_, fact)| fact.value.clone()).collect();
             }
-            Table::Outbox => trace.rows = self.deliveries_about(subject),
+            Table::Outbox => deliveries = self.deliveries_about(subject).len(),
             Table::Parked | Table::Quarantine => {}
         }
-        let found = trace.rows.len() + trace.keys.len() + trace.values.len();
-        trace.rows = (0..u64::try_from(found).unwrap_or(u64::MAX)).collect();
+        let found = deliveries + trace.keys.len() + trace.values.len();
+        trace.rows = Rows::Numbered((0..u64::try_from(found).unwrap_or(u64::MAX)).collect());
         trace
     }
 

@@ -10,7 +10,7 @@ use super::row::{limit, signed};
 use super::{chain, keys, outbox};
 use crate::domain::id::{Key, Kind, ProductId};
 use crate::domain::log::Space;
-use crate::store::erasure::{PendingErasure, Place, Row, Subject, Table, Trace};
+use crate::store::erasure::{PendingErasure, Place, Row, Rows, Subject, Table, Trace};
 
 /// How many rows one page looks at, and so the most that one transaction removes.
 const PAGE: usize = 1_000;
@@ -58,23 +58,26 @@ pub(super) fn trace(
     let (select, number) = select(from.table);
     let sql = format!("{select} {number} > ?1 ORDER BY {number} LIMIT ?2");
     let mut statement = db.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![signed(from.after), limit(PAGE)])?;
+    let after = u64::try_from(from.after).unwrap_or(u64::MAX);
+    let mut rows = statement.query(params![signed(after), limit(PAGE)])?;
     let mut trace = Trace {
         place: from,
         ..Trace::default()
     };
-    let (mut looked_at, mut last) = (0, from.after);
+    let (mut looked_at, mut last) = (0, after);
+    let mut numbers = Vec::new();
     while let Some(row) = rows.next()? {
         looked_at += 1;
         last = row.get::<_, i64>(0)?.unsigned_abs();
         if is_about(subject, from.table, row)? {
-            trace.rows.push(last);
+            numbers.push(last);
             note(&mut trace, subject.product(), from.table, row)?;
         }
     }
+    trace.rows = Rows::Numbered(numbers);
     trace.next = if looked_at == PAGE {
         Some(Place {
-            after: last,
+            after: last.into(),
             ..from
         })
     } else {
@@ -94,7 +97,10 @@ pub(super) fn erase(
     let (select, number) = select(table);
     let sql = format!("{select} {number} = ?1");
     let mut still = Vec::new();
-    for number in &trace.rows {
+    let Rows::Numbered(numbers) = &trace.rows else {
+        return Ok(0);
+    };
+    for number in numbers {
         let number = signed(*number);
         let is_still = {
             let mut statement = ledger.db.prepare_cached(&sql)?;

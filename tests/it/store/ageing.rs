@@ -59,17 +59,21 @@ pub(super) async fn the_oldest_entries_go_while_the_log_is_too_large(house: &Hou
         let name = if base % 2 == 0 { "shop" } else { "bank" };
         let key = key_of(name, "s");
         house
-            .wrote(write(&key, base / 2, "").action(&format!("{base:04}")))
+            .wrote(
+                write(&key, base / 2, "")
+                    .at(1_000 + base)
+                    .action(&format!("{base:04}")),
+            )
             .await;
     }
     assert_eq!(house.store.depth().await.expect("countable").log_bytes, 40);
-    let aged = age(house, 1_000, log_of(u64::MAX, 15)).await;
+    let aged = age(house, 2_000, log_of(u64::MAX, 15)).await;
     assert_eq!(aged.entries, 7);
     assert_eq!(house.store.depth().await.expect("countable").log_bytes, 12);
     let (shop, trimmed) = feed(house, "shop").await;
-    assert_eq!((shop, trimmed.n), (vec!["0008".to_owned()], 3));
+    assert_eq!((shop, trimmed.ms), (vec!["0008".to_owned()], 1_006));
     let (bank, trimmed) = feed(house, "bank").await;
-    assert_eq!((bank.len(), trimmed.n), (2, 2));
+    assert_eq!((bank.len(), trimmed.ms), (2, 1_005));
 }
 
 pub(super) async fn offsets_and_sequences_go_on_after_everything_has_gone(house: &House) {

@@ -35,6 +35,7 @@ fn opened(options: Options) -> House {
     House {
         store: Arc::new(open(options).expect("it can be opened")),
         directory: None,
+        _servers: None,
     }
 }
 

@@ -13,6 +13,7 @@ fn house(faults: impl IntoIterator<Item = Fault>) -> House {
     House {
         store: std::sync::Arc::new(store),
         directory: None,
+        _servers: None,
     }
 }
 

@@ -20,6 +20,7 @@ fn again(directory: TempDir) -> House {
     House {
         store: std::sync::Arc::new(store),
         directory: Some(directory),
+        _servers: None,
     }
 }
 

@@ -30,3 +30,5 @@ use suite::store_suite;
 
 store_suite!(memory, super::house::memory());
 store_suite!(sqlite, super::house::sqlite());
+store_suite!(redis, super::house::redis());
+store_suite!(redis_cluster, super::house::redis_cluster());

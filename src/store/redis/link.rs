@@ -1,0 +1,260 @@
+//! The connections, and what their failures mean.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use futures_util::future::try_join_all;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::cluster::ClusterClientBuilder;
+use redis::cluster_async::ClusterConnection;
+use redis::{Arg, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
+use secrecy::ExposeSecret;
+use tokio::sync::OnceCell;
+
+use super::name;
+use super::options::Options;
+use super::script::Script;
+use crate::domain::id::ProductId;
+use crate::store::Error;
+
+/// All buckets, and the way to them.
+pub(super) struct Link {
+    nodes: Nodes,
+    bases: Vec<String>,
+    prefix: String,
+    /// Commands go round the connections.
+    turn: AtomicUsize,
+    checked: OnceCell<()>,
+    closed: AtomicBool,
+}
+
+enum Nodes {
+    One(Vec<ConnectionManager>),
+    Cluster(Box<ClusterConnection>),
+}
+
+/// Why a command was not answered.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It was refused, and nothing changed.
+    Refused(Error),
+    /// Nobody knows whether it was done.
+    Unknown(Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(error) | Failure::Unknown(error) => error,
+        }
+    }
+}
+
+impl Link {
+    /// Makes no connection yet: the first command does.
+    pub(super) fn new(options: &Options) -> Result<Self, Error> {
+        let bad = |error: RedisError| Error::Unavailable(error.to_string().into());
+        let urls: Vec<&str> = options.url.expose_secret().split(',').collect();
+        let nodes = if options.cluster || urls.len() > 1 {
+            let client = ClusterClientBuilder::new(urls)
+                .connection_timeout(options.timeout)
+                .response_timeout(options.timeout)
+                .build()
+                .map_err(bad)?;
+            let config = redis::cluster::ClusterConfig::new();
+            let connection = client.get_pending_async_connection_with_config(config);
+            Nodes::Cluster(Box::new(connection))
+        } else {
+            let client = Client::open(options.url.expose_secret()).map_err(bad)?;
+            let config = ConnectionManagerConfig::new()
+                .set_connection_timeout(Some(options.timeout))
+                .set_response_timeout(Some(options.timeout))
+                .set_number_of_retries(1);
+            let connect =
+                |_| ConnectionManager::new_lazy_with_config(client.clone(), config.clone());
+            let connections = (0..options.connections.max(1)).map(connect);
+            Nodes::One(connections.collect::<Result<_, _>>().map_err(bad)?)
+        };
+        Ok(Self {
+            nodes,
+            bases: name::bases(&options.key_prefix, options.buckets.max(1)),
+            prefix: options.key_prefix.clone(),
+            turn: AtomicUsize::new(0),
+            checked: OnceCell::new(),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// How many buckets there are.
+    pub(super) fn buckets(&self) -> usize {
+        self.bases.len()
+    }
+
+    /// Which bucket a tenant is in.
+    pub(super) fn bucket(&self, product: &ProductId) -> usize {
+        name::bucket(product, self.bases.len())
+    }
+
+    /// Answers nothing any more.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Runs a script on one bucket.
+    pub(super) async fn on(
+        &self,
+        bucket: usize,
+        script: &Script,
+        with: impl FnOnce(&mut Cmd),
+    ) -> Result<Value, Failure> {
+        self.check().await?;
+        self.run(script, &self.bases[bucket..=bucket], with).await
+    }
+
+    /// Runs a script on the bucket of a tenant.
+    pub(super) async fn of(
+        &self,
+        product: &ProductId,
+        script: &Script,
+        with: impl FnOnce(&mut Cmd),
+    ) -> Result<Value, Failure> {
+        self.on(self.bucket(product), script, with).await
+    }
+
+    /// Runs a script on all buckets: once for all of them, or once for each on a cluster.
+    pub(super) async fn all(
+        &self,
+        script: &Script,
+        with: impl Fn(&mut Cmd),
+    ) -> Result<Vec<Value>, Failure> {
+        self.check().await?;
+        match self.nodes {
+            Nodes::One(_) => Ok(vec![self.run(script, &self.bases, with).await?]),
+            Nodes::Cluster(_) => {
+                let each = self.bases.chunks(1);
+                try_join_all(each.map(|bases| self.run(script, bases, &with))).await
+            }
+        }
+    }
+
+    /// The same for a script that answers one value for each bucket.
+    pub(super) async fn each(
+        &self,
+        script: &Script,
+        with: impl Fn(&mut Cmd),
+    ) -> Result<Vec<Value>, Error> {
+        let answers = self.all(script, with).await?;
+        let mut values = Vec::with_capacity(self.bases.len());
+        for answer in answers {
+            match answer {
+                Value::Array(found) => values.extend(found),
+                _ => return Err(super::reply::surprise("no list")),
+            }
+        }
+        Ok(values)
+    }
+
+    /// Has what was removed vanish from the append-only file too. The server may refuse: then it goes
+    /// with the next time that the file is rewritten.
+    pub(super) async fn scrub(&self) -> Result<bool, Error> {
+        self.check().await?;
+        Ok(true)
+    }
+
+    async fn run(
+        &self,
+        script: &Script,
+        bases: &[String],
+        with: impl FnOnce(&mut Cmd),
+    ) -> Result<Value, Failure> {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(&script.sha).arg(bases.len()).arg(bases);
+        with(&mut command);
+        let answer = self.send(&command).await;
+        match answer {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                let mut whole = redis::cmd("EVAL");
+                whole.arg(&script.text);
+                for arg in command.args_iter().skip(2) {
+                    if let Arg::Simple(bytes) = arg {
+                        whole.arg(bytes);
+                    }
+                }
+                self.send(&whole).await.map_err(|error| failure(&error))
+            }
+            answer => answer.map_err(|error| failure(&error)),
+        }
+    }
+
+    async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
+        match &self.nodes {
+            Nodes::One(connections) => {
+                let turn = self.turn.fetch_add(1, Ordering::Relaxed) % connections.len();
+                let mut connection = connections[turn].clone();
+                command.query_async(&mut connection).await
+            }
+            Nodes::Cluster(connection) => {
+                let mut connection = connection.as_ref().clone();
+                command.query_async(&mut connection).await
+            }
+        }
+    }
+
+    /// Looks once whether the store is laid out as we are told; the first to come says how it is.
+    async fn check(&self) -> Result<(), Failure> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Failure::Refused(Error::Unavailable("it is closed".into())));
+        }
+        self.checked
+            .get_or_try_init(|| self.meet())
+            .await
+            .map(|()| ())
+    }
+
+    async fn meet(&self) -> Result<(), Failure> {
+        let at = format!("{}:layout", self.prefix);
+        let mut first = redis::cmd("HSETNX");
+        first.arg(&at).arg("buckets").arg(self.bases.len());
+        let mut look = redis::cmd("HGET");
+        look.arg(&at).arg("buckets");
+        self.send(&first).await.map_err(|error| failure(&error))?;
+        let found = self.send(&look).await.map_err(|error| failure(&error))?;
+        let found: usize = redis::from_redis_value(found).unwrap_or(0);
+        if found == self.bases.len() {
+            return Ok(());
+        }
+        let text = format!(
+            "the store was laid out with redis.buckets = {found}, and is asked for {}",
+            self.bases.len()
+        );
+        Err(Failure::Refused(Error::Unavailable(text.into())))
+    }
+}
+
+/// What the server says when it does not do as asked: nothing has changed then.
+const REFUSALS: [&str; 14] = [
+    "ASK",
+    "BUSY",
+    "CLUSTERDOWN",
+    "CROSSSLOT",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "MOVED",
+    "NOAUTH",
+    "NOPERM",
+    "NOREPLICAS",
+    "READONLY",
+    "TRYAGAIN",
+    "WRONGPASS",
+];
+
+fn failure(error: &RedisError) -> Failure {
+    let text: std::sync::Arc<str> = error.to_string().into();
+    match error.code() {
+        _ if text.contains("OOM command not allowed") => Failure::Refused(Error::Full),
+        Some(code) if REFUSALS.contains(&code) => Failure::Refused(Error::Unavailable(text)),
+        None if error.is_connection_refusal() => Failure::Refused(Error::Unavailable(text)),
+        None => Failure::Unknown(Error::Unavailable(text)),
+        Some(_) => Failure::Unknown(Error::Backend(text)),
+    }
+}

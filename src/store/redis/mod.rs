@@ -1,0 +1,35 @@
+//! The store of many instances: one Redis, or a cluster of them.
+//!
+//! The cast: every tenant lives in one of a fixed number of **buckets**, and everything in a bucket has
+//! one hash tag, so that a **script** may change all of it in one step, on a cluster too; the **link**
+//! is the connections, and knows which failure leaves a commit's fate open; a **reply** is what comes
+//! back, read with suspicion.
+//!
+//! Guarantees beyond those of [`super::Store`]:
+//!
+//! * A commit is one script: it checks version and guards before it writes, and Redis runs nothing in
+//!   between. Where memory or disk are exhausted Redis refuses its first write, so it never writes half.
+//! * [`super::Outcome::Committed`] is as durable as Redis is told to be: nothing acknowledged is lost with
+//!   `appendfsync always` and `noeviction`.
+//! * Scripts are sent again where Redis does not know them: after a restart, a failover, `SCRIPT FLUSH`.
+//! * Questions about all tenants are one command, whatever the number of tenants, and one for each
+//!   bucket on a cluster.
+//! * No look at a clock: times are the caller's, and nothing expires by itself.
+//!
+//! Names and shapes of the keys are said at the top of `script/log.lua` and `script/outbox.lua`.
+
+mod age;
+mod backend;
+mod commit;
+mod deliveries;
+mod erase;
+mod lease;
+mod link;
+mod log;
+mod name;
+mod options;
+mod reply;
+mod script;
+
+pub use backend::Redis;
+pub use options::Options;

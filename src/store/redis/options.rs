@@ -1,0 +1,37 @@
+//! What can be chosen when a Redis is used as the store.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+/// How the store is reached, and how it is laid out.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `redis://`, `rediss://` or `unix://`, with user, password and database where needed. Several,
+    /// separated by commas, are nodes of one cluster.
+    pub url: SecretString,
+    /// Whether the address is that of a cluster, although it is only one.
+    pub cluster: bool,
+    /// What all keys begin with, so that several stores can share a Redis.
+    pub key_prefix: String,
+    /// Over how many hash tags tenants are spread. Fixed when the store is used first.
+    pub buckets: u16,
+    /// How many connections share the commands. One would let Redis sync after every few of them.
+    pub connections: usize,
+    /// How long a connection may take to be made, and a command to be answered.
+    pub timeout: Duration,
+}
+
+impl Options {
+    /// The defaults for a store at `url`.
+    pub fn new(url: SecretString) -> Self {
+        Self {
+            url,
+            cluster: false,
+            key_prefix: "event-connector".to_owned(),
+            buckets: 16,
+            connections: 8,
+            timeout: Duration::from_secs(5),
+        }
+    }
+}

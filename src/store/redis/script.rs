@@ -1,0 +1,80 @@
+//! The scripts, each with the functions that it uses before it.
+
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use sha1::{Digest, Sha1};
+
+use crate::domain::attempt::AttemptRecord;
+use crate::domain::log::SCHEMA_VERSION;
+use crate::store::{ATTEMPTS_MAX, COMMIT_IDS_MAX, CommitId};
+
+/// A script and the name under which Redis remembers it.
+pub(super) struct Script {
+    pub(super) text: String,
+    pub(super) sha: String,
+}
+
+/// What scripts take from the program: one word per thing, said once.
+fn constants() -> String {
+    let lost = super::deliveries::attempt_text(&AttemptRecord::lost(0));
+    format!(
+        "local ATTEMPTS_MAX, COMMITS_BYTES, SCHEMA_VERSION = {ATTEMPTS_MAX}, {}, {SCHEMA_VERSION}\n\
+         local LOST = '{lost}'\n",
+        COMMIT_IDS_MAX * size_of::<CommitId>(),
+    )
+}
+
+fn script(parts: &[&str]) -> Script {
+    let text = constants() + &parts.concat();
+    let mut sha = String::new();
+    for byte in Sha1::digest(text.as_bytes()) {
+        let _ = write!(sha, "{byte:02x}");
+    }
+    Script { text, sha }
+}
+
+const OUTBOX: &str = include_str!("script/outbox.lua");
+const LOG: &str = include_str!("script/log.lua");
+const FIELDS: &str = include_str!("script/fields.lua");
+const ROWS: &str = include_str!("script/rows.lua");
+
+macro_rules! scripts {
+    ($($name:ident = $file:literal after [$($part:expr),*];)*) => {$(
+        pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
+            script(&[$($part,)* include_str!(concat!("script/", $file))])
+        });
+    )*};
+}
+
+scripts! {
+    COMMIT = "commit.lua" after [OUTBOX];
+    LOAD = "load.lua" after [];
+    FEED = "feed.lua" after [LOG];
+    INDEX = "index.lua" after [];
+    HEAD = "head.lua" after [];
+    HISTORY = "history.lua" after [LOG];
+    DUE = "due.lua" after [];
+    NEXT_DUE = "next_due.lua" after [];
+    LEASE = "lease.lua" after [OUTBOX];
+    RETRY = "retry.lua" after [OUTBOX];
+    REPLAY = "replay.lua" after [OUTBOX];
+    REWIND = "rewind.lua" after [OUTBOX];
+    DELIVERIES = "deliveries.lua" after [FIELDS];
+    DELIVERY = "delivery.lua" after [FIELDS];
+    PARTS = "parts.lua" after [];
+    OVERDUE = "overdue.lua" after [];
+    AHEAD = "ahead.lua" after [];
+    CLAIM = "claim.lua" after [];
+    AGE = "age.lua" after [OUTBOX, LOG];
+    OLDEST = "oldest.lua" after [LOG];
+    TRIM = "trim.lua" after [LOG];
+    SET_ASIDE = "set_aside.lua" after [OUTBOX, LOG];
+    PARK = "park.lua" after [OUTBOX];
+    DEPTH = "depth.lua" after [];
+    READY = "ready.lua" after [];
+    TRACE = "trace.lua" after [LOG, ROWS];
+    LOOK = "look.lua" after [LOG, ROWS];
+    ERASE = "erase.lua" after [OUTBOX, LOG, ROWS];
+    ERASURES = "erasures.lua" after [];
+}

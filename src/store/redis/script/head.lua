@@ -1,0 +1,2 @@
+-- The newest offset of a product's log.
+return redis.call('HGET', KEYS[1] .. 'product:' .. ARGV[1], 'last')

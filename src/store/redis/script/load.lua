@@ -1,0 +1,3 @@
+-- A state as it was last written.
+return redis.call('HMGET', KEYS[1] .. 'state:' .. ARGV[1], 'version', 'sequence', 'commits', 'written',
+  'state', 'settled')

@@ -1,0 +1,100 @@
+-- The log and the states of one bucket.
+--
+-- state:<product>/<kind>/<id>   a state; its sequence and its newest entry outlive it
+-- states, due, awaited          states by the time of their writing; by deadline; with a deadline,
+--                               by the time of their writing
+-- product:<product>             the newest offset and the newest that was removed
+-- log:<product>                 the entries, a stream whose ids are the offsets
+-- gaps:<product>                entries erased from its middle, and the ones before them of their keys
+-- logs                          products by the time of their oldest entry
+-- index:<product>/<space>/<id>  "<expiry> <value>"; `expires` has them by expiry
+-- erasures                      index rows that are requests for erasure
+-- parked, aside                 inputs and rows that could not be handled
+
+-- What is still there of a chain from an offset on: an entry that was erased left word of the one before.
+local function resolve(base, product, offset)
+  while offset and offset ~= '' do
+    local entry = redis.call('XRANGE', base .. 'log:' .. product, offset, offset)[1]
+    if entry then return entry end
+    offset = redis.call('HGET', base .. 'gaps:' .. product, offset)
+  end
+end
+
+local function fields_of(entry)
+  local fields = {}
+  for f = 1, #entry[2], 2 do fields[entry[2][f]] = entry[2][f + 1] end
+  return fields
+end
+
+-- Removes a state; the sequence of its log stays while there are entries.
+local function forget(base, member)
+  local at = base .. 'state:' .. member
+  local product = string.match(member, '^[^/]*')
+  local newest = redis.call('HGET', at, 'newest')
+  redis.call('HDEL', at, 'version', 'written', 'due', 'commits', 'state', 'settled')
+  redis.call('ZREM', base .. 'states', member)
+  redis.call('ZREM', base .. 'due', member)
+  redis.call('ZREM', base .. 'awaited', member)
+  if not resolve(base, product, newest) then redis.call('DEL', at) end
+end
+
+-- Removes entries of a product's log; answers how many bytes they held.
+local function drop_entries(base, product, entries)
+  local bytes, ids = 0, {}
+  for i, entry in ipairs(entries) do
+    ids[i] = entry[1]
+    bytes = bytes + #(fields_of(entry).body or '')
+  end
+  redis.call('XDEL', base .. 'log:' .. product, unpack(ids))
+  redis.call('HINCRBY', base .. 'counts', 'log_bytes', -bytes)
+  local oldest = redis.call('XRANGE', base .. 'log:' .. product, '-', '+', 'COUNT', 1)[1]
+  if oldest then
+    redis.call('ZADD', base .. 'logs', string.match(oldest[1], '^%d+'), product)
+  else
+    redis.call('ZREM', base .. 'logs', product)
+  end
+end
+
+-- Follows the newest entry of a key that has lost one; a key with neither entries nor state goes.
+local function follow(base, product, entry)
+  local key = fields_of(entry).key
+  if not key then return end
+  local at = base .. 'state:' .. product .. '/' .. key
+  local held = redis.call('HMGET', at, 'version', 'newest')
+  if held[2] ~= entry[1] then return end
+  local newest = resolve(base, product, held[2])
+  if newest then
+    redis.call('HSET', at, 'newest', newest[1])
+  elseif not held[1] then
+    redis.call('DEL', at)
+  end
+end
+
+-- Removes one entry from the middle of the log.
+local function erase_entry(base, product, entry)
+  local before = fields_of(entry).before
+  if before and before ~= '' then redis.call('HSET', base .. 'gaps:' .. product, entry[1], before) end
+  drop_entries(base, product, { entry })
+  follow(base, product, entry)
+end
+
+-- Removes up to `most` of a product's oldest entries, older than `before` if that is given.
+local function trim(base, product, most, before)
+  local removed = 0
+  while removed < most do
+    local until_id = before and ('(' .. before .. '-0') or '+'
+    local page = redis.call('XRANGE', base .. 'log:' .. product, '-', until_id, 'COUNT',
+      math.min(most - removed, 500))
+    if #page == 0 then break end
+    drop_entries(base, product, page)
+    for _, entry in ipairs(page) do follow(base, product, entry) end
+    redis.call('HSET', base .. 'product:' .. product, 'trimmed', page[#page][1])
+    removed = removed + #page
+    -- Nothing older than this is there, so that nobody asks where a chain goes on from it.
+    local ms = tonumber(string.match(page[#page][1], '^%d+'))
+    for _, gap in ipairs(redis.call('HKEYS', base .. 'gaps:' .. product)) do
+      if tonumber(string.match(gap, '^%d+')) < ms then redis.call('HDEL', base .. 'gaps:' .. product, gap) end
+    end
+  end
+  return removed
+end
