@@ -57,6 +57,8 @@ pub struct App {
     pub(super) tasks: Tasks,
     pub(super) outbox: Outbox,
     pub(super) reloader: Option<Reloader>,
+    /// The outbox's bell.
+    pub(super) nudge: Nudge,
 }
 
 impl App {
@@ -83,6 +85,7 @@ impl App {
             .metrics
             .products
             .set(count(parts.products.all().len()));
+        let bell = nudge.clone();
         let admission = Admission::new(&parts.config, &parts.clock, &parts.metrics);
         let state = AppState::from(Handles {
             linker: Linker::new(sessions.clone(), pending_ms),
@@ -104,6 +107,7 @@ impl App {
             tasks,
             outbox,
             reloader,
+            nudge: bell,
         })
     }
 

@@ -6,6 +6,7 @@
 
 mod background;
 mod build;
+mod news;
 mod outcome;
 mod policy;
 mod serve;

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 
 use super::background::age;
 use super::build::App;
-use super::time;
+use super::{news, time};
 use crate::clock::Instant;
 use crate::domain::retry::WISH_CAPS_MAX;
 use crate::http::{AppState, Handles, Server};
@@ -23,11 +23,13 @@ impl App {
             tasks,
             outbox,
             reloader,
+            nudge,
         } = self;
         tasks.spawn("outbox", outbox.run());
         if let Some(reloader) = reloader {
             tasks.spawn("products", reloader.run());
         }
+        tasks.spawn("news", news::follow(state.clone(), nudge, tasks.clone()));
         start_background(&state, &tasks);
         let connections = Tasks::new();
         let server = Server::new(listener, state.clone(), connections.clone());

@@ -9,8 +9,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::safety::{Finding, findings, names};
-use crate::config::Config;
+use secrecy::ExposeSecret;
+
+use crate::config::{Backend, Config};
 use crate::product::{Catalogue, Integration, Product, Region, Source};
+use crate::store::redis;
 use crate::terminal::spoken_bytes;
 
 /// Of more products than this each kind is counted instead.
@@ -24,7 +27,7 @@ pub(super) fn announce(config: &Config, products: &[Arc<Product>], address: Sock
     };
     tracing::info!(
         %address,
-        store = %config.store.path.display(),
+        store = %store_name(config),
         products = products.len(),
         version = env!("CARGO_PKG_VERSION"),
         "listening on http://{address}"
@@ -38,6 +41,14 @@ pub(super) fn announce(config: &Config, products: &[Arc<Product>], address: Sock
     tracing::info!("feeds are at {base}/stream/{{product_id}}");
     for Finding { what, mend } in unsafe_yet(config, products) {
         tracing::warn!("not safe yet: {what}; {mend}");
+    }
+}
+
+/// Where the store is, in a word.
+fn store_name(config: &Config) -> String {
+    match config.store.backend {
+        Backend::Sqlite => config.store.path.display().to_string(),
+        Backend::Redis => "redis".to_owned(),
     }
 }
 
@@ -113,6 +124,15 @@ pub(super) fn destination(product: &Product) -> String {
 }
 
 fn storing(config: &Config) -> String {
+    if config.store.backend == Backend::Redis {
+        let own = &config.redis;
+        let hosts = redis::hosts(own.url.expose_secret());
+        return format!(
+            "storing in Redis at {hosts} under {}: ({} buckets); each 2xx is what Redis has taken, as durable as it \
+             is told to be",
+            own.key_prefix, own.buckets
+        );
+    }
     let path = &config.store.path;
     let wal = format!("{}-wal", path.display());
     let sizes =

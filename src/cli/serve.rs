@@ -19,10 +19,11 @@ use super::store;
 use crate::app::{App, Parts};
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Backend, Config};
 use crate::metrics::Metrics;
 use crate::product::{Catalogue, Error, Fingerprint, Products, Source};
 use crate::store::Store;
+use crate::store::redis::Redis;
 use crate::store::sqlite::Sqlite;
 use crate::tasks::Tasks;
 use crate::telemetry;
@@ -41,13 +42,14 @@ pub(super) async fn serve(config: Config, log: Terminal) -> anyhow::Result<ExitC
     allow_open_files(config.http.connections_max);
     let source = Source::new(&config.products.path, &config.products.inline);
     let (products, seen) = first_products(&source)?;
-    let store = open_store(&config)?;
+    let chance = Chance::system();
+    let store = open_store(&config, &chance)?;
     let listener = listen(config.http.bind, config.http.connections_max)?;
     let reload = Arc::new(Notify::new());
     let parts = Parts {
         config: Arc::new(config),
         clock: Clock::system(),
-        chance: Chance::system(),
+        chance,
         metrics: Metrics::new(),
         store,
         products,
@@ -94,7 +96,12 @@ fn allow_open_files(connections_max: usize) {
     }
 }
 
-fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+fn open_store(config: &Config, chance: &Chance) -> anyhow::Result<Arc<dyn Store>> {
+    if config.store.backend == Backend::Redis {
+        let options = store::redis_options(config, chance);
+        let store = Redis::new(&options).context("cannot use redis.url")?;
+        return Ok(Arc::new(store));
+    }
     let store = Sqlite::open(store::options(config), &|name, work| {
         Tasks::thread(name, work)
     })

@@ -9,8 +9,10 @@ use anyhow::Context;
 use tokio::sync::oneshot;
 
 use super::run::print;
+use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Backend, Config};
+use crate::store::redis;
 use crate::store::sqlite::upkeep::{self, Inventory, UpkeepError};
 use crate::store::sqlite::{Options, Plan};
 use crate::tasks::Tasks;
@@ -33,8 +35,34 @@ pub(super) fn options(config: &Config) -> Options {
     }
 }
 
+/// How the configured Redis is reached, by an instance that is told apart from all others.
+pub(super) fn redis_options(config: &Config, chance: &Chance) -> redis::Options {
+    let own = &config.redis;
+    let instance = u64::from_be_bytes(chance.bytes());
+    redis::Options {
+        cluster: own.cluster,
+        key_prefix: own.key_prefix.clone(),
+        buckets: own.buckets,
+        connections: own.connections,
+        timeout: Duration::from_millis(own.timeout_ms),
+        instance: format!("{instance:016x}"),
+        ..redis::Options::new(own.url.clone())
+    }
+}
+
+/// Refuses what concerns a file while the store is none.
+fn require_file(config: &Config) -> anyhow::Result<()> {
+    if config.store.backend == Backend::Redis {
+        anyhow::bail!(
+            "store.backend is redis, and this is about the SQLite file: use what Redis offers for its own data"
+        );
+    }
+    Ok(())
+}
+
 /// Copies the store and says what is in the copy.
 pub(super) async fn backup(config: Config, to: PathBuf, force: bool) -> anyhow::Result<ExitCode> {
+    require_file(&config)?;
     let clock = Clock::system();
     let began = clock.monotonic();
     let from = config.store.path;
@@ -55,6 +83,7 @@ pub(super) async fn backup(config: Config, to: PathBuf, force: bool) -> anyhow::
 
 /// Puts a backup in the place of the store and says what became of everything.
 pub(super) async fn restore(config: Config, from: PathBuf) -> anyhow::Result<ExitCode> {
+    require_file(&config)?;
     let options = options(&config);
     let now_ms = Clock::system().now_ms();
     let (path, source) = (options.path.clone(), from.clone());
@@ -93,6 +122,7 @@ pub(super) async fn migrate(
     to: Option<u32>,
     dry_run: bool,
 ) -> anyhow::Result<ExitCode> {
+    require_file(&config)?;
     let options = options(&config);
     let path = options.path.clone();
     let keeps_copy = options.backup_before_upgrade && !dry_run;

@@ -71,8 +71,8 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
 pub(super) fn backend(text: &str) -> Result<Backend, String> {
     match text {
         "sqlite" => Ok(Backend::Sqlite),
-        "redis" => Err("redis arrives with a later version; this one has sqlite".to_owned()),
-        _ => Err("must be sqlite".to_owned()),
+        "redis" => Ok(Backend::Redis),
+        _ => Err("must be sqlite or redis".to_owned()),
     }
 }
 
@@ -85,15 +85,23 @@ pub(super) fn version(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A Redis URL, or nothing.
+/// Redis URLs separated by commas, or nothing.
 pub(super) fn redis_url(text: &str) -> Result<SecretString, String> {
-    // The client is built without TLS until it is used, but the URL may well ask for it.
-    let plain = match text.strip_prefix("rediss://") {
-        Some(rest) => format!("redis://{rest}"),
-        None => text.to_owned(),
-    };
-    if !text.is_empty() && plain.into_connection_info().is_err() {
-        return Err("must be a Redis URL, e.g. redis://host:6379/0".to_owned());
+    let mut urls = text.split(',');
+    if !text.is_empty() && urls.any(|url| url.into_connection_info().is_err()) {
+        return Err(
+            "must be a Redis URL, e.g. redis://host:6379/0, or several separated by commas"
+                .to_owned(),
+        );
     }
     Ok(text.into())
+}
+
+/// What keys begin with: not empty, and without what has a meaning in the name of a key or a pattern.
+pub(super) fn key_prefix(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ":._-".contains(c);
+    if text.is_empty() || !text.chars().all(is_plain) {
+        return Err("must hold letters, digits and : . _ - only".to_owned());
+    }
+    Ok(text.to_owned())
 }

@@ -11,8 +11,8 @@ use super::layer::{FILE_VARIABLE, Layer, near_misses};
 use super::mistake::Mistakes;
 use super::reader::Reader;
 use super::section::{
-    Admin, Delivery, Feed, Http, Intercom, Log, Metrics, Products, Redis, Retention, Session,
-    Shutdown, Store,
+    Admin, Backend, Delivery, Feed, Http, Intercom, Log, Metrics, Products, Redis, Retention,
+    Session, Shutdown, Store,
 };
 
 /// How much longer than one attempt a lease must be, so that the attempt's end can be recorded.
@@ -82,8 +82,9 @@ impl Config {
             return Err(mistakes);
         }
         config.notices = near_misses(&env);
-        if !config.redis.url.expose_secret().is_empty() {
-            let notice = "redis.url is set, and not used by this version";
+        let has_url = !config.redis.url.expose_secret().is_empty();
+        if has_url && config.store.backend != Backend::Redis {
+            let notice = "redis.url is set, and not used: store.backend is not redis";
             config.notices.push(notice.to_owned());
         }
         Ok(config)
@@ -140,6 +141,12 @@ impl Config {
             ["delivery.lease_ms", "delivery.request_timeout_ms"],
             "must be at least delivery.request_timeout_ms plus 5000, so that an attempt's end can \
              be recorded",
+        );
+        let is_redis = self.store.backend == Backend::Redis;
+        reader.require(
+            !is_redis || !self.redis.url.expose_secret().is_empty(),
+            ["store.backend", "redis.url"],
+            "redis needs redis.url, e.g. redis://host:6379/0",
         );
         reader.require(
             delivery.retry_cap_ms >= delivery.retry_base_ms,

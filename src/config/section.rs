@@ -272,11 +272,21 @@ section! {
 }
 
 section! {
-    /// Redis, which this version only checks.
+    /// Redis as the store.
     Redis = "redis" {
-        /// Its URL; empty when there is none.
+        /// Its URL, or those of a cluster's nodes; empty when there is none.
         #[serde(serialize_with = "redacted")]
         url: SecretString = parsed(SecretString::default(), check::redis_url),
+        /// Whether one URL is that of a cluster.
+        cluster: bool = flag(),
+        /// What all keys begin with.
+        key_prefix: String = parsed(String::new(), check::key_prefix),
+        /// Over how many hash tags tenants are spread.
+        buckets: u16 = whole(1..=1024),
+        /// Connections that share the commands.
+        connections: usize = whole(1..=1024),
+        /// How long a command may take.
+        timeout_ms: u64 = whole(WAIT_MS),
     }
 }
 
@@ -314,6 +324,8 @@ pub enum LogFormat {
 pub enum Backend {
     /// One file on one machine.
     Sqlite,
+    /// A Redis server or cluster, for many instances.
+    Redis,
 }
 
 /// Shows that a secret is set, and nothing else.

@@ -10,23 +10,35 @@ use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::state::AppState;
+use crate::config::Backend;
 use crate::store::Error;
 
 /// How long the store may take to show that it is there.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The process runs and answers. Nothing outside is asked.
-pub(super) async fn alive() -> Json<Value> {
+/// The process runs and answers, whatever the store does; whether Redis can be written to is only told.
+pub(super) async fn alive(State(state): State<AppState>) -> Json<Value> {
+    let redis = match state.config.store.backend {
+        Backend::Sqlite => "disabled",
+        Backend::Redis => {
+            let asked = state.clock.timeout(STORE_PATIENCE, state.store.ready());
+            match asked.await {
+                Some(Ok(())) => "ok",
+                _ => "degraded",
+            }
+        }
+    };
     Json(json!({
         "status": "ok",
         "version": env!("CARGO_PKG_VERSION"),
-        "redis": "disabled",
+        "redis": redis,
     }))
 }
 
 /// Requests can be served: the configuration is loaded (else nothing would listen), nobody told the
 /// service to stop, the store can be read, and commits succeed. While they fail the reason is told,
-/// and each call has the store try whether the cause is gone.
+/// and each call has the store try whether the cause is gone. In which ways the store may lose what it has
+/// acknowledged is a warning: ready all the same.
 pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
     if state.stopping.is_cancelled() {
         let detail = "the service is stopping";
@@ -37,11 +49,18 @@ pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, 
         state.store.depth().await
     };
     match state.clock.timeout(STORE_PATIENCE, asked).await {
-        Some(Ok(_)) => Ok(Json(json!({
-            "status": "ready",
-            "store": state.config.store.backend,
-            "products": state.products.all().len(),
-        }))),
+        Some(Ok(_)) => {
+            let mut told = json!({
+                "status": "ready",
+                "store": state.config.store.backend,
+                "products": state.products.all().len(),
+            });
+            let warnings = state.store.cautions();
+            if !warnings.is_empty() {
+                told["warnings"] = json!(warnings);
+            }
+            Ok(Json(told))
+        }
         Some(Err(error @ Error::Full)) => {
             Err(Problem::unavailable("store_full", error.to_string()))
         }

@@ -229,6 +229,17 @@ pub struct Depth {
     pub newest_ms: u64,
 }
 
+/// What another instance has committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// The tenant.
+    pub product: ProductId,
+    /// Whether there is something new for subscribers.
+    pub is_for_feed: bool,
+    /// Whether there is something new in the outbox.
+    pub is_for_outbox: bool,
+}
+
 /// A backend. All times are Unix milliseconds of the wall clock, always given by the caller.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -358,6 +369,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// Sizes for metrics.
     async fn depth(&self) -> Result<Depth, Error>;
+
+    /// Calls `heard` whenever another instance has committed something that is to be looked at. News may
+    /// get lost, so everybody also looks now and then. Ends when the connection does; never ends where
+    /// there are no other instances.
+    async fn listen(&self, _heard: &(dyn Fn(News) + Send + Sync)) -> Result<(), Error> {
+        std::future::pending().await
+    }
+
+    /// What an operator should know of how durable a commit is, once the backend has been reached; nothing
+    /// where a commit is as durable as this trait says.
+    fn cautions(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
 
     /// Finishes what was accepted and releases the files. Later calls are answered
     /// [`Error::Unavailable`].

@@ -108,7 +108,7 @@ fn the_aliases_set_their_keys_and_the_long_name_wins() {
     assert_eq!(config.redis.url.expose_secret(), "redis://localhost:6379/0");
     assert_eq!(
         config.notices,
-        ["redis.url is set, and not used by this version"]
+        ["redis.url is set, and not used: store.backend is not redis"]
     );
     assert_eq!(loaded(&[("MAX_RETRIES", "3")]).delivery.retries_max, 3);
 }
@@ -117,7 +117,7 @@ fn the_aliases_set_their_keys_and_the_long_name_wins() {
 fn every_mistake_is_reported_at_once_with_its_origin() {
     let file = file(
         "[sesion]\nbin_seconds = 3\n[http]\nbody_bytes_max = \"many\"\nevents_max = 0\n\
-         [store]\nbackend = \"redis\"\n[retention]\nstate_s = 10\n[metrics]\nproduct_label = 1\n",
+         [store]\nbackend = \"postgres\"\n[retention]\nstate_s = 10\n[metrics]\nproduct_label = 1\n",
     );
     let env = [
         ("CONNECTOR__HTTP__BIND", "everywhere"),
@@ -135,9 +135,9 @@ fn every_mistake_is_reported_at_once_with_its_origin() {
         "http.trusted_proxies[1] (variable CONNECTOR__HTTP__TRUSTED_PROXIES): must be an address or a network, e.g. 10.0.0.0/8".to_owned(),
         format!("http.body_bytes_max (file {path}): must be a whole number, is text"),
         format!("http.events_max (file {path}): must be from 1 to 100000000, is 0"),
-        format!("store.backend (file {path}): redis arrives with a later version; this one has sqlite"),
+        format!("store.backend (file {path}): must be sqlite or redis"),
         "delivery.retries_max (variable MAX_RETRIES): must be from 0 to 1000, is -1".to_owned(),
-        "redis.url (variable REDIS_URL): must be a Redis URL, e.g. redis://host:6379/0".to_owned(),
+        "redis.url (variable REDIS_URL): must be a Redis URL, e.g. redis://host:6379/0, or several separated by commas".to_owned(),
         format!("metrics.product_label (file {path}): must be true or false, is a number"),
         format!("retention.state_s (file {path}; session.link_carry_s from defaults): must be at least session.link_carry_s, or a link is gone before it passes on"),
         "delivery.lease_ms (variable CONNECTOR__DELIVERY__LEASE_MS; delivery.request_timeout_ms from defaults): must be at least delivery.request_timeout_ms plus 5000, so that an attempt's end can be recorded".to_owned(),

@@ -1,19 +1,21 @@
-//! Real Redis servers, in a directory that vanishes with them.
+//! Real Redis servers. They end with the process that started them, and so do their directories.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
+use event_connector::store::redis::{Options, Redis};
 
-/// One server, or the nodes of a cluster; killed when dropped.
+/// One server, or the nodes of a cluster.
 pub(crate) struct Servers {
-    nodes: Vec<Child>,
+    /// Whoever holds their standard input keeps them alive.
+    _nodes: Vec<Child>,
     /// How to reach them.
     pub(crate) url: String,
-    _directory: TempDir,
 }
 
 /// How many nodes a cluster has.
@@ -22,100 +24,148 @@ const NODES: u16 = 3;
 /// How long a server may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Starts a server in a directory of its own, says where that is, and ends both when whoever reads along is
+/// gone. It syncs nothing: nobody kills it.
+const KEEPER: &str = r#"
+home=$(mktemp -d) && cd "$home" || exit 1
+redis-server --bind 127.0.0.1 --save "" --appendonly no --unixsocket "$home/socket" "$@" >log 2>&1 &
+server=$!
+echo "$home"
+cat >/dev/null
+kill -9 "$server"
+rm -rf "$home"
+"#;
+
+/// Goes through every key of a pattern.
+const KEYS_WITH: &str = r#"
+local found = {}
+local function flat(value)
+  if type(value) ~= 'table' then return tostring(value) end
+  local parts = {}
+  for i, part in ipairs(value) do parts[i] = flat(part) end
+  return table.concat(parts, ' ')
+end
+local read = {
+  string = function(key) return redis.call('GET', key) end,
+  hash = function(key) return redis.call('HGETALL', key) end,
+  list = function(key) return redis.call('LRANGE', key, 0, -1) end,
+  set = function(key) return redis.call('SMEMBERS', key) end,
+  zset = function(key) return redis.call('ZRANGE', key, 0, -1) end,
+  stream = function(key) return redis.call('XRANGE', key, '-', '+') end,
+}
+for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+  local held = key .. ' ' .. flat(read[redis.call('TYPE', key).ok](key))
+  if string.find(string.lower(held), string.lower(ARGV[2]), 1, true) then found[#found + 1] = key end
+end
+return found
+"#;
+
 impl Servers {
-    /// One server on a socket in its directory. It syncs nothing: tests that use it do not kill it.
-    pub(crate) fn one() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let socket = directory.path().join("redis.sock");
-        let path = socket.to_str().expect("a path in UTF-8").to_owned();
-        let node = start(directory.path(), &["--port", "0", "--unixsocket", &path]);
-        until_says(&["-s", &path, "ping"], "PONG");
-        Self {
-            nodes: vec![node],
-            url: format!("unix://{path}"),
-            _directory: directory,
-        }
+    /// One server for the whole process.
+    pub(crate) fn one() -> &'static Self {
+        static ONE: OnceLock<Servers> = OnceLock::new();
+        ONE.get_or_init(|| {
+            let (node, home) = start(&["--port", "0"]);
+            let socket = format!("{home}/socket");
+            until_says(&["-s", &socket, "ping"], "PONG");
+            Self {
+                _nodes: vec![node],
+                url: format!("unix://{socket}"),
+            }
+        })
     }
 
-    /// A cluster whose nodes share the slots.
-    pub(crate) fn cluster() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let free = |_| {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-            (listener.local_addr().expect("an address").port(), listener)
+    /// One cluster for the whole process.
+    pub(crate) fn cluster() -> &'static Self {
+        static CLUSTER: OnceLock<Servers> = OnceLock::new();
+        CLUSTER.get_or_init(|| {
+            let ports = free_ports(2 * NODES);
+            let (ports, buses) = ports.split_at(usize::from(NODES));
+            let node = |(port, bus): (&String, &String)| {
+                let cluster = ["--cluster-enabled", "yes", "--cluster-port", bus];
+                start(&[&["--port", port][..], &cluster].concat()).0
+            };
+            let nodes = ports.iter().zip(buses).map(node).collect();
+            let addresses: Vec<_> = ports
+                .iter()
+                .map(|port| format!("127.0.0.1:{port}"))
+                .collect();
+            for port in ports {
+                until_says(&["-p", port, "ping"], "PONG");
+            }
+            let mut create = vec!["--cluster", "create", "--cluster-yes"];
+            create.extend(addresses.iter().map(String::as_str));
+            let told = say(&create);
+            assert!(told.contains("[OK] All 16384 slots covered"), "{told}");
+            for port in ports {
+                until_says(&["-p", port, "cluster", "info"], "cluster_state:ok");
+            }
+            let urls: Vec<_> = addresses.iter().map(|at| format!("redis://{at}")).collect();
+            Self {
+                _nodes: nodes,
+                url: urls.join(","),
+            }
+        })
+    }
+
+    /// The store whose keys begin with `prefix`, as one more instance sees it.
+    pub(crate) fn store(&self, prefix: &str) -> Redis {
+        static INSTANCES: AtomicU64 = AtomicU64::new(0);
+        let options = Options {
+            key_prefix: prefix.to_owned(),
+            instance: INSTANCES.fetch_add(1, Ordering::Relaxed).to_string(),
+            ..Options::new(self.url.clone().into())
         };
-        let free: Vec<_> = (0..2 * NODES).map(free).collect();
-        let ports: Vec<String> = free.iter().map(|(port, _)| port.to_string()).collect();
-        drop(free);
-        let (ports, buses) = ports.split_at(usize::from(NODES));
-        let mut nodes = Vec::new();
-        for (port, bus) in ports.iter().zip(buses) {
-            let home = directory.path().join(port);
-            std::fs::create_dir(&home).expect("a directory");
-            let cluster = ["--cluster-enabled", "yes", "--cluster-port", bus];
-            nodes.push(start(&home, &[&["--port", port][..], &cluster].concat()));
-        }
-        for port in ports {
-            until_says(&["-p", port, "ping"], "PONG");
-        }
-        let addresses: Vec<String> = ports
-            .iter()
-            .map(|port| format!("127.0.0.1:{port}"))
-            .collect();
-        let names: Vec<&str> = addresses.iter().map(String::as_str).collect();
-        let create = [&["--cluster", "create"][..], &names, &["--cluster-yes"]].concat();
-        let told = say(&create);
-        assert!(told.contains("[OK] All 16384 slots covered"), "{told}");
-        for port in ports {
-            until_says(&["-p", port, "cluster", "info"], "cluster_state:ok");
-        }
-        let urls: Vec<String> = addresses.iter().map(|at| format!("redis://{at}")).collect();
-        Self {
-            nodes,
-            url: urls.join(","),
-            _directory: directory,
-        }
-    }
-
-    /// One server for all who ask while somebody holds it.
-    pub(crate) fn shared() -> Arc<Self> {
-        static SHARED: Mutex<Weak<Servers>> = Mutex::new(Weak::new());
-        share(&SHARED, Self::one)
-    }
-
-    /// One cluster for all who ask while somebody holds it.
-    pub(crate) fn shared_cluster() -> Arc<Self> {
-        static SHARED: Mutex<Weak<Servers>> = Mutex::new(Weak::new());
-        share(&SHARED, Self::cluster)
+        Redis::new(&options).expect("an address")
     }
 }
 
-impl Drop for Servers {
-    fn drop(&mut self) {
-        for node in &mut self.nodes {
-            let _ = node.kill();
-            let _ = node.wait();
-        }
+impl Servers {
+    /// Which keys below a prefix hold this text, whatever their case, in their names or in what is in them.
+    pub(crate) fn keys_with(&self, prefix: &str, text: &str) -> Vec<String> {
+        let socket = self.url.strip_prefix("unix://").expect("a socket");
+        let found = say(&[
+            "-s",
+            socket,
+            "eval",
+            KEYS_WITH,
+            "0",
+            &format!("{prefix}:*"),
+            text,
+        ]);
+        let lines = found.lines().filter(|line| !line.is_empty());
+        lines.map(str::to_owned).collect()
     }
 }
 
-fn share(place: &Mutex<Weak<Servers>>, make: impl FnOnce() -> Servers) -> Arc<Servers> {
-    let mut shared = place.lock().unwrap_or_else(PoisonError::into_inner);
-    shared.upgrade().unwrap_or_else(|| {
-        let made = Arc::new(make());
-        *shared = Arc::downgrade(&made);
-        made
-    })
+/// A prefix for what would be a file elsewhere.
+pub(crate) fn prefix(path: &Path) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    path.to_string_lossy().chars().map(plain).collect()
 }
 
-fn start(home: &Path, options: &[&str]) -> Child {
-    Command::new("redis-server")
-        .current_dir(home)
-        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+fn free_ports(count: u16) -> Vec<String> {
+    let held: Vec<_> = (0..count)
+        .map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"))
+        .collect();
+    let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
+    held.iter()
+        .map(|listener| port(listener).to_string())
+        .collect()
+}
+
+fn start(options: &[&str]) -> (Child, String) {
+    let mut keeper = Command::new("sh")
+        .args(["-c", KEEPER, "keeper"])
         .args(options)
-        .stdout(Stdio::null())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
-        .expect("redis-server starts")
+        .expect("a shell");
+    let told = keeper.stdout.take().expect("it is piped");
+    let mut home = String::new();
+    BufReader::new(told).read_line(&mut home).expect("readable");
+    (keeper, home.trim_end().to_owned())
 }
 
 fn say(arguments: &[&str]) -> String {

@@ -1,28 +1,22 @@
 //! The handle, and its methods in the order of the trait.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use redis::Value;
 
 use super::link::Link;
 use super::options::Options;
-use super::reply::{List, count, parse};
-use super::{age, commit, deliveries, erase, lease, log, name, script};
+use super::reply::List;
+use super::scrub::Scrubber;
+use super::{age, commit, deadlines, deliveries, erase, lease, log, name, script};
 use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
 use crate::domain::log::{IndexKey, Offset};
 use crate::store::erasure::{PendingErasure, Place, Subject, Trace};
 use crate::store::{
     Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
-    Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
+    Lease, LeaseRequest, News, Outcome, Retention, Retry, Store, Stored,
 };
-
-/// How many log entries one question looks at.
-const LOOKED_MAX: usize = 1_000;
-
-/// How many rows of each kind one round of ageing removes.
-const AGED_MAX: usize = 1_000;
 
 /// How many deliveries of each bucket one page of a listing looks at.
 const LISTED_OF_EACH: usize = 1_000;
@@ -32,6 +26,7 @@ pub struct Redis {
     link: Link,
     /// The tenant that leased last; the next one has the next turn.
     served: Mutex<Option<ProductId>>,
+    scrubber: Scrubber,
 }
 
 impl Redis {
@@ -44,103 +39,8 @@ impl Redis {
         Ok(Self {
             link: Link::new(options)?,
             served: Mutex::new(None),
+            scrubber: Scrubber::default(),
         })
-    }
-
-    /// Sets a row aside that cannot be read.
-    async fn set_aside(
-        &self,
-        what: &str,
-        product: &ProductId,
-        row: &str,
-        reason: &str,
-        now_ms: u64,
-    ) {
-        tracing::error!(product = %product, row, reason, "a {what} is unreadable and is set aside");
-        let done = self.link.of(product, &script::SET_ASIDE, |command| {
-            let told = [what, product.as_str(), row, reason];
-            command.arg(&told).arg(now_ms);
-        });
-        if let Err(failure) = done.await {
-            // It can wait for the next read of the same row.
-            let error = Error::from(failure);
-            tracing::warn!(%error, "an unreadable row could not be set aside yet");
-        }
-    }
-
-    /// The entries of a page; those that cannot be read are set aside.
-    async fn entries(&self, product: &ProductId, page: List) -> Result<Vec<Entry>, Error> {
-        let (entries, flawed) = log::entries(product, page)?;
-        for flawed in flawed {
-            self.set_aside("log entry", product, &flawed.offset, &flawed.reason, 0)
-                .await;
-        }
-        Ok(entries)
-    }
-
-    /// Claims, among the keys that each bucket names with their deadlines, the first.
-    async fn claim(
-        &self,
-        found: Vec<Value>,
-        until_ms: u64,
-        limit: usize,
-    ) -> Result<Vec<Key>, Error> {
-        let mut wanted = Vec::new();
-        for (bucket, found) in found.into_iter().enumerate() {
-            let mut found = List::of(found)?;
-            while found.len() > 0 {
-                let (member, due) = (found.text()?, found.text()?);
-                wanted.push((parse::<f64>(&due)?, bucket, member, due));
-            }
-        }
-        wanted.sort_by(|one, other| one.0.total_cmp(&other.0));
-        wanted.truncate(limit);
-        let mut by_bucket: HashMap<usize, Vec<&str>> = HashMap::new();
-        for (_, bucket, member, due) in &wanted {
-            let members = by_bucket.entry(*bucket).or_default();
-            members.extend([member.as_str(), due]);
-        }
-        let mut claimed = std::collections::HashSet::new();
-        for (bucket, members) in by_bucket {
-            let claim = self.link.on(bucket, &script::CLAIM, |command| {
-                command.arg(until_ms).arg(&members);
-            });
-            let mut answer = List::of(claim.await?)?;
-            while answer.len() > 0 {
-                claimed.insert(answer.text()?);
-            }
-        }
-        let won = wanted
-            .iter()
-            .filter(|(_, _, member, _)| claimed.contains(member));
-        Ok(won
-            .filter_map(|(_, _, member, _)| name::parse(member))
-            .collect())
-    }
-
-    /// Removes the oldest log entries while the log is larger than it may be; answers how many.
-    async fn shrink_log(&self, bytes_max: u64, most: usize) -> Result<u64, Error> {
-        let excess = self.depth().await?.log_bytes.saturating_sub(bytes_max);
-        if excess == 0 || most == 0 {
-            return Ok(0);
-        }
-        let oldest = self.link.each(&script::OLDEST, |command| {
-            command.arg(most);
-        });
-        let mut removed = 0;
-        let shares = age::share_out(oldest.await?, excess, most)?;
-        for (bucket, share) in shares.into_iter().enumerate() {
-            if share.is_empty() {
-                continue;
-            }
-            let trim = self.link.on(bucket, &script::TRIM, |command| {
-                for (product, entries) in share {
-                    command.arg(product).arg(entries);
-                }
-            });
-            removed += count(trim.await?)?;
-        }
-        Ok(removed)
     }
 }
 
@@ -154,8 +54,8 @@ impl Store for Redis {
             Ok(stored) => Ok(stored),
             Err(error) => {
                 let (member, reason) = (key.to_string(), error.to_string());
-                self.set_aside("state", &key.product, &member, &reason, 0)
-                    .await;
+                let row = ("state", &key.product, member.as_str());
+                log::set_aside(&self.link, row, &reason, 0).await;
                 Err(Error::Unreadable {
                     what: "state",
                     key: member.into(),
@@ -169,6 +69,7 @@ impl Store for Redis {
             return Outcome::NotWritten(Error::Backend(reason.into()));
         }
         let answer = self.link.of(&commit.product, &script::COMMIT, |command| {
+            self.link.sign(command);
             commit::write(&commit, command);
         });
         commit::outcome(answer.await)
@@ -207,7 +108,7 @@ impl Store for Redis {
                 .arg(name::within(key))
                 .arg(limit);
         });
-        self.entries(&key.product, List::of(answer.await?)?).await
+        log::read(&self.link, &key.product, List::of(answer.await?)?).await
     }
 
     async fn feed(
@@ -216,21 +117,7 @@ impl Store for Redis {
         after: Offset,
         limit: usize,
     ) -> Result<FeedPage, Error> {
-        let answer = self.link.of(product, &script::FEED, |command| {
-            command
-                .arg(product.as_str())
-                .arg(after.to_string())
-                .arg(limit)
-                .arg(LOOKED_MAX.max(limit));
-        });
-        let mut answer = List::of(answer.await?)?;
-        let page = answer.list()?;
-        let scanned = log::offset(&answer.text()?)?;
-        Ok(FeedPage {
-            entries: self.entries(product, page).await?,
-            scanned: scanned.max(after),
-            trimmed: log::offset_if_any(answer.value()?)?,
-        })
+        log::feed(&self.link, product, after, limit).await
     }
 
     async fn head(&self, product: &ProductId) -> Result<Offset, Error> {
@@ -241,52 +128,7 @@ impl Store for Redis {
     }
 
     async fn lease(&self, request: LeaseRequest) -> Result<Vec<Lease>, Error> {
-        let due = self.link.each(&script::DUE, |command| {
-            command.arg(request.now_ms);
-        });
-        let due = lease::due(due.await?)?;
-        if due.is_empty() {
-            return Ok(Vec::new());
-        }
-        let served = self
-            .served
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let turns = lease::turns(due, served.as_ref(), &request);
-        let mut by_bucket: HashMap<usize, HashMap<&ProductId, usize>> = HashMap::new();
-        for product in &turns {
-            let bucket = by_bucket.entry(self.link.bucket(product)).or_default();
-            *bucket.entry(product).or_insert(0) += 1;
-        }
-        let mut leased: HashMap<ProductId, VecDeque<Lease>> = HashMap::new();
-        for (bucket, products) in by_bucket {
-            let answer = self.link.on(bucket, &script::LEASE, |command| {
-                command.arg(request.now_ms).arg(request.until_ms);
-                for (product, most) in products {
-                    command.arg(product.as_str()).arg(most);
-                }
-            });
-            for flawed in lease::leases(answer.await?, &mut leased)? {
-                self.set_aside(
-                    "delivery",
-                    &flawed.product,
-                    &flawed.id,
-                    &flawed.reason,
-                    request.now_ms,
-                )
-                .await;
-            }
-        }
-        let mut leases = Vec::with_capacity(turns.len());
-        for product in turns {
-            let next = leased.get_mut(&product).and_then(VecDeque::pop_front);
-            if let Some(lease) = next {
-                leases.push(lease);
-                *self.served.lock().unwrap_or_else(PoisonError::into_inner) = Some(product);
-            }
-        }
-        Ok(leases)
+        lease::lease(&self.link, &self.served, &request).await
     }
 
     async fn retry(&self, retry: Retry) -> Result<(), Error> {
@@ -385,10 +227,7 @@ impl Store for Redis {
         until_ms: u64,
         limit: usize,
     ) -> Result<Vec<Key>, Error> {
-        let found = self.link.each(&script::OVERDUE, |command| {
-            command.arg(now_ms).arg(limit);
-        });
-        self.claim(found.await?, until_ms, limit).await
+        deadlines::overdue(&self.link, now_ms, until_ms, limit).await
     }
 
     async fn claim_ahead(
@@ -397,10 +236,7 @@ impl Store for Redis {
         until_ms: u64,
         limit: usize,
     ) -> Result<Vec<Key>, Error> {
-        let found = self.link.each(&script::AHEAD, |command| {
-            command.arg(now_ms).arg(until_ms).arg(limit);
-        });
-        self.claim(found.await?, until_ms, limit).await
+        deadlines::ahead(&self.link, now_ms, until_ms, limit).await
     }
 
     async fn rewind(&self, now_ms: u64, by_ms: u64, wait_ms_max: u64) -> Result<(), Error> {
@@ -433,31 +269,7 @@ impl Store for Redis {
     }
 
     async fn age(&self, now_ms: u64, keep: Retention) -> Result<Aged, Error> {
-        let answers = self.link.all(&script::AGE, |command| {
-            command
-                .arg(now_ms.saturating_sub(keep.log_ms))
-                .arg(now_ms.saturating_sub(keep.state_ms))
-                .arg(now_ms)
-                .arg(now_ms.saturating_sub(keep.outbox_ms))
-                .arg(AGED_MAX);
-        });
-        let mut aged = Aged::default();
-        let most = AGED_MAX as u64;
-        for answer in answers.await? {
-            let mut answer = List::of(answer)?;
-            let mut next = || answer.number::<u64>();
-            let (entries, states, rows, deliveries) = (next()?, next()?, next()?, next()?);
-            aged.entries += entries;
-            aged.states += states;
-            aged.deliveries += deliveries;
-            aged.pending_links += next()?;
-            aged.more |= [entries, states, rows, deliveries].contains(&most);
-        }
-        let left = AGED_MAX.saturating_sub(usize::try_from(aged.entries).unwrap_or(AGED_MAX));
-        let removed = self.shrink_log(keep.log_bytes_max, left).await?;
-        aged.entries += removed;
-        aged.more |= removed > 0 && removed == left as u64;
-        Ok(aged)
+        age::age(&self.link, now_ms, keep).await
     }
 
     async fn ready(&self) -> Result<(), Error> {
@@ -483,21 +295,19 @@ impl Store for Redis {
     }
 
     async fn scrub(&self) -> Result<bool, Error> {
-        self.link.scrub().await
+        self.scrubber.scrub(&self.link).await
     }
 
     async fn depth(&self) -> Result<Depth, Error> {
-        let mut depth = Depth::default();
-        for bucket in self.link.each(&script::DEPTH, |_| {}).await? {
-            let mut counts = List::of(bucket)?;
-            let mut next = || Ok::<u64, Error>(counts.number_if_any()?.unwrap_or(0));
-            depth.outbox += next()?;
-            depth.dead_letters += next()?;
-            depth.log_bytes += next()?;
-            depth.newest_ms = depth.newest_ms.max(next()?);
-            depth.quarantined += next()?;
-        }
-        Ok(depth)
+        age::depth(&self.link).await
+    }
+
+    async fn listen(&self, heard: &(dyn Fn(News) + Send + Sync)) -> Result<(), Error> {
+        self.link.listen(heard).await
+    }
+
+    fn cautions(&self) -> Vec<Arc<str>> {
+        self.link.cautions()
     }
 
     async fn close(&self) {

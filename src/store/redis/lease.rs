@@ -1,16 +1,64 @@
 //! Whose turn it is, and the leases that come of it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
 
 use redis::Value;
 
-use super::name;
+use super::link::Link;
 use super::reply::{List, surprise};
+use super::{log, name, script};
 use crate::domain::id::{DeliveryId, ProductId};
 use crate::store::{Error, Lease, LeaseRequest};
 
+/// Leases what is due, going on behind the tenant that was `served` last: first who has something due is
+/// asked, then turns are given out, then each bucket is told how much of whom.
+pub(super) async fn lease(
+    link: &Link,
+    served: &Mutex<Option<ProductId>>,
+    request: &LeaseRequest,
+) -> Result<Vec<Lease>, Error> {
+    let due = link.each(&script::DUE, |command| {
+        command.arg(request.now_ms);
+    });
+    let due = products_due(due.await?)?;
+    if due.is_empty() {
+        return Ok(Vec::new());
+    }
+    let served = || served.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = served().clone();
+    let turns = turns(due, before.as_ref(), request);
+    let mut by_bucket: HashMap<usize, HashMap<&ProductId, usize>> = HashMap::new();
+    for product in &turns {
+        let bucket = by_bucket.entry(link.bucket(product)).or_default();
+        *bucket.entry(product).or_insert(0) += 1;
+    }
+    let mut leased: HashMap<ProductId, VecDeque<Lease>> = HashMap::new();
+    for (bucket, products) in by_bucket {
+        let answer = link.on(bucket, &script::LEASE, |command| {
+            command.arg(request.now_ms).arg(request.until_ms);
+            for (product, most) in products {
+                command.arg(product.as_str()).arg(most);
+            }
+        });
+        for flawed in leases(answer.await?, &mut leased)? {
+            let row = ("delivery", &flawed.product, flawed.id.as_str());
+            log::set_aside(link, row, &flawed.reason, request.now_ms).await;
+        }
+    }
+    let mut leases = Vec::with_capacity(turns.len());
+    for product in turns {
+        let next = leased.get_mut(&product).and_then(VecDeque::pop_front);
+        if let Some(lease) = next {
+            leases.push(lease);
+            *served() = Some(product);
+        }
+    }
+    Ok(leases)
+}
+
 /// Products with something due and in how many lanes, from what each bucket says.
-pub(super) fn due(buckets: Vec<Value>) -> Result<BTreeMap<ProductId, usize>, Error> {
+fn products_due(buckets: Vec<Value>) -> Result<BTreeMap<ProductId, usize>, Error> {
     let mut due = BTreeMap::new();
     for bucket in buckets {
         let mut found = List::of(bucket)?;
@@ -23,7 +71,7 @@ pub(super) fn due(buckets: Vec<Value>) -> Result<BTreeMap<ProductId, usize>, Err
 
 /// Gives out turns: the products in the order in which each of their leases is to come, beginning
 /// behind the one that was `served` last.
-pub(super) fn turns(
+fn turns(
     mut due: BTreeMap<ProductId, usize>,
     served: Option<&ProductId>,
     request: &LeaseRequest,
@@ -56,14 +104,14 @@ pub(super) fn turns(
 }
 
 /// A delivery that was leased and cannot be read.
-pub(super) struct Flawed {
-    pub(super) product: ProductId,
-    pub(super) id: String,
-    pub(super) reason: String,
+struct Flawed {
+    product: ProductId,
+    id: String,
+    reason: String,
 }
 
 /// The leases of one bucket, by product, and what of it cannot be read.
-pub(super) fn leases(
+fn leases(
     answer: Value,
     into: &mut HashMap<ProductId, VecDeque<Lease>>,
 ) -> Result<Vec<Flawed>, Error> {

@@ -1,5 +1,6 @@
 //! The connections, and what their failures mean.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::future::try_join_all;
@@ -19,11 +20,16 @@ use crate::store::Error;
 /// All buckets, and the way to them.
 pub(super) struct Link {
     nodes: Nodes,
+    /// A way to each server that was named, for what is asked of one server.
+    pub(super) clients: Vec<Client>,
     bases: Vec<String>,
-    prefix: String,
+    pub(super) prefix: String,
+    pub(super) channel: String,
+    pub(super) instance: String,
     /// Commands go round the connections.
     turn: AtomicUsize,
-    checked: OnceCell<()>,
+    /// What was found when the store was reached for the first time.
+    pub(super) met: OnceCell<Vec<Arc<str>>>,
     closed: AtomicBool,
 }
 
@@ -54,6 +60,8 @@ impl Link {
     pub(super) fn new(options: &Options) -> Result<Self, Error> {
         let bad = |error: RedisError| Error::Unavailable(error.to_string().into());
         let urls: Vec<&str> = options.url.expose_secret().split(',').collect();
+        let clients = urls.iter().map(|url| Client::open(*url));
+        let clients: Vec<Client> = clients.collect::<Result<_, _>>().map_err(bad)?;
         let nodes = if options.cluster || urls.len() > 1 {
             let client = ClusterClientBuilder::new(urls)
                 .connection_timeout(options.timeout)
@@ -64,7 +72,7 @@ impl Link {
             let connection = client.get_pending_async_connection_with_config(config);
             Nodes::Cluster(Box::new(connection))
         } else {
-            let client = Client::open(options.url.expose_secret()).map_err(bad)?;
+            let client = &clients[0];
             let config = ConnectionManagerConfig::new()
                 .set_connection_timeout(Some(options.timeout))
                 .set_response_timeout(Some(options.timeout))
@@ -76,10 +84,13 @@ impl Link {
         };
         Ok(Self {
             nodes,
+            clients,
+            channel: format!("{}:news", options.key_prefix),
+            instance: options.instance.clone(),
             bases: name::bases(&options.key_prefix, options.buckets.max(1)),
             prefix: options.key_prefix.clone(),
             turn: AtomicUsize::new(0),
-            checked: OnceCell::new(),
+            met: OnceCell::new(),
             closed: AtomicBool::new(false),
         })
     }
@@ -97,6 +108,25 @@ impl Link {
     /// Answers nothing any more.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Says who commits, for the news of it.
+    pub(super) fn sign(&self, command: &mut Cmd) {
+        command.arg(&self.channel).arg(&self.instance);
+    }
+
+    /// What an operator should know of how durable a commit is.
+    pub(super) fn cautions(&self) -> Vec<Arc<str>> {
+        self.met.get().cloned().unwrap_or_default()
+    }
+
+    /// Refuses when it is closed, and the first time finds out whether the store is as it should be.
+    async fn check(&self) -> Result<(), Failure> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Failure::Refused(Error::Unavailable("it is closed".into())));
+        }
+        let met = self.met.get_or_try_init(|| self.meet()).await;
+        met.map(|_| ())
     }
 
     /// Runs a script on one bucket.
@@ -153,13 +183,6 @@ impl Link {
         Ok(values)
     }
 
-    /// Has what was removed vanish from the append-only file too. The server may refuse: then it goes
-    /// with the next time that the file is rewritten.
-    pub(super) async fn scrub(&self) -> Result<bool, Error> {
-        self.check().await?;
-        Ok(true)
-    }
-
     async fn run(
         &self,
         script: &Script,
@@ -185,7 +208,8 @@ impl Link {
         }
     }
 
-    async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
+    /// Sends a command over the next connection.
+    pub(super) async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
         match &self.nodes {
             Nodes::One(connections) => {
                 let turn = self.turn.fetch_add(1, Ordering::Relaxed) % connections.len();
@@ -197,36 +221,6 @@ impl Link {
                 command.query_async(&mut connection).await
             }
         }
-    }
-
-    /// Looks once whether the store is laid out as we are told; the first to come says how it is.
-    async fn check(&self) -> Result<(), Failure> {
-        if self.closed.load(Ordering::Relaxed) {
-            return Err(Failure::Refused(Error::Unavailable("it is closed".into())));
-        }
-        self.checked
-            .get_or_try_init(|| self.meet())
-            .await
-            .map(|()| ())
-    }
-
-    async fn meet(&self) -> Result<(), Failure> {
-        let at = format!("{}:layout", self.prefix);
-        let mut first = redis::cmd("HSETNX");
-        first.arg(&at).arg("buckets").arg(self.bases.len());
-        let mut look = redis::cmd("HGET");
-        look.arg(&at).arg("buckets");
-        self.send(&first).await.map_err(|error| failure(&error))?;
-        let found = self.send(&look).await.map_err(|error| failure(&error))?;
-        let found: usize = redis::from_redis_value(found).unwrap_or(0);
-        if found == self.bases.len() {
-            return Ok(());
-        }
-        let text = format!(
-            "the store was laid out with redis.buckets = {found}, and is asked for {}",
-            self.bases.len()
-        );
-        Err(Failure::Refused(Error::Unavailable(text.into())))
     }
 }
 
@@ -248,8 +242,9 @@ const REFUSALS: [&str; 14] = [
     "WRONGPASS",
 ];
 
-fn failure(error: &RedisError) -> Failure {
-    let text: std::sync::Arc<str> = error.to_string().into();
+/// What it means that a command was not answered as asked.
+pub(super) fn failure(error: &RedisError) -> Failure {
+    let text: Arc<str> = error.to_string().into();
     match error.code() {
         _ if text.contains("OOM command not allowed") => Failure::Refused(Error::Full),
         Some(code) if REFUSALS.contains(&code) => Failure::Refused(Error::Unavailable(text)),

@@ -1,28 +1,97 @@
-//! Log entries as they are read back.
+//! Log entries as they are read back. What cannot be read is set aside.
 
 use redis::Value;
 
-use super::name;
+use super::link::Link;
 use super::reply::{List, parse, surprise};
+use super::{name, script};
 use crate::domain::id::ProductId;
 use crate::domain::log::Offset;
-use crate::store::{Entry, Error};
+use crate::store::{Entry, Error, FeedPage};
+
+/// How many log entries one script looks at.
+const LOOKED_MAX: usize = 1_000;
 
 /// An entry that cannot be read.
-pub(super) struct Flawed {
+struct Flawed {
     /// Its place in the stream.
-    pub(super) offset: String,
+    offset: String,
     /// What is wrong with it.
-    pub(super) reason: String,
+    reason: String,
+}
+
+/// A stretch of a tenant's feed.
+pub(super) async fn feed(
+    link: &Link,
+    product: &ProductId,
+    after: Offset,
+    limit: usize,
+) -> Result<FeedPage, Error> {
+    let mut page = FeedPage {
+        scanned: after,
+        ..FeedPage::default()
+    };
+    while page.entries.len() < limit {
+        let answer = link.of(product, &script::FEED, |command| {
+            command
+                .arg(product.as_str())
+                .arg(page.scanned.to_string())
+                .arg(limit - page.entries.len())
+                .arg(LOOKED_MAX);
+        });
+        let mut answer = List::of(answer.await?)?;
+        let entries = answer.list()?;
+        page.scanned = offset(&answer.text()?)?.max(page.scanned);
+        page.trimmed = offset_if_any(answer.value()?)?;
+        let has_more = answer.number::<u8>()? == 1;
+        page.entries.extend(read(link, product, entries).await?);
+        if !has_more {
+            break;
+        }
+    }
+    Ok(page)
+}
+
+/// The entries of a page; those that cannot be read are set aside.
+pub(super) async fn read(
+    link: &Link,
+    product: &ProductId,
+    page: List,
+) -> Result<Vec<Entry>, Error> {
+    let (entries, flawed) = entries(product, page)?;
+    for flawed in flawed {
+        let row = ("log entry", product, flawed.offset.as_str());
+        set_aside(link, row, &flawed.reason, 0).await;
+    }
+    Ok(entries)
+}
+
+/// Sets a row aside that cannot be read: what it is, whose, and its name.
+pub(super) async fn set_aside(
+    link: &Link,
+    (what, product, row): (&str, &ProductId, &str),
+    reason: &str,
+    now_ms: u64,
+) {
+    tracing::error!(%product, row, reason, "a {what} is unreadable and is set aside");
+    let done = link.of(product, &script::SET_ASIDE, |command| {
+        let told = [what, product.as_str(), row, reason];
+        command.arg(&told).arg(now_ms);
+    });
+    if let Err(failure) = done.await {
+        // It can wait for the next read of the same row.
+        let error = Error::from(failure);
+        tracing::warn!(%error, "an unreadable row could not be set aside yet");
+    }
 }
 
 /// The entries of a page, and those of it that cannot be read.
-pub(super) fn entries(product: &ProductId, page: List) -> Result<(Vec<Entry>, Vec<Flawed>), Error> {
+fn entries(product: &ProductId, page: List) -> Result<(Vec<Entry>, Vec<Flawed>), Error> {
     let (mut entries, mut flawed) = (Vec::with_capacity(page.len()), Vec::new());
     for entry in page.lists() {
         let mut entry = entry?;
         let offset = entry.text()?;
-        match read(product, &offset, entry.list()?) {
+        match entry_at(product, &offset, entry.list()?) {
             Ok(entry) => entries.push(entry),
             Err(error) => flawed.push(Flawed {
                 offset,
@@ -46,7 +115,7 @@ pub(super) fn offset_if_any(value: Value) -> Result<Offset, Error> {
     }
 }
 
-fn read(product: &ProductId, at: &str, mut fields: List) -> Result<Entry, Error> {
+fn entry_at(product: &ProductId, at: &str, mut fields: List) -> Result<Entry, Error> {
     let mut next = |name: &str| {
         let is_as_written = fields.text()? == name;
         let value = fields.text()?;

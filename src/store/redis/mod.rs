@@ -21,15 +21,19 @@
 mod age;
 mod backend;
 mod commit;
+mod deadlines;
 mod deliveries;
 mod erase;
 mod lease;
 mod link;
 mod log;
+mod meeting;
 mod name;
+mod news;
 mod options;
 mod reply;
 mod script;
+mod scrub;
 
 pub use backend::Redis;
-pub use options::Options;
+pub use options::{Options, hosts};

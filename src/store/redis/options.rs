@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use redis::IntoConnectionInfo;
 use secrecy::SecretString;
 
 /// How the store is reached, and how it is laid out.
@@ -18,12 +19,14 @@ pub struct Options {
     pub buckets: u16,
     /// How many connections share the commands. One would let Redis sync after every few of them.
     pub connections: usize,
+    /// Tells instances apart: each passes over the news that it caused itself.
+    pub instance: String,
     /// How long a connection may take to be made, and a command to be answered.
     pub timeout: Duration,
 }
 
 impl Options {
-    /// The defaults for a store at `url`.
+    /// The defaults for a store at `url`, for the only instance.
     pub fn new(url: SecretString) -> Self {
         Self {
             url,
@@ -31,7 +34,18 @@ impl Options {
             key_prefix: "event-connector".to_owned(),
             buckets: 16,
             connections: 8,
+            instance: String::new(),
             timeout: Duration::from_secs(5),
         }
     }
+}
+
+/// Where the servers of a `redis.url` are, without user and password.
+pub fn hosts(urls: &str) -> String {
+    let host = |url: &str| {
+        let info = url.into_connection_info().ok();
+        info.map_or_else(|| "?".to_owned(), |info| info.addr().to_string())
+    };
+    let hosts: Vec<String> = urls.split(',').map(host).collect();
+    hosts.join(", ")
 }

@@ -35,7 +35,6 @@ fn opened(options: Options) -> House {
     House {
         store: Arc::new(open(options).expect("it can be opened")),
         directory: None,
-        _servers: None,
     }
 }
 

@@ -13,7 +13,6 @@ fn house(faults: impl IntoIterator<Item = Fault>) -> House {
     House {
         store: std::sync::Arc::new(store),
         directory: None,
-        _servers: None,
     }
 }
 

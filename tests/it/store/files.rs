@@ -20,7 +20,6 @@ fn again(directory: TempDir) -> House {
     House {
         store: std::sync::Arc::new(store),
         directory: Some(directory),
-        _servers: None,
     }
 }
 

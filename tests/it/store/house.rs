@@ -8,7 +8,6 @@ use event_connector::domain::log::{
     EntryType, IndexKey, IndexWrite, NewDelivery, NewEntry, OutboxChange, Space,
 };
 use event_connector::store::memory::Memory;
-use event_connector::store::redis::Redis;
 use event_connector::store::sqlite::{Options, STEPS, Sqlite, Step, Synchronous};
 use event_connector::store::{
     Commit, Error, Guard, Lease, LeaseRequest, Outcome, Retention, Retry, StateWrite, Store, Stored,
@@ -24,8 +23,6 @@ pub(super) struct House {
     pub store: Arc<dyn Store>,
     /// Vanishes with the house.
     pub directory: Option<TempDir>,
-    /// Stay for as long as a house needs them.
-    pub _servers: Option<Arc<Servers>>,
 }
 
 /// Keeps everything for ever.
@@ -41,7 +38,6 @@ pub(super) async fn memory() -> House {
     House {
         store: Arc::new(Memory::new()),
         directory: None,
-        _servers: None,
     }
 }
 
@@ -52,30 +48,25 @@ pub(super) async fn sqlite() -> House {
     House {
         store: Arc::new(store),
         directory: Some(directory),
-        _servers: None,
     }
 }
 
 /// A store of its own on a server that others use as well.
 pub(super) async fn redis() -> House {
-    on(Servers::shared())
+    on(Servers::one())
 }
 
 /// A store of its own on a cluster that others use as well.
 pub(super) async fn redis_cluster() -> House {
-    on(Servers::shared_cluster())
+    on(Servers::cluster())
 }
 
-fn on(_servers: Arc<Servers>) -> House {
+fn on(servers: &Servers) -> House {
     static HOUSES: AtomicU64 = AtomicU64::new(0);
-    let options = event_connector::store::redis::Options {
-        key_prefix: format!("house-{}", HOUSES.fetch_add(1, Ordering::Relaxed)),
-        ..event_connector::store::redis::Options::new(servers.url.clone().into())
-    };
+    let prefix = format!("house-{}", HOUSES.fetch_add(1, Ordering::Relaxed));
     House {
-        store: Arc::new(Redis::new(&options).expect("an address")),
+        store: Arc::new(servers.store(&prefix)),
         directory: None,
-        _servers: Some(servers),
     }
 }
 

@@ -18,7 +18,6 @@ fn house(directory: TempDir, options: impl FnOnce(&TempDir) -> Options) -> House
     House {
         store: Arc::new(open(options(&directory)).expect("the database can be opened")),
         directory: Some(directory),
-        _servers: None,
     }
 }
 

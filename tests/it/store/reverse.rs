@@ -187,7 +187,6 @@ async fn every_schema_is_taken_back_exactly_and_taken_again() {
     let house = House {
         store: std::sync::Arc::new(store),
         directory: Some(directory),
-        _servers: None,
     };
     assert!(house.state(&key("s")).await.is_some());
     let kept = house.store.history(&key("s"), 9).await.expect("readable");

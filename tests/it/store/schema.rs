@@ -42,7 +42,6 @@ async fn goes_on(options: Options, version: u64) {
     let house = House {
         store: std::sync::Arc::new(open(options).expect("it can be opened")),
         directory: None,
-        _servers: None,
     };
     assert_eq!(
         house.state(&key("s")).await.expect("there").version,

@@ -19,6 +19,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::redis::{Servers, prefix};
+
 use super::stream::Stream;
 use super::wait::eventually;
 
@@ -272,8 +274,11 @@ impl Service {
         json_of(answer).await
     }
 
-    /// Which files of the store hold these bytes.
+    /// Which files of the store hold these bytes, or which of its keys in Redis.
     pub(crate) fn files_with(&self, text: &str) -> Vec<String> {
+        if is_redis() {
+            return Servers::one().keys_with(&prefix(&self.store_path()), text);
+        }
         let files = std::fs::read_dir(self.directory.path()).expect("readable");
         let files = files.map(|file| file.expect("readable").path());
         let holding = files.filter(|path| {
@@ -343,7 +348,16 @@ fn pair(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
+fn is_redis() -> bool {
+    std::env::var_os("STORE").is_some_and(|store| store == "redis")
+}
+
+/// Opens the store of a directory: a file in it, or with `STORE=redis` keys that are named after it, on a
+/// server that others use as well.
 pub(crate) async fn open(path: &Path) -> Arc<dyn Store> {
+    if is_redis() {
+        return Arc::new(Servers::one().store(&prefix(path)));
+    }
     // The store before may still be letting go of its lock.
     let store = eventually("the store opens", || async {
         Sqlite::open(Options::new(path), &|name, work| Tasks::thread(name, work))

@@ -9,6 +9,7 @@ local function each(run)
   for _ = 1, tonumber(arg()) do run() end
 end
 
+local channel, instance = arg(), arg()
 local product, now, commit_id = arg(), arg(), arg()
 local key, version, state, due, written = arg(), tonumber(arg()), arg(), arg(), arg()
 local has_settled, settled = arg(), arg()
@@ -64,7 +65,7 @@ if has_state then
   end
 end
 
-local ms, n, bytes = nil, nil, 0
+local ms, n, bytes, news = nil, nil, 0, ''
 each(function()
   local type, at_s, source, correlation, user, body, visible =
     arg(), arg(), arg(), arg(), arg(), arg(), arg()
@@ -85,6 +86,7 @@ each(function()
     user, 'body', body, 'visible', visible, 'before', newest or '')
   newest = offset
   bytes = bytes + #body
+  if visible == '1' then news = 'feed' end
 end)
 if ms then
   redis.call('HSET', at, 'sequence', sequence, 'newest', newest)
@@ -98,6 +100,7 @@ end
 
 each(function()
   local id, lane, body = arg(), arg(), arg()
+  if news == '' or news == 'feed' then news = news .. '+outbox' end
   insert(base, product, key, id, lane, body, now, nil)
 end)
 
@@ -115,6 +118,7 @@ each(function()
     finish(base, id, 'withdrawn', now, nil, nil)
   else
     hurry(base, product, id, now)
+    if news == '' or news == 'feed' then news = news .. '+outbox' end
   end
 end)
 
@@ -130,4 +134,5 @@ each(function()
     if is_erasure == '1' then redis.call('ZREM', base .. 'erasures', row) end
   end
 end)
+if news ~= '' then redis.call('PUBLISH', channel, instance .. ' ' .. news .. ' ' .. product) end
 return { 'committed' }

@@ -1,9 +1,8 @@
--- What of a product's log subscribers may see, after an offset.
+-- What of a product's log subscribers may see, after an offset; and whether there is more behind it.
 local base, product, after, limit, looked_max =
   KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local bounds = redis.call('HMGET', base .. 'product:' .. product, 'last', 'trimmed')
-local seen, scanned = {}, after
-local looked = 0
+local seen, scanned, looked, more = {}, after, 0, 1
 while #seen < limit and looked < looked_max do
   local most = math.min(limit, looked_max - looked)
   local page = redis.call('XRANGE', base .. 'log:' .. product, '(' .. scanned, '+', 'COUNT', most)
@@ -13,8 +12,8 @@ while #seen < limit and looked < looked_max do
     if #seen == limit then break end
   end
   if #page < most then
-    if #seen < limit then scanned = bounds[1] or scanned end
+    if #seen < limit then scanned, more = bounds[1] or scanned, 0 end
     break
   end
 end
-return { seen, scanned, bounds[2] }
+return { seen, scanned, bounds[2], more }

@@ -1,0 +1,44 @@
+//! What other instances have committed, passed on to whoever looks at the store here.
+
+use std::time::Duration;
+
+use crate::delivery::Nudge;
+use crate::http::AppState;
+use crate::store::News;
+use crate::tasks::Tasks;
+
+/// How long to wait before listening again after the connection was lost. Meanwhile everybody looks by
+/// themselves now and then.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Follows the news until the service stops.
+pub(super) async fn follow(state: AppState, outbox: Nudge, tasks: Tasks) {
+    let heard = |news: News| {
+        if news.is_for_feed {
+            state.feed.nudge(&news.product);
+        }
+        if news.is_for_outbox {
+            outbox.nudge();
+        }
+    };
+    let mut is_told = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = tasks.stopping() => return,
+            ended = state.store.listen(&heard) => match ended {
+                Ok(()) => is_told = false,
+                Err(error) if !is_told => {
+                    is_told = true;
+                    tracing::warn!(%error, "the news of other instances cannot be heard; what they do is seen later");
+                }
+                Err(_) => {}
+            },
+        }
+        tokio::select! {
+            biased;
+            () = tasks.stopping() => return,
+            () = state.clock.sleep(PAUSE) => {}
+        }
+    }
+}

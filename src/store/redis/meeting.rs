@@ -1,0 +1,83 @@
+//! Meeting a server: whether the store is laid out as it should be, how durable its writes are, what
+//! other instances say.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+
+use super::link::{Failure, Link, failure};
+use super::news;
+use crate::store::{Error, News};
+
+impl Link {
+    /// Finds out how the store is laid out, or says it if nobody has yet; answers what an operator should
+    /// know.
+    pub(super) async fn meet(&self) -> Result<Vec<Arc<str>>, Failure> {
+        let at = format!("{}:layout", self.prefix);
+        let mut first = redis::cmd("HSETNX");
+        first.arg(&at).arg("buckets").arg(self.buckets());
+        let mut look = redis::cmd("HGET");
+        look.arg(&at).arg("buckets");
+        self.send(&first).await.map_err(|error| failure(&error))?;
+        let found = self.send(&look).await.map_err(|error| failure(&error))?;
+        let found: usize = redis::from_redis_value(found).unwrap_or(0);
+        if found != self.buckets() {
+            let text = format!(
+                "the store was laid out with redis.buckets = {found}, and is asked for {}",
+                self.buckets()
+            );
+            return Err(Failure::Refused(Error::Unavailable(text.into())));
+        }
+        let cautions = self.doubts().await;
+        for caution in &cautions {
+            tracing::warn!("not safe yet: {caution}");
+        }
+        Ok(cautions)
+    }
+
+    /// Hears the news of other instances until the connection ends.
+    pub(super) async fn listen(&self, heard: &(dyn Fn(News) + Send + Sync)) -> Result<(), Error> {
+        let mut refused = Error::Unavailable("there is no address".into());
+        for client in &self.clients {
+            let mut subscription = match client.get_async_pubsub().await {
+                Ok(subscription) => subscription,
+                Err(error) => {
+                    refused = failure(&error).into();
+                    continue;
+                }
+            };
+            let subscribed = subscription.subscribe(&self.channel).await;
+            subscribed.map_err(|error| failure(&error))?;
+            let mut messages = subscription.on_message();
+            while let Some(message) = messages.next().await {
+                let text = String::from_utf8_lossy(message.get_payload_bytes());
+                if let Some(news) = news::parse(&text, &self.instance) {
+                    heard(news);
+                }
+            }
+            return Ok(());
+        }
+        Err(refused)
+    }
+
+    /// Asks each server how durable its writes are.
+    async fn doubts(&self) -> Vec<Arc<str>> {
+        let mut cautions = Vec::new();
+        for client in &self.clients {
+            let Ok(mut connection) = client.get_multiplexed_async_connection().await else {
+                continue;
+            };
+            let info = redis::cmd("INFO").query_async(&mut connection).await;
+            let Ok(info) = info else { continue };
+            // Hosted servers may refuse this one.
+            let mut config = redis::cmd("CONFIG");
+            config.arg("GET").arg("appendfsync");
+            let said: Result<Vec<String>, _> = config.query_async(&mut connection).await;
+            let policy = said.ok().and_then(|said| said.into_iter().nth(1));
+            cautions.extend(news::cautions(&info, policy.as_deref()));
+        }
+        cautions.sort();
+        cautions.dedup();
+        cautions
+    }
+}
