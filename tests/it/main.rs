@@ -20,6 +20,7 @@ mod fsm;
 mod heart;
 mod help;
 mod ingest;
+mod instances;
 mod intercom;
 mod link;
 mod metrics;

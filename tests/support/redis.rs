@@ -1,5 +1,10 @@
 //! Real Redis servers. They end with the process that started them, and so do their directories.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "starting a server blocks whoever wants it, and no clock moves what another program does"
+)]
+
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
@@ -110,13 +115,7 @@ impl Servers {
 
     /// The store whose keys begin with `prefix`, as one more instance sees it.
     pub(crate) fn store(&self, prefix: &str) -> Redis {
-        static INSTANCES: AtomicU64 = AtomicU64::new(0);
-        let options = Options {
-            key_prefix: prefix.to_owned(),
-            instance: INSTANCES.fetch_add(1, Ordering::Relaxed).to_string(),
-            ..Options::new(self.url.clone().into())
-        };
-        Redis::new(&options).expect("an address")
+        store_at(self.url.clone(), prefix)
     }
 }
 
@@ -136,6 +135,104 @@ impl Servers {
         let lines = found.lines().filter(|line| !line.is_empty());
         lines.map(str::to_owned).collect()
     }
+}
+
+/// A server that may be killed and started again on its data; killed when dropped.
+pub(crate) struct OwnServer {
+    home: tempfile::TempDir,
+    options: Vec<String>,
+    running: Option<Child>,
+}
+
+impl OwnServer {
+    /// Starts a server with these options on a socket of its own.
+    pub(crate) fn start(options: &[&str]) -> Self {
+        let mut server = Self {
+            home: tempfile::tempdir().expect("a directory"),
+            options: options.iter().map(|&option| option.to_owned()).collect(),
+            running: None,
+        };
+        server.resume();
+        server
+    }
+
+    /// How to reach it.
+    pub(crate) fn url(&self) -> String {
+        format!("unix://{}", self.socket())
+    }
+
+    /// Asks it something.
+    pub(crate) fn say(&self, arguments: &[&str]) -> String {
+        say(&[&["-s", &self.socket()][..], arguments].concat())
+    }
+
+    /// Whether one of its files holds these bytes.
+    pub(crate) fn wrote_down(&self, text: &str) -> bool {
+        let mut folders = vec![self.home.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("readable") {
+                let path = entry.expect("readable").path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                // Files come and go while it rewrites them, and a socket is none.
+                let bytes = std::fs::read(&path).unwrap_or_default();
+                let mut windows = bytes.windows(text.len());
+                if windows.any(|window| window == text.as_bytes()) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Ends it at once.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            let _ = running.kill();
+            let _ = running.wait();
+        }
+    }
+
+    /// Starts it on what it has written down.
+    pub(crate) fn resume(&mut self) {
+        let started = Command::new("redis-server")
+            .current_dir(self.home.path())
+            .args(["--port", "0", "--save", "", "--unixsocket"])
+            .arg(self.socket())
+            .args(&self.options)
+            .stdout(Stdio::null())
+            .spawn();
+        self.running = Some(started.expect("redis-server starts"));
+        until_says(&["-s", &self.socket(), "ping"], "PONG");
+    }
+
+    /// The store whose keys begin with `prefix`, as one more instance sees it.
+    pub(crate) fn store(&self, prefix: &str) -> Redis {
+        store_at(self.url(), prefix)
+    }
+
+    fn socket(&self) -> String {
+        let socket = self.home.path().join("socket");
+        socket.to_str().expect("a path in UTF-8").to_owned()
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn store_at(url: String, prefix: &str) -> Redis {
+    static INSTANCES: AtomicU64 = AtomicU64::new(0);
+    let options = Options {
+        key_prefix: prefix.to_owned(),
+        instance: INSTANCES.fetch_add(1, Ordering::Relaxed).to_string(),
+        ..Options::new(url.into())
+    };
+    Redis::new(&options).expect("an address")
 }
 
 /// A prefix for what would be a file elsewhere.

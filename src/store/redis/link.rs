@@ -246,7 +246,9 @@ const REFUSALS: [&str; 14] = [
 pub(super) fn failure(error: &RedisError) -> Failure {
     let text: Arc<str> = error.to_string().into();
     match error.code() {
-        _ if text.contains("OOM command not allowed") => Failure::Refused(Error::Full),
+        Some("OOM") => Failure::Refused(Error::Full),
+        // Servers before 7 say it within the error of the script.
+        Some(_) if text.contains("-OOM command not allowed") => Failure::Refused(Error::Full),
         Some(code) if REFUSALS.contains(&code) => Failure::Refused(Error::Unavailable(text)),
         None if error.is_connection_refusal() => Failure::Refused(Error::Unavailable(text)),
         None => Failure::Unknown(Error::Unavailable(text)),

@@ -20,6 +20,7 @@ mod limits;
 mod log;
 mod model;
 mod outbox;
+mod redis;
 mod reverse;
 mod schema;
 mod states;
@@ -30,5 +31,5 @@ use suite::store_suite;
 
 store_suite!(memory, super::house::memory());
 store_suite!(sqlite, super::house::sqlite());
-store_suite!(redis, super::house::redis());
+store_suite!(redis_server, super::house::redis());
 store_suite!(redis_cluster, super::house::redis_cluster());

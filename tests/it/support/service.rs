@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use event_connector::app::{App, Parts};
+use event_connector::app::Parts;
 use event_connector::chance::Chance;
 use event_connector::clock::Clock;
 use event_connector::config::{Config, LoadOptions};
@@ -16,11 +15,11 @@ use event_connector::store::sqlite::{Options, Sqlite};
 use event_connector::tasks::Tasks;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::redis::{Servers, prefix};
 
+use super::instance::Instance;
 use super::stream::Stream;
 use super::wait::eventually;
 
@@ -82,14 +81,8 @@ pub(crate) struct Service {
     rows: String,
     env: Vec<(String, String)>,
     clock: Clock,
-    running: Running,
+    instance: Instance,
     vendor_tasks: Tasks,
-}
-
-struct Running {
-    stop: CancellationToken,
-    stopping: CancellationToken,
-    tasks: Tasks,
 }
 
 impl Service {
@@ -138,9 +131,9 @@ impl Service {
             parts.store.clone(),
             parts.products.clone(),
         );
-        let (url, running) = run(parts).await;
+        let instance = Instance::start(parts).await;
         Self {
-            url,
+            url: instance.url.clone(),
             intercom,
             metrics,
             store,
@@ -150,9 +143,14 @@ impl Service {
             rows,
             env,
             clock: setup.clock,
-            running,
+            instance,
             vendor_tasks,
         }
+    }
+
+    /// One more instance on the same products, with a store that shows it the same data.
+    pub(crate) async fn sibling(&self, store: Arc<dyn Store>) -> Instance {
+        Instance::start(parts(&self.env, &self.rows, store, self.clock.clone())).await
     }
 
     /// Stops, waits until everything is put away, and starts again on the same data.
@@ -163,7 +161,8 @@ impl Service {
         self.metrics = parts.metrics.clone();
         self.store = parts.store.clone();
         self.products = parts.products.clone();
-        (self.url, self.running) = run(parts).await;
+        self.instance = Instance::start(parts).await;
+        self.url = self.instance.url.clone();
         self
     }
 
@@ -174,12 +173,12 @@ impl Service {
 
     /// Tells it to stop and waits for nothing.
     pub(crate) fn tell_to_stop(&self) {
-        self.running.stop.cancel();
+        self.instance.tell_to_stop();
     }
 
     /// What readiness looks at.
     pub(crate) fn stopping(&self) -> &CancellationToken {
-        &self.running.stopping
+        &self.instance.stopping
     }
 
     /// The file of the store.
@@ -189,14 +188,7 @@ impl Service {
 
     /// Stops and waits until everything is put away.
     pub(crate) async fn stop(&self) {
-        self.running.stop.cancel();
-        let clock = Clock::system();
-        let finished = self
-            .running
-            .tasks
-            .finish(&clock, Duration::from_secs(20))
-            .await;
-        assert!(finished, "the service stops within its grace");
+        self.instance.stop().await;
     }
 
     /// Posts a body to `path` with the product's secret.
@@ -321,7 +313,6 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        self.running.stop.cancel();
         self.vendor_tasks.stop();
     }
 }
@@ -348,6 +339,10 @@ fn pair(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "which store the tests run on is said to them as a whole"
+)]
 fn is_redis() -> bool {
     std::env::var_os("STORE").is_some_and(|store| store == "redis")
 }
@@ -380,22 +375,4 @@ fn parts(env: &[(String, String)], rows: &str, store: Arc<dyn Store>, clock: Clo
         products: Products::new(Catalogue::parse(rows).expect("a list")),
         source: None,
     }
-}
-
-async fn run(parts: Parts) -> (String, Running) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let app = App::build(parts).expect("an application");
-    let (tasks, stop) = (Tasks::new(), CancellationToken::new());
-    let stopping = app.state().stopping.clone();
-    let told = stop.clone();
-    tasks.spawn("service", async move {
-        app.serve(listener, told.cancelled()).await;
-    });
-    let running = Running {
-        stop,
-        stopping,
-        tasks,
-    };
-    (url, running)
 }

@@ -1,0 +1,196 @@
+//! Several instances on one Redis behave as one, and say how safe it is.
+
+use std::sync::Arc;
+
+use event_connector::metrics::Metrics;
+use event_connector::store::Store;
+use serde_json::Value;
+
+use crate::redis::OwnServer;
+use crate::support::{SECRET, Service, Setup, Stream, click, eventually, json_of};
+
+/// Loses nothing that it has acknowledged.
+const SAFE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
+
+/// A service whose store is on this server.
+async fn service_on(server: &OwnServer) -> Service {
+    let store: Arc<dyn Store> = Arc::new(server.store("shared"));
+    let setup = Setup::with("CONNECTOR__STORE__BACKEND", "redis");
+    let setup = setup.and("REDIS_URL", &server.url());
+    Service::with(Setup {
+        store: Some(Box::new(move |_| store)),
+        ..setup
+    })
+    .await
+}
+
+async fn post(service: &Service, url: &str, session: &str, label: &str) -> u16 {
+    let request = service.client.post(format!("{url}/webhook/acme"));
+    let request = request.header("x-posthog-secret", SECRET);
+    let request = request.body(click(session, "u1", label).to_string());
+    request.send().await.expect("an answer").status().as_u16()
+}
+
+async fn listen(service: &Service, url: &str) -> Stream {
+    let request = service.client.get(format!("{url}/stream/acme?since=0-0"));
+    Stream::new(request.bearer_auth(SECRET).send().await.expect("an answer"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_may_be_served_by_any_instance() {
+    let server = OwnServer::start(&SAFE);
+    let first = service_on(&server).await;
+    let second = first.sibling(Arc::new(server.store("shared"))).await;
+    let mut feeds = [
+        listen(&first, &first.url).await,
+        listen(&first, &second.url).await,
+    ];
+    let urls = [&first.url, &second.url];
+    for number in 0..20 {
+        let url = urls[number % 2];
+        assert_eq!(
+            post(&first, url, "s1", &format!("Button {number}")).await,
+            200
+        );
+    }
+    // The link is made on one of them, and the pause ends on whichever holds the session then.
+    assert_eq!(first.chat("c1", "u1", "").await.status(), 200);
+    first.notes("c1", |notes| notes.len() == 1).await;
+    for number in 20..40 {
+        let url = urls[number % 2];
+        assert_eq!(
+            post(&first, url, "s1", &format!("Button {number}")).await,
+            200
+        );
+    }
+    let all = |notes: &[String]| notes.concat().matches("User clicked").count() == 40;
+    let notes = first.notes("c1", all).await.concat();
+    for number in 0..40 {
+        let line = format!("User clicked Button {number} on");
+        assert_eq!(notes.matches(&line).count(), 1, "{line}: {notes}");
+    }
+    let mut told = Vec::new();
+    for feed in &mut feeds {
+        told.push(feed.next_actions(40).await);
+    }
+    assert_eq!(told[0], told[1]);
+    let expected: Vec<_> = (0..40)
+        .map(|number| format!("User clicked Button {number} on the team page"))
+        .collect();
+    assert_eq!(told[0], expected);
+    let conflicts = |metrics: &Metrics| metrics.commits.with_label_values(&["conflict"]).get();
+    assert!(conflicts(&first.metrics) + conflicts(&second.metrics) > 0);
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_repeated_to_another_instance_is_recognised() {
+    let server = OwnServer::start(&SAFE);
+    let first = service_on(&server).await;
+    let second = first.sibling(Arc::new(server.store("shared"))).await;
+    for url in [&first.url, &second.url, &first.url] {
+        assert_eq!(post(&first, url, "s1", "Save").await, 200);
+    }
+    assert_eq!(post(&first, &second.url, "s1", "Close").await, 200);
+    let told = listen(&first, &first.url).await.next_actions(2).await;
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[1].contains("Close"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_redis_has_acknowledged_outlives_its_end() {
+    let mut server = OwnServer::start(&SAFE);
+    let service = service_on(&server).await;
+    for number in 0..10 {
+        assert_eq!(
+            post(&service, &service.url, "s1", &format!("Button {number}")).await,
+            200
+        );
+    }
+    server.kill();
+    assert_eq!(post(&service, &service.url, "s1", "Lost").await, 503);
+    let ready = service.get("/readyz").await;
+    assert_eq!(ready.status(), 503);
+    assert_eq!(json_of(ready).await["code"], "store_unavailable");
+    let health = json_of(service.get("/health").await).await;
+    assert_eq!(health["redis"], "degraded");
+    server.resume();
+    eventually("it is ready again", || async {
+        match service.get("/readyz").await.status().as_u16() {
+            200 => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    assert_eq!(post(&service, &service.url, "s1", "Button 10").await, 200);
+    let told = listen(&service, &service.url).await.next_actions(11).await;
+    let expected: Vec<_> = (0..11)
+        .map(|number| format!("User clicked Button {number} on the team page"))
+        .collect();
+    assert_eq!(told, expected);
+    let health = json_of(service.get("/health").await).await;
+    assert_eq!(health["redis"], "ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forgotten_scripts_are_sent_again() {
+    let server = OwnServer::start(&SAFE);
+    let service = service_on(&server).await;
+    assert_eq!(post(&service, &service.url, "s1", "One").await, 200);
+    assert_eq!(server.say(&["script", "flush"]).trim(), "OK");
+    assert_eq!(post(&service, &service.url, "s1", "Two").await, 200);
+    let told = listen(&service, &service.url).await.next_actions(2).await;
+    assert_eq!(told.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_redis_is_refused_and_recovers() {
+    let server = OwnServer::start(&SAFE);
+    let service = service_on(&server).await;
+    assert_eq!(post(&service, &service.url, "s1", "One").await, 200);
+    assert_eq!(
+        server.say(&["config", "set", "maxmemory", "1"]).trim(),
+        "OK"
+    );
+    let request = service.client.post(format!("{}/webhook/acme", service.url));
+    let request = request.header("x-posthog-secret", SECRET);
+    let request = request.body(click("s1", "u1", "Two").to_string());
+    let refused = request.send().await.expect("an answer");
+    assert_eq!(refused.status(), 503);
+    assert!(refused.headers().contains_key("retry-after"));
+    assert_eq!(json_of(refused).await["code"], "store_full");
+    let ready = service.get("/readyz").await;
+    let told = json_of(ready).await;
+    assert_eq!(told["code"], "store_full", "{told}");
+    assert_eq!(
+        server.say(&["config", "set", "maxmemory", "0"]).trim(),
+        "OK"
+    );
+    assert_eq!(post(&service, &service.url, "s1", "Two").await, 200);
+    let told = listen(&service, &service.url).await.next_actions(2).await;
+    assert!(told[1].contains("Two"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_may_lose_something_are_named() {
+    let warnings = async |options: &[&str]| {
+        let server = OwnServer::start(options);
+        let service = service_on(&server).await;
+        let ready = service.get("/readyz").await;
+        assert_eq!(ready.status(), 200);
+        match &json_of(ready).await["warnings"] {
+            Value::Null => String::new(),
+            warnings => warnings.to_string(),
+        }
+    };
+    assert_eq!(warnings(&SAFE).await, "");
+    assert!(
+        warnings(&["--appendonly", "no"])
+            .await
+            .contains("appendonly yes")
+    );
+    let everysec = warnings(&["--appendonly", "yes"]).await;
+    assert!(everysec.contains("about a second"), "{everysec}");
+    let evicting = warnings(&[&SAFE[..], &["--maxmemory-policy", "allkeys-lru"]].concat()).await;
+    assert!(evicting.contains("evicts by allkeys-lru"), "{evicting}");
+}

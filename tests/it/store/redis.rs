@@ -1,0 +1,178 @@
+//! What only a store that others share can do or suffer.
+
+use std::sync::Arc;
+
+use event_connector::store::redis::{Options, Redis};
+use event_connector::store::{Error, News, Outcome, Store};
+use tokio::sync::mpsc;
+
+use super::house::{House, key, key_of, product, write};
+use crate::redis::{OwnServer, Servers};
+use crate::support::eventually;
+
+/// The news that `store` hears once it listens and `then` has happened.
+async fn heard(server: &OwnServer, store: &Redis, then: impl Future<Output = ()>) -> News {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let hear = move |news: News| {
+        let _ = tell.send(news);
+    };
+    let news = async {
+        eventually("somebody listens", || async {
+            match server
+                .say(&["pubsub", "numsub", "news:news"])
+                .lines()
+                .nth(1)
+            {
+                Some("1") => Ok(()),
+                other => Err(other.map(str::to_owned)),
+            }
+        })
+        .await;
+        then.await;
+        told.recv().await.expect("news")
+    };
+    tokio::select! {
+        ended = store.listen(&hear) => panic!("it ended: {ended:?}"),
+        news = news => news,
+    }
+}
+
+async fn wrote(store: &Redis, draft: super::house::Draft) {
+    let outcome = store.commit(Arc::new(draft.0)).await;
+    assert!(matches!(outcome, Outcome::Committed), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_hear_what_is_new_and_one_does_not_hear_oneself() {
+    let server = OwnServer::start(&[]);
+    let (own, other) = (server.store("news"), server.store("news"));
+    let news = heard(&server, &own, async {
+        wrote(&own, write(&key("s"), 0, "").action("own")).await;
+        // Nobody has to look for what subscribers do not see.
+        wrote(&other, write(&key("t"), 0, "")).await;
+        wrote(&other, write(&key_of("bank", "x"), 0, "").action("1")).await;
+    });
+    let expected = News {
+        product: product("bank"),
+        is_for_feed: true,
+        is_for_outbox: false,
+    };
+    assert_eq!(news.await, expected);
+    let news = heard(&server, &own, async {
+        wrote(&other, write(&key("t"), 1, "").delivery("d", "lane")).await;
+    });
+    let expected = News {
+        product: product("shop"),
+        is_for_feed: false,
+        is_for_outbox: true,
+    };
+    assert_eq!(news.await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_layout_is_refused_by_name() {
+    let server = Servers::one();
+    let first = server.store("layout");
+    wrote(&first, write(&key("s"), 0, "")).await;
+    let options = Options {
+        key_prefix: "layout".to_owned(),
+        buckets: 8,
+        ..Options::new(server.url.clone().into())
+    };
+    let second = Redis::new(&options).expect("an address");
+    let refused = second.load(&key("s")).await.expect_err("another layout");
+    let Error::Unavailable(reason) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(
+        &*reason,
+        "the store was laid out with redis.buckets = 16, and is asked for 8"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_cannot_be_read_is_set_aside_once() {
+    let server = OwnServer::start(&[]);
+    let house = House {
+        store: Arc::new(server.store("aside")),
+        directory: None,
+    };
+    for id in ["broken", "whole"] {
+        house.wrote(write(&key(id), 0, id).action(id)).await;
+    }
+    let keys = server.say(&["keys", "*state:shop/session/broken"]);
+    let field = ["hset", keys.trim(), "commits", "half"];
+    assert_eq!(server.say(&field).trim(), "0");
+    let refused = house.store.load(&key("broken")).await;
+    assert!(matches!(
+        refused,
+        Err(Error::Unreadable { what: "state", .. })
+    ));
+    assert_eq!(house.state(&key("broken")).await, None);
+    assert_eq!(house.store.depth().await.expect("sizes").quarantined, 1);
+    assert!(house.state(&key("whole")).await.is_some());
+    // Its log goes on where it was.
+    house.wrote(write(&key("broken"), 0, "").action("2")).await;
+    let history = house
+        .store
+        .history(&key("broken"), 9)
+        .await
+        .expect("readable");
+    assert_eq!((history.len(), history[0].sequence), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_erased_leaves_the_append_only_file_too() {
+    let server = OwnServer::start(&["--appendonly", "yes"]);
+    let house = House {
+        store: Arc::new(server.store("scrub")),
+        directory: None,
+    };
+    house.wrote(write(&key("s"), 0, "a secret of hers")).await;
+    assert!(server.wrote_down("a secret of hers"));
+    house.wrote(write(&key("s"), 1, "nothing")).await;
+    assert!(server.wrote_down("a secret of hers"), "it is history");
+    eventually("it is scrubbed", || async {
+        match house.store.scrub().await.expect("allowed") {
+            true => Ok(()),
+            false => Err("not yet"),
+        }
+    })
+    .await;
+    assert!(!server.wrote_down("a secret of hers"));
+    assert_eq!(
+        &*house.state(&key("s")).await.expect("there").state,
+        b"nothing"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_instance_asks_little_however_many_products_there_are() {
+    let server = OwnServer::start(&[]);
+    let store = server.store("idle");
+    for number in 0..1_000 {
+        let key = key_of(&format!("p{number}"), "s");
+        wrote(&store, write(&key, 0, "").action("1")).await;
+    }
+    let commands = || {
+        let stats = server.say(&["info", "stats"]);
+        let line = stats
+            .lines()
+            .find_map(|line| line.strip_prefix("total_commands_processed:"));
+        line.expect("it counts")
+            .trim()
+            .parse::<u64>()
+            .expect("a number")
+    };
+    let before = commands();
+    store.claim_overdue(1, 2, 500).await.expect("claimable");
+    store
+        .lease(super::house::wanted(1, 9, 9))
+        .await
+        .expect("leasable");
+    store.next_delivery_ms(&[]).await.expect("readable");
+    store.depth().await.expect("countable");
+    // Commands within scripts count as well: a few for each bucket, none for each product.
+    let asked = commands() - before;
+    assert!(asked < 4 * 5 * 16, "{asked} commands");
+}
