@@ -36,10 +36,22 @@ pub(super) fn options(config: &Config) -> Options {
 }
 
 /// How the configured Redis is reached, by an instance that is told apart from all others.
-pub(super) fn redis_options(config: &Config, chance: &Chance) -> redis::Options {
+///
+/// # Errors
+///
+/// The certificates cannot be read.
+pub(super) fn redis_options(config: &Config, chance: &Chance) -> anyhow::Result<redis::Options> {
     let own = &config.redis;
+    let path = &own.ca_path;
+    let root_certificates = if path.as_os_str().is_empty() {
+        None
+    } else {
+        let read = std::fs::read(path);
+        Some(read.with_context(|| format!("cannot read redis.ca_path {}", path.display()))?)
+    };
     let instance = u64::from_be_bytes(chance.bytes());
-    redis::Options {
+    Ok(redis::Options {
+        root_certificates,
         cluster: own.cluster,
         key_prefix: own.key_prefix.clone(),
         buckets: own.buckets,
@@ -47,7 +59,7 @@ pub(super) fn redis_options(config: &Config, chance: &Chance) -> redis::Options 
         timeout: Duration::from_millis(own.timeout_ms),
         instance: format!("{instance:016x}"),
         ..redis::Options::new(own.url.clone())
-    }
+    })
 }
 
 /// Refuses what concerns a file while the store is none.

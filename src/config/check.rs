@@ -97,6 +97,11 @@ pub(super) fn redis_url(text: &str) -> Result<SecretString, String> {
     Ok(text.into())
 }
 
+/// A path, or nothing.
+pub(super) fn maybe_path(text: &str) -> Result<PathBuf, String> {
+    Ok(text.into())
+}
+
 /// What keys begin with: not empty, and without what has a meaning in the name of a key or a pattern.
 pub(super) fn key_prefix(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || ":._-".contains(c);

@@ -279,6 +279,8 @@ section! {
         url: SecretString = parsed(SecretString::default(), check::redis_url),
         /// Whether one URL is that of a cluster.
         cluster: bool = flag(),
+        /// A file with the certificates that vouch for servers reached by TLS; empty for the machine's own.
+        ca_path: PathBuf = parsed(PathBuf::new(), check::maybe_path),
         /// What all keys begin with.
         key_prefix: String = parsed(String::new(), check::key_prefix),
         /// Over how many hash tags tenants are spread.

@@ -241,7 +241,8 @@ pub(crate) fn prefix(path: &Path) -> String {
     path.to_string_lossy().chars().map(plain).collect()
 }
 
-fn free_ports(count: u16) -> Vec<String> {
+/// Ports that nobody has at the moment.
+pub(crate) fn free_ports(count: u16) -> Vec<String> {
     let held: Vec<_> = (0..count)
         .map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"))
         .collect();

@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
-use redis::{Arg, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
+use redis::{Arg, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, TlsCertificates, Value};
 use secrecy::ExposeSecret;
 use tokio::sync::OnceCell;
 
@@ -60,14 +60,24 @@ impl Link {
     pub(super) fn new(options: &Options) -> Result<Self, Error> {
         let bad = |error: RedisError| Error::Unavailable(error.to_string().into());
         let urls: Vec<&str> = options.url.expose_secret().split(',').collect();
-        let clients = urls.iter().map(|url| Client::open(*url));
+        let certificates = options.root_certificates.as_ref();
+        let certificates = certificates.map(|pem| TlsCertificates {
+            client_tls: None,
+            root_cert: Some(pem.clone()),
+        });
+        let clients = urls.iter().map(|url| match &certificates {
+            Some(certificates) => Client::build_with_tls(*url, certificates.clone()),
+            None => Client::open(*url),
+        });
         let clients: Vec<Client> = clients.collect::<Result<_, _>>().map_err(bad)?;
         let nodes = if options.cluster || urls.len() > 1 {
-            let client = ClusterClientBuilder::new(urls)
+            let mut builder = ClusterClientBuilder::new(urls)
                 .connection_timeout(options.timeout)
-                .response_timeout(options.timeout)
-                .build()
-                .map_err(bad)?;
+                .response_timeout(options.timeout);
+            if let Some(certificates) = certificates {
+                builder = builder.certs(certificates);
+            }
+            let client = builder.build().map_err(bad)?;
             let config = redis::cluster::ClusterConfig::new();
             let connection = client.get_pending_async_connection_with_config(config);
             Nodes::Cluster(Box::new(connection))

@@ -13,6 +13,8 @@ pub struct Options {
     pub url: SecretString,
     /// Whether the address is that of a cluster, although it is only one.
     pub cluster: bool,
+    /// Certificates, in PEM form, that vouch for servers reached by TLS; those of the machine otherwise.
+    pub root_certificates: Option<Vec<u8>>,
     /// What all keys begin with, so that several stores can share a Redis.
     pub key_prefix: String,
     /// Over how many hash tags tenants are spread. Fixed when the store is used first.
@@ -31,6 +33,7 @@ impl Options {
         Self {
             url,
             cluster: false,
+            root_certificates: None,
             key_prefix: "event-connector".to_owned(),
             buckets: 16,
             connections: 8,

@@ -146,6 +146,98 @@ async fn what_was_erased_leaves_the_append_only_file_too() {
     );
 }
 
+/// Lets `openssl` make the key and the certificate of a server on this machine.
+fn certificate(home: &std::path::Path) -> [String; 2] {
+    let [key, certificate] = ["key.pem", "cert.pem"].map(|name| {
+        let path = home.join(name);
+        path.to_str().expect("a path in UTF-8").to_owned()
+    });
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+        ])
+        .args([
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+        ])
+        .args(["-keyout", &key, "-out", &certificate])
+        .output();
+    let made = made.expect("openssl runs");
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    [key, certificate]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_reached_by_tls_as_a_user_with_a_password() {
+    let home = tempfile::tempdir().expect("a directory");
+    let [key, certificate] = certificate(home.path());
+    let port = &crate::redis::free_ports(1)[0];
+    let server = OwnServer::start(
+        &[
+            &["--tls-port", port, "--tls-auth-clients", "no"][..],
+            &["--tls-key-file", &key, "--tls-cert-file", &certificate],
+            &[
+                "--user",
+                "connector",
+                "on",
+                ">s3cret",
+                "~own:*",
+                "&own:*",
+                "+@all",
+                "-@dangerous",
+                "+info",
+            ],
+        ]
+        .concat(),
+    );
+    let url = |password: &str| format!("rediss://connector:{password}@localhost:{port}/0");
+    let options = |url: String| Options {
+        key_prefix: "own".to_owned(),
+        root_certificates: std::fs::read(&certificate).ok(),
+        ..Options::new(url.into())
+    };
+    let house = House {
+        store: Arc::new(Redis::new(&options(url("s3cret"))).expect("an address")),
+        directory: None,
+    };
+    house
+        .wrote(write(&key_of("shop", "s"), 0, "one").action("1"))
+        .await;
+    assert!(house.state(&key_of("shop", "s")).await.is_some());
+    assert!(
+        server
+            .say(&["keys", "own:*"])
+            .contains("state:shop/session/s")
+    );
+    house.store.scrub().await.expect("it may be refused");
+
+    let guessed = Redis::new(&options(url("guess"))).expect("an address");
+    let refused = guessed
+        .load(&key_of("shop", "s"))
+        .await
+        .expect_err("no way in");
+    assert!(matches!(refused, Error::Unavailable(_)), "{refused:?}");
+    assert!(!refused.to_string().contains("guess"));
+    let stranger = Options {
+        root_certificates: None,
+        ..options(url("s3cret"))
+    };
+    let stranger = Redis::new(&stranger).expect("an address");
+    let refused = stranger
+        .load(&key_of("shop", "s"))
+        .await
+        .expect_err("nobody vouches");
+    assert!(matches!(refused, Error::Unavailable(_)), "{refused:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_instance_asks_little_however_many_products_there_are() {
     let server = OwnServer::start(&[]);
