@@ -14,6 +14,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Follows the news until the service stops.
 pub(super) async fn follow(state: AppState, outbox: Nudge, tasks: Tasks) {
     let heard = |news: News| {
+        if news.is_erasure {
+            state.feed.forget(&news.product);
+        }
         if news.is_for_feed {
             state.feed.nudge(&news.product);
         }

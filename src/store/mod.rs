@@ -238,6 +238,8 @@ pub struct News {
     pub is_for_feed: bool,
     /// Whether there is something new in the outbox.
     pub is_for_outbox: bool,
+    /// Whether a person was erased, so that nobody may go on telling what is in memory.
+    pub is_erasure: bool,
 }
 
 /// A backend. All times are Unix milliseconds of the wall clock, always given by the caller.

@@ -194,3 +194,30 @@ async fn settings_that_may_lose_something_are_named() {
     let evicting = warnings(&[&SAFE[..], &["--maxmemory-policy", "allkeys-lru"]].concat()).await;
     assert!(evicting.contains("evicts by allkeys-lru"), "{evicting}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_erased_on_one_instance_is_not_told_by_another() {
+    let server = OwnServer::start(&SAFE);
+    let first = service_on(&server).await;
+    let second = first.sibling(Arc::new(server.store("shared"))).await;
+    assert_eq!(post(&first, &first.url, "s1", "Hers").await, 200);
+    // The other one has it in memory for its subscribers.
+    let mut listening = listen(&first, &second.url).await;
+    assert_eq!(listening.next_actions(1).await.len(), 1);
+    let answer = first.delete("/users/acme/u1").await;
+    assert_eq!(answer.status(), 200);
+    let told = json_of(answer).await;
+    assert_eq!(told["erased"]["session"], 1, "{told}");
+    eventually("nobody tells it any more", || async {
+        let request = click("s2", "u2", "His").to_string();
+        let posted = first.client.post(format!("{}/webhook/acme", first.url));
+        let posted = posted.header("x-posthog-secret", SECRET).body(request);
+        assert_eq!(posted.send().await.expect("an answer").status(), 200);
+        let told = listen(&first, &second.url).await.next_actions(1).await;
+        match told[0].contains("His") {
+            true => Ok(()),
+            false => Err(told),
+        }
+    })
+    .await;
+}

@@ -14,10 +14,12 @@ pub(super) fn parse(text: &str, own: &str) -> Option<News> {
     if instance == own {
         return None;
     }
+    let is = |kind: &str| what.split('+').any(|told| told == kind);
     Some(News {
         product: ProductId::from(product),
-        is_for_feed: what.starts_with("feed"),
-        is_for_outbox: what.ends_with("+outbox"),
+        is_for_feed: is("feed"),
+        is_for_outbox: is("outbox"),
+        is_erasure: is("erased"),
     })
 }
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use event_connector::domain::log::{IndexKey, Space};
 use event_connector::store::redis::{Options, Redis};
 use event_connector::store::{Error, News, Outcome, Store};
 use tokio::sync::mpsc;
 
-use super::house::{House, key, key_of, product, write};
+use super::house::{House, draft, key, key_of, product, write};
 use crate::redis::{OwnServer, Servers};
 use crate::support::eventually;
 
@@ -56,6 +57,7 @@ async fn others_hear_what_is_new_and_one_does_not_hear_oneself() {
         product: product("bank"),
         is_for_feed: true,
         is_for_outbox: false,
+        is_erasure: false,
     };
     assert_eq!(news.await, expected);
     let news = heard(&server, &own, async {
@@ -65,8 +67,15 @@ async fn others_hear_what_is_new_and_one_does_not_hear_oneself() {
         product: product("shop"),
         is_for_feed: false,
         is_for_outbox: true,
+        is_erasure: false,
     };
     assert_eq!(news.await, expected);
+    let request = IndexKey::new(Space::Erasure, "ada");
+    let news = heard(&server, &own, async {
+        wrote(&other, draft().fact(request.clone(), Some("{}"), 9_000)).await;
+        wrote(&other, draft().fact(request, None, 0)).await;
+    });
+    assert!(news.await.is_erasure);
 }
 
 #[tokio::test(flavor = "multi_thread")]

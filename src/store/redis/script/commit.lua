@@ -65,7 +65,7 @@ if has_state then
   end
 end
 
-local ms, n, bytes, news = nil, nil, 0, ''
+local ms, n, bytes, news = nil, nil, 0, {}
 each(function()
   local type, at_s, source, correlation, user, body, visible =
     arg(), arg(), arg(), arg(), arg(), arg(), arg()
@@ -86,7 +86,7 @@ each(function()
     user, 'body', body, 'visible', visible, 'before', newest or '')
   newest = offset
   bytes = bytes + #body
-  if visible == '1' then news = 'feed' end
+  if visible == '1' then news[1] = 'feed' end
 end)
 if ms then
   redis.call('HSET', at, 'sequence', sequence, 'newest', newest)
@@ -98,9 +98,10 @@ if ms then
   end
 end
 
+local has_work, has_erased = false, false
 each(function()
   local id, lane, body = arg(), arg(), arg()
-  if news == '' or news == 'feed' then news = news .. '+outbox' end
+  has_work = true
   insert(base, product, key, id, lane, body, now, nil)
 end)
 
@@ -118,7 +119,7 @@ each(function()
     finish(base, id, 'withdrawn', now, nil, nil)
   else
     hurry(base, product, id, now)
-    if news == '' or news == 'feed' then news = news .. '+outbox' end
+    has_work = true
   end
 end)
 
@@ -131,8 +132,15 @@ each(function()
   else
     redis.call('DEL', base .. 'index:' .. row)
     redis.call('ZREM', base .. 'expires', row)
-    if is_erasure == '1' then redis.call('ZREM', base .. 'erasures', row) end
+    if is_erasure == '1' then
+      redis.call('ZREM', base .. 'erasures', row)
+      has_erased = true
+    end
   end
 end)
-if news ~= '' then redis.call('PUBLISH', channel, instance .. ' ' .. news .. ' ' .. product) end
+if has_work then news[#news + 1] = 'outbox' end
+if has_erased then news[#news + 1] = 'erased' end
+if #news > 0 then
+  redis.call('PUBLISH', channel, instance .. ' ' .. table.concat(news, '+') .. ' ' .. product)
+end
 return { 'committed' }
