@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --")]
 pub(crate) struct Arguments {
-    /// Rows to measure: ingest, latency, disk, feed, memory, isolation, start, overload; all unless named.
+    /// Rows to measure: ingest, latency, disk, feed, memory, isolation, overload, redis, start; all unless named.
     pub(crate) rows: Vec<String>,
     /// How often each contender has its turn; the median counts.
     #[arg(long, default_value_t = 5)]

@@ -1,7 +1,8 @@
 //! The map of event-connector: what it is made of, in reading order, and what always holds.
 //!
 //! Product analytics post what people do in a web application; the connector turns it into readable
-//! actions and brings them to where help is given. One binary, one store, no other server needed.
+//! actions and brings them to where help is given. One binary and one store: a file, or a Redis that several
+//! instances share.
 //!
 //! # The walk: from a browser event to a note
 //!
@@ -86,6 +87,14 @@
 //! * A state is stored in two parts: every commit writes what is new, and the whole settles now and then.
 //!   Otherwise each commit of a busy session would repeat all that it holds. The log has the sentences too,
 //!   but it may be trimmed while a session still waits for its link.
+//! * In Redis a tenant is in one bucket as a whole: a commit is one script on one hash slot, and what is asked
+//!   about all tenants is asked of buckets, however many tenants there are. A tenant's log is a stream whose
+//!   ids are its offsets; a key's entries are a chain through it, and an entry that is erased from its middle
+//!   leaves word of the one before.
+//! * Redis expires nothing by itself: times are the caller's on every backend, so that a clock that is set back
+//!   or forward means the same on all of them.
+//! * Instances tell each other that there is something to look at, never what it is: what is told may get lost,
+//!   what is looked at is the truth.
 //! * A note that waits for a pause is flushed early once it holds as many actions as the window may:
 //!   a limit that trims before a link must not lose anything after it.
 

@@ -8,6 +8,7 @@ mod latency;
 mod memory;
 mod overload;
 mod peer;
+mod redis;
 pub(crate) mod service;
 mod start;
 
@@ -62,6 +63,11 @@ pub(crate) const ALL: &[Row] = &[
         name: "overload",
         about: "three times as many requests as can be served",
         run: |arguments| Box::pin(overload::run(arguments)),
+    },
+    Row {
+        name: "redis",
+        about: "closed loop of 64 connections on a store in Redis, both on the servers' core",
+        run: |arguments| Box::pin(redis::run(arguments)),
     },
     Row {
         name: "start",

@@ -6,7 +6,7 @@ use event_connector::metrics::Metrics;
 use event_connector::store::Store;
 use serde_json::Value;
 
-use crate::redis::OwnServer;
+use crate::redis::{OwnServer, free_ports};
 use crate::support::{SECRET, Service, Setup, Stream, click, eventually, json_of};
 
 /// Loses nothing that it has acknowledged.
@@ -169,6 +169,43 @@ async fn a_full_redis_is_refused_and_recovers() {
     assert_eq!(post(&service, &service.url, "s1", "Two").await, 200);
     let told = listen(&service, &service.url).await.next_actions(2).await;
     assert!(told[1].contains("Two"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_has_become_a_replica_is_left_for_the_one_in_its_place() {
+    let ports = free_ports(2);
+    let old = OwnServer::start(&[&SAFE[..], &["--port", &ports[0]]].concat());
+    let new = OwnServer::start(&[&SAFE[..], &["--port", &ports[1]]].concat());
+    let follow = |server: &OwnServer, port: &str| {
+        assert_eq!(server.say(&["replicaof", "127.0.0.1", port]).trim(), "OK");
+    };
+    let service = service_on(&old).await;
+    assert_eq!(post(&service, &service.url, "s1", "One").await, 200);
+    follow(&new, &ports[0]);
+    eventually("the new one has everything", || async {
+        let info = new.say(&["info", "replication"]);
+        match info.contains("master_link_status:up") {
+            true => Ok(()),
+            false => Err(info),
+        }
+    })
+    .await;
+    assert_eq!(new.say(&["replicaof", "no", "one"]).trim(), "OK");
+    // The old one is still there, keeps its connections and takes no writes.
+    follow(&old, &ports[1]);
+    new.take_the_place_of(&old);
+    eventually("commits succeed again", || async {
+        match post(&service, &service.url, "s1", "Two").await {
+            200 => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    let told = listen(&service, &service.url).await.next_actions(2).await;
+    assert!(
+        told[0].contains("One") && told[1].contains("Two"),
+        "{told:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,23 +37,23 @@ pub(super) async fn age(link: &Link, now_ms: u64, keep: Retention) -> Result<Age
         aged.more |= [entries, states, rows, deliveries].contains(&most);
     }
     let left = AGED_MAX.saturating_sub(usize::try_from(aged.entries).unwrap_or(AGED_MAX));
-    let removed = shrink_log(link, keep.log_bytes_max, left).await?;
-    aged.entries += removed;
-    aged.more |= removed > 0 && removed == left as u64;
+    let shrunk = shrink_log(link, keep.log_bytes_max, left).await?;
+    aged.entries += shrunk.entries;
+    aged.more |= shrunk.more;
     Ok(aged)
 }
 
-/// Removes the oldest log entries while the log is larger than it may be; answers how many.
-async fn shrink_log(link: &Link, bytes_max: u64, most: usize) -> Result<u64, Error> {
+/// Removes the oldest log entries while the log is larger than it may be.
+async fn shrink_log(link: &Link, bytes_max: u64, most: usize) -> Result<Aged, Error> {
+    let mut aged = Aged::default();
     let excess = depth(link).await?.log_bytes.saturating_sub(bytes_max);
     if excess == 0 || most == 0 {
-        return Ok(0);
+        return Ok(aged);
     }
     let oldest = link.each(&script::OLDEST, |command| {
         command.arg(most);
     });
-    let mut removed = 0;
-    let shares = share_out(oldest.await?, excess, most)?;
+    let (shares, left_bytes) = share_out(oldest.await?, excess, most)?;
     for (bucket, share) in shares.into_iter().enumerate() {
         if share.is_empty() {
             continue;
@@ -63,9 +63,10 @@ async fn shrink_log(link: &Link, bytes_max: u64, most: usize) -> Result<u64, Err
                 command.arg(product).arg(entries);
             }
         });
-        removed += count(trim.await?)?;
+        aged.entries += count(trim.await?)?;
     }
-    Ok(removed)
+    aged.more = aged.entries > 0 && left_bytes > 0;
+    Ok(aged)
 }
 
 /// Sizes of all buckets together.
@@ -84,12 +85,12 @@ pub(super) async fn depth(link: &Link) -> Result<Depth, Error> {
 }
 
 /// How many of its oldest entries each product of each bucket gives, so that the log has `excess_bytes` less;
-/// at most `most` in all.
+/// at most `most` in all; and by how much the log is too large even then.
 fn share_out(
     buckets: Vec<Value>,
     mut excess_bytes: u64,
     most: usize,
-) -> Result<Vec<HashMap<String, usize>>, Error> {
+) -> Result<(Vec<HashMap<String, usize>>, u64), Error> {
     let mut oldest: Vec<(Offset, usize, String, u64)> = Vec::new();
     let mut shares = vec![HashMap::new(); buckets.len()];
     for (bucket, found) in buckets.into_iter().enumerate() {
@@ -107,5 +108,5 @@ fn share_out(
         *shares[bucket].entry(product).or_insert(0) += 1;
         excess_bytes = excess_bytes.saturating_sub(bytes);
     }
-    Ok(shares)
+    Ok((shares, excess_bytes))
 }

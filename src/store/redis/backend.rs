@@ -15,11 +15,11 @@ use crate::domain::log::{IndexKey, Offset};
 use crate::store::erasure::{PendingErasure, Place, Subject, Trace};
 use crate::store::{
     Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
-    Lease, LeaseRequest, News, Outcome, Retention, Retry, Store, Stored,
+    LISTED_MAX, Lease, LeaseRequest, News, Outcome, Retention, Retry, Store, Stored,
 };
 
-/// How many deliveries of each bucket one page of a listing looks at.
-const LISTED_OF_EACH: usize = 1_000;
+/// How many deliveries of each bucket one page of a listing looks at, unless it is to hold more.
+const LISTED_OF_EACH: usize = 200;
 
 /// A store in Redis.
 pub struct Redis {
@@ -164,14 +164,15 @@ impl Store for Redis {
 
     async fn deliveries(&self, query: &DeliveryQuery) -> Result<DeliveryPage, Error> {
         let before = deliveries::newest_before(query.after, self.link.buckets());
+        let looked_max = query.limit.clamp(LISTED_OF_EACH, LISTED_MAX);
         let answers = self.link.each(&script::DELIVERIES, |command| {
             match before {
                 Some(before) => command.arg(before),
                 None => command.arg("+inf"),
             }
-            .arg(LISTED_OF_EACH);
+            .arg(looked_max);
         });
-        deliveries::page(answers.await?, query, LISTED_OF_EACH)
+        deliveries::page(answers.await?, query, looked_max)
     }
 
     async fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryHistory>, Error> {

@@ -1,7 +1,7 @@
 //! The connections, and what their failures mean.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::future::try_join_all;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -34,8 +34,43 @@ pub(super) struct Link {
 }
 
 enum Nodes {
-    One(Vec<ConnectionManager>),
+    One(Vec<Line>),
     Cluster(Box<ClusterConnection>),
+}
+
+/// A connection that comes back by itself when it breaks, and is made anew when it has ended up at a server
+/// that takes no writes any more.
+struct Line {
+    client: Client,
+    config: ConnectionManagerConfig,
+    connection: RwLock<ConnectionManager>,
+}
+
+impl Line {
+    fn new(client: Client, config: ConnectionManagerConfig) -> Result<Self, RedisError> {
+        let connection = ConnectionManager::new_lazy_with_config(client.clone(), config.clone())?;
+        Ok(Self {
+            client,
+            config,
+            connection: RwLock::new(connection),
+        })
+    }
+
+    fn connection(&self) -> ConnectionManager {
+        let connection = self.connection.read();
+        connection.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn renew(&self) -> Result<(), RedisError> {
+        let config = self.config.clone();
+        let fresh = ConnectionManager::new_lazy_with_config(self.client.clone(), config)?;
+        let mut connection = self
+            .connection
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *connection = fresh;
+        Ok(())
+    }
 }
 
 /// Why a command was not answered.
@@ -87,10 +122,9 @@ impl Link {
                 .set_connection_timeout(Some(options.timeout))
                 .set_response_timeout(Some(options.timeout))
                 .set_number_of_retries(1);
-            let connect =
-                |_| ConnectionManager::new_lazy_with_config(client.clone(), config.clone());
-            let connections = (0..options.connections.max(1)).map(connect);
-            Nodes::One(connections.collect::<Result<_, _>>().map_err(bad)?)
+            let lines =
+                (0..options.connections.max(1)).map(|_| Line::new(client.clone(), config.clone()));
+            Nodes::One(lines.collect::<Result<_, _>>().map_err(bad)?)
         };
         Ok(Self {
             nodes,
@@ -223,8 +257,15 @@ impl Link {
         match &self.nodes {
             Nodes::One(connections) => {
                 let turn = self.turn.fetch_add(1, Ordering::Relaxed) % connections.len();
-                let mut connection = connections[turn].clone();
-                command.query_async(&mut connection).await
+                let line = &connections[turn];
+                let answer = command.query_async(&mut line.connection()).await;
+                if let Err(error) = &answer
+                    && error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+                {
+                    // A replica by now; whoever took its place has its address.
+                    line.renew()?;
+                }
+                answer
             }
             Nodes::Cluster(connection) => {
                 let mut connection = connection.as_ref().clone();
