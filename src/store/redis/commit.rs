@@ -6,7 +6,7 @@ use super::link::Failure;
 use super::name;
 use super::reply::{List, surprise};
 use crate::domain::attempt::AttemptRecord;
-use crate::domain::log::{Effects, OutboxChange, Space};
+use crate::domain::log::{OutboxChange, Space};
 use crate::store::{Commit, CommitId, Error, Guard, Outcome, Stored};
 
 /// Why a commit is refused before anybody is asked.
@@ -41,27 +41,12 @@ pub(super) fn write(commit: &Commit, command: &mut Cmd) {
             command.arg(&["", "0", "", "", "0", "0", ""]);
         }
     }
+    let effects = &commit.effects;
+    command
+        .arg(commit.guards.len())
+        .arg(effects.entries.len())
+        .arg(effects.deliveries.len() + effects.outbox.len());
     guards(commit, command);
-    effects(commit, &commit.effects, command);
-}
-
-fn guards(commit: &Commit, command: &mut Cmd) {
-    command.arg(commit.guards.len());
-    for guard in &commit.guards {
-        match guard {
-            Guard::Index { key, value } => {
-                command.arg("index").arg(name::row(&commit.product, key));
-                optional(value.as_deref().map(str::as_bytes), command);
-            }
-            Guard::NoState { key } => {
-                command.arg("state").arg(key.to_string()).arg("0").arg("");
-            }
-        }
-    }
-}
-
-fn effects(commit: &Commit, effects: &Effects, command: &mut Cmd) {
-    command.arg(effects.entries.len());
     for entry in &effects.entries {
         command
             .arg(entry.r#type.as_str())
@@ -72,14 +57,13 @@ fn effects(commit: &Commit, effects: &Effects, command: &mut Cmd) {
             .arg(&*entry.body)
             .arg(u8::from(entry.r#type.on_feed()));
     }
-    command.arg(effects.deliveries.len());
     for delivery in &effects.deliveries {
         command
+            .arg("insert")
             .arg(delivery.id.as_str())
             .arg(&*delivery.lane)
             .arg(&*delivery.body);
     }
-    command.arg(effects.outbox.len());
     for change in &effects.outbox {
         outbox(change, command);
     }
@@ -90,6 +74,20 @@ fn effects(commit: &Commit, effects: &Effects, command: &mut Cmd) {
         command
             .arg(write.expires_ms)
             .arg(u8::from(write.key.space == Space::Erasure));
+    }
+}
+
+fn guards(commit: &Commit, command: &mut Cmd) {
+    for guard in &commit.guards {
+        match guard {
+            Guard::Index { key, value } => {
+                command.arg("index").arg(name::row(&commit.product, key));
+                optional(value.as_deref().map(str::as_bytes), command);
+            }
+            Guard::NoState { key } => {
+                command.arg("state").arg(key.to_string()).arg("0").arg("");
+            }
+        }
     }
 }
 

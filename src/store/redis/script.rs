@@ -34,6 +34,7 @@ fn script(parts: &[&str]) -> Script {
     Script { text, sha }
 }
 
+const PRELUDE: &str = include_str!("script/prelude.lua");
 const OUTBOX: &str = include_str!("script/outbox.lua");
 const LOG: &str = include_str!("script/log.lua");
 const FIELDS: &str = include_str!("script/fields.lua");
@@ -48,7 +49,6 @@ macro_rules! scripts {
 }
 
 scripts! {
-    COMMIT = "commit.lua" after [OUTBOX];
     LOAD = "load.lua" after [];
     FEED = "feed.lua" after [LOG];
     INDEX = "index.lua" after [];
@@ -56,25 +56,38 @@ scripts! {
     HISTORY = "history.lua" after [LOG];
     DUE = "due.lua" after [];
     NEXT_DUE = "next_due.lua" after [];
-    LEASE = "lease.lua" after [OUTBOX];
-    RETRY = "retry.lua" after [OUTBOX];
-    REPLAY = "replay.lua" after [OUTBOX];
-    REWIND = "rewind.lua" after [OUTBOX];
+    LEASE = "lease.lua" after [PRELUDE, OUTBOX];
+    RETRY = "retry.lua" after [PRELUDE, OUTBOX];
+    REPLAY = "replay.lua" after [PRELUDE, OUTBOX];
+    REWIND = "rewind.lua" after [PRELUDE, OUTBOX];
     DELIVERIES = "deliveries.lua" after [FIELDS];
     DELIVERY = "delivery.lua" after [FIELDS];
     PARTS = "parts.lua" after [];
     OVERDUE = "overdue.lua" after [];
     AHEAD = "ahead.lua" after [];
     CLAIM = "claim.lua" after [];
-    AGE = "age.lua" after [OUTBOX, LOG];
+    AGE = "age.lua" after [PRELUDE, OUTBOX, LOG];
     OLDEST = "oldest.lua" after [LOG];
     TRIM = "trim.lua" after [LOG];
-    SET_ASIDE = "set_aside.lua" after [OUTBOX, LOG];
-    PARK = "park.lua" after [OUTBOX];
+    SET_ASIDE = "set_aside.lua" after [PRELUDE, OUTBOX, LOG];
+    PARK = "park.lua" after [PRELUDE, OUTBOX];
     DEPTH = "depth.lua" after [];
     READY = "ready.lua" after [];
     TRACE = "trace.lua" after [LOG, ROWS];
     LOOK = "look.lua" after [LOG, ROWS];
-    ERASE = "erase.lua" after [OUTBOX, LOG, ROWS];
+    ERASE = "erase.lua" after [PRELUDE, OUTBOX, LOG, ROWS];
     ERASURES = "erasures.lua" after [];
 }
+
+/// The functions of the outbox are made anew in every run of a script, so that a commit does so only where
+/// it has something for the outbox.
+pub(super) static COMMIT: LazyLock<Script> = LazyLock::new(|| {
+    script(&[
+        include_str!("script/commit.lua"),
+        "if works > 0 then\n",
+        OUTBOX,
+        include_str!("script/commit_outbox.lua"),
+        "end\n",
+        include_str!("script/commit_index.lua"),
+    ])
+});

@@ -9,14 +9,18 @@ for _, base in ipairs(KEYS) do
     entries = entries + trim(base, product, most - entries, log_before)
     if entries >= most then break end
   end
-  -- Those with a deadline stay, and are few among the oldest: deadlines are served.
+  -- Those that were written since move up. Those with a deadline stay, and are few among the oldest, for
+  -- deadlines are served.
   local from = 0
   while states < most and from < most do
     local page = redis.call('ZRANGEBYSCORE', base .. 'states', '-inf', '(' .. state_before, 'LIMIT', from,
       500)
     for _, member in ipairs(page) do
       if states >= most then break end
-      if redis.call('ZSCORE', base .. 'due', member) then
+      local written = redis.call('HGET', base .. 'state:' .. member, 'written')
+      if written and tonumber(written) >= tonumber(state_before) then
+        redis.call('ZADD', base .. 'states', written, member)
+      elseif redis.call('ZSCORE', base .. 'due', member) then
         from = from + 1
       else
         forget(base, member)

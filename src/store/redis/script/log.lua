@@ -1,12 +1,12 @@
 -- The log and the states of one bucket.
 --
 -- state:<product>/<kind>/<id>   a state; its sequence and its newest entry outlive it
--- states, due, awaited          states by the time of their writing; by deadline; with a deadline,
+-- states, due, awaited          states by about the time of their writing; by deadline; with a deadline,
 --                               by the time of their writing
--- product:<product>             the newest offset and the newest that was removed
+-- product:<product>             the newest offset, the newest that was removed, the time of the oldest entry
 -- log:<product>                 the entries, a stream whose ids are the offsets
 -- gaps:<product>                entries erased from its middle, and the ones before them of their keys
--- logs                          products by the time of their oldest entry
+-- logs, heads                   products by the time of their oldest entry; of the newest ever
 -- index:<product>/<space>/<id>  "<expiry> <value>"; `expires` has them by expiry
 -- erasures                      index rows that are requests for erasure
 -- parked, aside                 inputs and rows that could not be handled
@@ -49,9 +49,12 @@ local function drop_entries(base, product, entries)
   redis.call('HINCRBY', base .. 'counts', 'log_bytes', -bytes)
   local oldest = redis.call('XRANGE', base .. 'log:' .. product, '-', '+', 'COUNT', 1)[1]
   if oldest then
-    redis.call('ZADD', base .. 'logs', string.match(oldest[1], '^%d+'), product)
+    local ms = string.match(oldest[1], '^%d+')
+    redis.call('ZADD', base .. 'logs', ms, product)
+    redis.call('HSET', base .. 'product:' .. product, 'oldest', ms)
   else
     redis.call('ZREM', base .. 'logs', product)
+    redis.call('HDEL', base .. 'product:' .. product, 'oldest')
   end
 end
 

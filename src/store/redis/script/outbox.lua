@@ -9,12 +9,6 @@
 -- parts:<lane>             what was recorded as posted
 -- deliveries, finished     all by number; the finished by time
 
-local call = redis.call
-
-local function whole(number)
-  return string.format('%.0f', number)
-end
-
 local function is_open(status)
   return status == 'waiting' or status == 'leased'
 end

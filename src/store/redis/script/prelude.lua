@@ -1,0 +1,5 @@
+local call = redis.call
+
+local function whole(number)
+  return string.format('%.0f', number)
+end
