@@ -148,6 +148,13 @@ impl Config {
             ["store.backend", "redis.url"],
             "redis needs redis.url, e.g. redis://host:6379/0",
         );
+        let own = &self.redis;
+        let is_cluster = own.cluster || own.url.expose_secret().contains(',');
+        reader.require(
+            own.wait_replicas == 0 || !is_cluster,
+            ["redis.wait_replicas", "redis.cluster"],
+            "must be 0 on a cluster",
+        );
         reader.require(
             delivery.retry_cap_ms >= delivery.retry_base_ms,
             ["delivery.retry_cap_ms", "delivery.retry_base_ms"],

@@ -287,6 +287,8 @@ section! {
         buckets: u16 = whole(1..=1024),
         /// Connections that share the commands.
         connections: usize = whole(1..=1024),
+        /// How many replicas must have a commit before it is acknowledged.
+        wait_replicas: u16 = whole(0..=16),
         /// How long a command may take.
         timeout_ms: u64 = whole(WAIT_MS),
     }

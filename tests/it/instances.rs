@@ -1,9 +1,11 @@
 //! Several instances on one Redis behave as one, and say how safe it is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_connector::metrics::Metrics;
 use event_connector::store::Store;
+use event_connector::store::redis::{Options, Redis};
 use serde_json::Value;
 
 use crate::redis::{OwnServer, free_ports};
@@ -206,6 +208,44 @@ async fn a_server_that_has_become_a_replica_is_left_for_the_one_in_its_place() {
         told[0].contains("One") && told[1].contains("Two"),
         "{told:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_acknowledged_that_too_few_replicas_have() {
+    let ports = free_ports(2);
+    let main = OwnServer::start(&[&SAFE[..], &["--port", &ports[0]]].concat());
+    let options = ["--port", &ports[1], "--replicaof", "127.0.0.1", &ports[0]];
+    let mut replica = OwnServer::start(&options);
+    let store = Options {
+        wait_replicas: 1,
+        timeout: Duration::from_secs(1),
+        ..Options::new(main.url().into())
+    };
+    let store: Arc<dyn Store> = Arc::new(Redis::new(&store).expect("an address"));
+    let service = Service::with(Setup {
+        store: Some(Box::new(move |_| store)),
+        ..Setup::default()
+    })
+    .await;
+    let commits = async |label: &str| {
+        eventually("a replica has it", || async {
+            match post(&service, &service.url, "s1", label).await {
+                200 => Ok(()),
+                other => Err(other),
+            }
+        })
+        .await;
+    };
+    commits("One").await;
+    replica.kill();
+    assert_eq!(post(&service, &service.url, "s1", "Two").await, 503);
+    replica.resume();
+    commits("Two").await;
+    commits("Three").await;
+    let told = listen(&service, &service.url).await.next_actions(3).await;
+    for (line, label) in told.iter().zip(["One", "Two", "Three"]) {
+        assert!(line.contains(label), "{told:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

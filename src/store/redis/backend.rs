@@ -68,11 +68,10 @@ impl Store for Redis {
         if let Some(reason) = commit::flaw(&commit) {
             return Outcome::NotWritten(Error::Backend(reason.into()));
         }
-        let answer = self.link.of(&commit.product, &script::COMMIT, |command| {
-            self.link.sign(command);
+        let answer = self.link.commit(&commit.product, |command| {
             commit::write(&commit, command);
         });
-        commit::outcome(answer.await)
+        commit::outcome(&commit.id, answer.await)
     }
 
     async fn index(

@@ -2,7 +2,7 @@
 
 use redis::{Cmd, Value};
 
-use super::link::Failure;
+use super::link::{Failure, Waited};
 use super::name;
 use super::reply::{List, surprise};
 use crate::domain::attempt::AttemptRecord;
@@ -137,12 +137,28 @@ pub(super) fn optional_number(number: Option<u64>, command: &mut Cmd) {
     };
 }
 
-/// What became of a commit.
-pub(super) fn outcome(answer: Result<Value, Failure>) -> Outcome {
-    match answer {
-        Err(Failure::Refused(error)) => Outcome::NotWritten(error),
-        Err(Failure::Unknown(error)) => Outcome::Unknown(error),
-        Ok(value) => told(value).unwrap_or_else(Outcome::Unknown),
+/// What became of a commit. What too few replicas have may be gone after a failover, so that nobody knows; a
+/// repetition that finds itself written waits for them once more.
+pub(super) fn outcome(id: &CommitId, answer: Result<(Value, Option<Waited>), Failure>) -> Outcome {
+    let (value, waited) = match answer {
+        Err(Failure::Refused(error)) => return Outcome::NotWritten(error),
+        Err(Failure::Unknown(error)) => return Outcome::Unknown(error),
+        Ok(answered) => answered,
+    };
+    let outcome = told(value).unwrap_or_else(Outcome::Unknown);
+    let is_written = match &outcome {
+        Outcome::Committed => true,
+        Outcome::Conflict(newest) => newest
+            .as_ref()
+            .is_some_and(|newest| newest.commits.contains(id)),
+        _ => false,
+    };
+    match waited {
+        Some(Waited { reached, wanted }) if is_written && reached < wanted => {
+            let text = format!("{reached} of {wanted} replicas have it");
+            Outcome::Unknown(Error::Unavailable(text.into()))
+        }
+        _ => outcome,
     }
 }
 

@@ -1,19 +1,20 @@
 //! The connections, and what their failures mean.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::future::try_join_all;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::aio::ConnectionManagerConfig;
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
-use redis::{Arg, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, TlsCertificates, Value};
+use redis::{Client, Cmd, RedisError, TlsCertificates, Value};
 use secrecy::ExposeSecret;
 use tokio::sync::OnceCell;
 
+use super::line::Line;
 use super::name;
 use super::options::Options;
-use super::script::Script;
+use super::script::{self, Script, in_full, is_unknown_script};
 use crate::domain::id::ProductId;
 use crate::store::Error;
 
@@ -26,6 +27,8 @@ pub(super) struct Link {
     pub(super) prefix: String,
     pub(super) channel: String,
     pub(super) instance: String,
+    /// How many replicas must have a commit, and how long they are waited for, milliseconds.
+    wait: Option<(u16, u64)>,
     /// Commands go round the connections.
     turn: AtomicUsize,
     /// What was found when the store was reached for the first time.
@@ -36,41 +39,6 @@ pub(super) struct Link {
 enum Nodes {
     One(Vec<Line>),
     Cluster(Box<ClusterConnection>),
-}
-
-/// A connection that comes back by itself when it breaks, and is made anew when it has ended up at a server
-/// that takes no writes any more.
-struct Line {
-    client: Client,
-    config: ConnectionManagerConfig,
-    connection: RwLock<ConnectionManager>,
-}
-
-impl Line {
-    fn new(client: Client, config: ConnectionManagerConfig) -> Result<Self, RedisError> {
-        let connection = ConnectionManager::new_lazy_with_config(client.clone(), config.clone())?;
-        Ok(Self {
-            client,
-            config,
-            connection: RwLock::new(connection),
-        })
-    }
-
-    fn connection(&self) -> ConnectionManager {
-        let connection = self.connection.read();
-        connection.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn renew(&self) -> Result<(), RedisError> {
-        let config = self.config.clone();
-        let fresh = ConnectionManager::new_lazy_with_config(self.client.clone(), config)?;
-        let mut connection = self
-            .connection
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        *connection = fresh;
-        Ok(())
-    }
 }
 
 /// Why a command was not answered.
@@ -131,6 +99,12 @@ impl Link {
             clients,
             channel: format!("{}:news", options.key_prefix),
             instance: options.instance.clone(),
+            wait: (options.wait_replicas > 0).then(|| {
+                // Half of what a command may take, so that the wait ends before the command does.
+                let wait_ms = options.timeout.as_millis() / 2;
+                let wait_ms = u64::try_from(wait_ms).unwrap_or(u64::MAX).max(1);
+                (options.wait_replicas, wait_ms)
+            }),
             bases: name::bases(&options.key_prefix, options.buckets.max(1)),
             prefix: options.key_prefix.clone(),
             turn: AtomicUsize::new(0),
@@ -152,11 +126,6 @@ impl Link {
     /// Answers nothing any more.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
-    }
-
-    /// Says who commits, for the news of it.
-    pub(super) fn sign(&self, command: &mut Cmd) {
-        command.arg(&self.channel).arg(&self.instance);
     }
 
     /// What an operator should know of how durable a commit is.
@@ -236,43 +205,76 @@ impl Link {
         let mut command = redis::cmd("EVALSHA");
         command.arg(&script.sha).arg(bases.len()).arg(bases);
         with(&mut command);
-        let answer = self.send(&command).await;
-        match answer {
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                let mut whole = redis::cmd("EVAL");
-                whole.arg(&script.text);
-                for arg in command.args_iter().skip(2) {
-                    if let Arg::Simple(bytes) = arg {
-                        whole.arg(bytes);
-                    }
-                }
+        match self.send(&command).await {
+            Err(error) if is_unknown_script(&error) => {
+                let whole = in_full(script, &command);
                 self.send(&whole).await.map_err(|error| failure(&error))
             }
             answer => answer.map_err(|error| failure(&error)),
         }
     }
 
+    /// Runs the script of a commit. Answers as well how many replicas have it, and how many must.
+    pub(super) async fn commit(
+        &self,
+        product: &ProductId,
+        with: impl FnOnce(&mut Cmd),
+    ) -> Result<(Value, Option<Waited>), Failure> {
+        let script = &*script::COMMIT;
+        let sign = |command: &mut Cmd| {
+            command.arg(&self.channel).arg(&self.instance);
+            with(command);
+        };
+        let (Nodes::One(lines), Some((wanted, wait_ms))) = (&self.nodes, self.wait) else {
+            return Ok((self.of(product, script, sign).await?, None));
+        };
+        self.check().await?;
+        let mut command = redis::cmd("EVALSHA");
+        command
+            .arg(&script.sha)
+            .arg(1)
+            .arg(&self.bases[self.bucket(product)]);
+        sign(&mut command);
+        let mut wait = redis::cmd("WAIT");
+        wait.arg(wanted).arg(wait_ms);
+        // Both over one connection: what is waited for is what it has written.
+        let line = self.next(lines);
+        let mut answer = line.send_both(&command, &wait).await;
+        if answer.0.as_ref().is_err_and(is_unknown_script) {
+            answer = line.send_both(&in_full(script, &command), &wait).await;
+        }
+        let value = answer.0.map_err(|error| failure(&error))?;
+        let reached = answer
+            .1
+            .ok()
+            .and_then(|value| redis::from_redis_value(value).ok());
+        let waited = Waited {
+            reached: reached.unwrap_or(0),
+            wanted,
+        };
+        Ok((value, Some(waited)))
+    }
+
+    fn next<'a>(&self, lines: &'a [Line]) -> &'a Line {
+        &lines[self.turn.fetch_add(1, Ordering::Relaxed) % lines.len()]
+    }
+
     /// Sends a command over the next connection.
     pub(super) async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
         match &self.nodes {
-            Nodes::One(connections) => {
-                let turn = self.turn.fetch_add(1, Ordering::Relaxed) % connections.len();
-                let line = &connections[turn];
-                let answer = command.query_async(&mut line.connection()).await;
-                if let Err(error) = &answer
-                    && error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
-                {
-                    // A replica by now; whoever took its place has its address.
-                    line.renew()?;
-                }
-                answer
-            }
+            Nodes::One(lines) => self.next(lines).send(command).await,
             Nodes::Cluster(connection) => {
                 let mut connection = connection.as_ref().clone();
                 command.query_async(&mut connection).await
             }
         }
     }
+}
+
+/// How many replicas have a commit.
+pub(super) struct Waited {
+    pub(super) reached: u16,
+    pub(super) wanted: u16,
 }
 
 /// What the server says when it does not do as asked: nothing has changed then.

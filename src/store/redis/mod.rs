@@ -25,6 +25,7 @@ mod deadlines;
 mod deliveries;
 mod erase;
 mod lease;
+mod line;
 mod link;
 mod log;
 mod meeting;

@@ -21,6 +21,8 @@ pub struct Options {
     pub buckets: u16,
     /// How many connections share the commands. One would let Redis sync after every few of them.
     pub connections: usize,
+    /// How many replicas must have a commit before it is acknowledged. Not on a cluster.
+    pub wait_replicas: u16,
     /// Tells instances apart: each passes over the news that it caused itself.
     pub instance: String,
     /// How long a connection may take to be made, and a command to be answered.
@@ -37,6 +39,7 @@ impl Options {
             key_prefix: "event-connector".to_owned(),
             buckets: 16,
             connections: 8,
+            wait_replicas: 0,
             instance: String::new(),
             timeout: Duration::from_secs(5),
         }

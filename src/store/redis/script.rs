@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::LazyLock;
 
+use redis::{Arg, Cmd, ErrorKind, RedisError, ServerErrorKind};
 use sha1::{Digest, Sha1};
 
 use crate::domain::attempt::AttemptRecord;
@@ -13,6 +14,23 @@ use crate::store::{ATTEMPTS_MAX, COMMIT_IDS_MAX, CommitId};
 pub(super) struct Script {
     pub(super) text: String,
     pub(super) sha: String,
+}
+
+/// Whether a server does not know a script by its name.
+pub(super) fn is_unknown_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// The same with the whole text, for a server that does not know the script by its name.
+pub(super) fn in_full(script: &Script, command: &Cmd) -> Cmd {
+    let mut whole = redis::cmd("EVAL");
+    whole.arg(&script.text);
+    for arg in command.args_iter().skip(2) {
+        if let Arg::Simple(bytes) = arg {
+            whole.arg(bytes);
+        }
+    }
+    whole
 }
 
 /// What scripts take from the program: one word per thing, said once.

@@ -24,6 +24,7 @@ mod redis;
 mod reverse;
 mod schema;
 mod states;
+mod story;
 mod suite;
 mod turns;
 

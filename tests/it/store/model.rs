@@ -3,44 +3,13 @@
 
 use std::sync::Arc;
 
-use event_connector::domain::attempt::{AttemptOutcome, AttemptRecord, Call};
 use event_connector::domain::id::{DeliveryId, Key, Kind, PartId};
 use event_connector::domain::log::{EntryType, IndexKey, Offset, OutboxChange, Space};
-use event_connector::store::{
-    DeliveryQuery, DeliveryStatus, LeaseRequest, Quota, Retention, Retry, Store,
-};
+use event_connector::store::{DeliveryQuery, DeliveryStatus, LeaseRequest, Store};
 use proptest::prelude::*;
 
-use super::house::{self, Draft, FOR_EVER, House, draft, product, wanted, write};
-
-/// One step of a story.
-#[derive(Clone, Debug)]
-enum Step {
-    Tick(i64),
-    Commit(Change),
-    Repeat,
-    Lease(LeaseRequest),
-    Replay { of: u8, copy: u8 },
-    Retry(Retry),
-    Claim { for_ms: u64, limit: usize },
-    Quarantine(u8),
-    Age(Retention),
-}
-
-/// A commit before it is known which version it is based on.
-#[derive(Clone, Debug)]
-struct Change {
-    key: u8,
-    with_state: bool,
-    stale: bool,
-    due_in_ms: Option<u64>,
-    entries: Vec<bool>,
-    deliveries: Vec<(u8, u8)>,
-    outbox: Vec<(u8, u8)>,
-    facts: Vec<(u8, Option<u8>, u64)>,
-    guard: Option<(u8, Option<u8>)>,
-    if_no_state: Option<u8>,
-}
+use super::house::{self, Draft, House, draft, product, wanted, write};
+use super::story::{Change, Step, steps};
 
 /// How much of what one backend happens to do is asked of another.
 #[derive(Clone, Copy, PartialEq)]
@@ -95,138 +64,13 @@ fn fact(number: u8) -> IndexKey {
     IndexKey::new(space, (number % 2).to_string())
 }
 
-fn id(number: u8) -> String {
+/// The name of a delivery.
+pub(super) fn id(number: u8) -> String {
     format!("d{number}")
 }
 
 fn lane(number: u8) -> String {
     format!("lane{number}")
-}
-
-fn changes() -> impl Strategy<Value = Change> {
-    let flags = (prop::bool::weighted(0.85), prop::bool::weighted(0.1));
-    let state = (0..6_u8, flags, prop::option::of(0..200_u64));
-    let entries = prop::collection::vec(prop::bool::weighted(0.7), 0..4);
-    let deliveries = prop::collection::vec((0..40_u8, 0..4_u8), 0..3);
-    let outbox = prop::collection::vec((0..40_u8, 0..4_u8), 0..3);
-    let value = prop::option::weighted(0.8, 0..3_u8);
-    let facts = prop::collection::vec((0..6_u8, value.clone(), 0..300_u64), 0..3);
-    let guard = prop::option::weighted(0.2, (0..6_u8, value));
-    let if_no_state = prop::option::weighted(0.1, 0..6_u8);
-    (
-        state,
-        entries,
-        deliveries,
-        outbox,
-        facts,
-        guard,
-        if_no_state,
-    )
-        .prop_map(
-            |(
-                (key, (with_state, stale), due_in_ms),
-                entries,
-                deliveries,
-                outbox,
-                facts,
-                guard,
-                none,
-            )| {
-                Change {
-                    key,
-                    with_state,
-                    stale,
-                    due_in_ms,
-                    entries,
-                    deliveries,
-                    outbox,
-                    facts,
-                    guard,
-                    if_no_state: none,
-                }
-            },
-        )
-}
-
-fn retries() -> impl Strategy<Value = Retry> {
-    let unsettled = prop::option::of(900..1_500_u64);
-    let held = (0..40_u8, 0..3_u64);
-    let told = (any::<bool>(), any::<bool>(), prop::option::of(attempts()));
-    (held, 900..2_000_u64, unsettled, told).prop_map(
-        |((number, fence), ms, since, (has_error, counts, attempt))| Retry {
-            id: DeliveryId::from(id(number)),
-            fence,
-            not_before_ms: ms,
-            unsettled_since_ms: since,
-            error: has_error.then(|| "timeout".into()),
-            counts,
-            attempt,
-        },
-    )
-}
-
-fn attempts() -> impl Strategy<Value = AttemptRecord> {
-    let took = prop::option::of(0..9_u64);
-    let status = prop::option::of(200..600_u16);
-    (took, status, prop::option::of("[a-z]{0,9}")).prop_map(|(took_ms, http_status, text)| {
-        AttemptRecord {
-            call: Call::Post,
-            started_ms: 7,
-            took_ms,
-            http_status,
-            outcome: AttemptOutcome::Later,
-            reason: text.clone().map(Into::into),
-            excerpt: text.map(Into::into),
-        }
-    })
-}
-
-fn requests() -> impl Strategy<Value = LeaseRequest> {
-    let quota = (
-        prop::sample::subsequence(vec!["shop", "bank", "pub"], 0..3),
-        0..3_usize,
-    );
-    let quotas = prop::collection::vec(quota, 0..2);
-    (1..100_u64, 0..5_usize, 0..4_usize, quotas).prop_map(|(for_ms, limit, product_max, quotas)| {
-        LeaseRequest {
-            product_max,
-            quotas: quotas
-                .into_iter()
-                .map(|(names, max)| Quota {
-                    products: names.into_iter().map(product).collect(),
-                    max,
-                })
-                .collect(),
-            ..wanted(0, for_ms, limit)
-        }
-    })
-}
-
-fn retentions() -> impl Strategy<Value = Retention> {
-    let log = (0..400_u64, 0..200_u64);
-    (log, 0..400_u64, 0..400_u64).prop_map(|((log_ms, log_bytes_max), state_ms, outbox_ms)| {
-        Retention {
-            log_ms,
-            log_bytes_max,
-            state_ms,
-            outbox_ms,
-        }
-    })
-}
-
-fn steps() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        3 => (-20..80_i64).prop_map(Step::Tick),
-        10 => changes().prop_map(Step::Commit),
-        1 => Just(Step::Repeat),
-        4 => requests().prop_map(Step::Lease),
-        1 => (0..40_u8, 40..80_u8).prop_map(|(of, copy)| Step::Replay { of, copy }),
-        2 => retries().prop_map(Step::Retry),
-        2 => (1..100_u64, 0..4_usize).prop_map(|(for_ms, limit)| Step::Claim { for_ms, limit }),
-        1 => (0..6_u8).prop_map(Step::Quarantine),
-        1 => retentions().prop_map(Step::Age),
-        1 => Just(Step::Age(FOR_EVER)),
-    ]
 }
 
 impl Change {

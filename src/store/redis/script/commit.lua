@@ -44,6 +44,8 @@ for _ = 1, guards do
 end
 if not holds then
   if not has_state then return { 'conflict' } end
+  -- A repetition, perhaps of a commit that no replica had yet: replicas are waited for behind a write only.
+  if held[3] and string.find(held[3], commit_id, 1, true) then call('HSET', base .. 'counts', 'asked', 1) end
   return { 'conflict', call('HMGET', at, 'version', 'sequence', 'commits', 'written', 'state', 'settled') }
 end
 
