@@ -132,7 +132,7 @@ pub(super) async fn age(
                 if aged.more { AGE_PAUSE } else { interval }
             }
             Err(error) => {
-                tracing::warn!(%error, "what is past its time could not be removed");
+                error.report("what is past its time could not be removed");
                 interval
             }
         };

@@ -38,7 +38,7 @@ pub(super) async fn watch(
             let done = store.rewind(clock.now_ms(), by_ms, wait_ms_max).await;
             match done {
                 Ok(()) => rewind_ms = None,
-                Err(error) => tracing::warn!(%error, "deliveries wait for a clock that was set"),
+                Err(error) => error.report("deliveries wait for a clock that was set"),
             }
         }
         tokio::select! {

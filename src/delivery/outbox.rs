@@ -179,7 +179,7 @@ impl Outbox {
         let leases = match store.lease(request).await {
             Ok(leases) => leases,
             Err(error) => {
-                tracing::warn!(%error, "the outbox could not be read; it is read again shortly");
+                error.report("the outbox could not be read; it is read again shortly");
                 return now_ms.saturating_add(self.options.poll_ms);
             }
         };
@@ -235,7 +235,7 @@ impl Outbox {
         let due_ms = match self.around.store.next_delivery_ms(&closed).await {
             Ok(due_ms) => due_ms,
             Err(error) => {
-                tracing::warn!(%error, "the outbox's next due time could not be read");
+                error.report("the outbox's next due time could not be read");
                 None
             }
         };

@@ -311,7 +311,7 @@ async fn read(feed: Arc<Inner>, channel: Weak<Channel>) {
                 }
             }
             Err(error) => {
-                tracing::warn!(product_id = %strong.product, %error, "the feed could not be read");
+                error.report(&format!("the feed of {} could not be read", strong.product));
             }
         }
         tokio::select! {

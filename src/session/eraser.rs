@@ -148,7 +148,7 @@ impl Eraser {
                 Ok(()) => POLL,
                 Err(error) => {
                     around.metrics.erasures.with_label_values(&["failed"]).inc();
-                    tracing::warn!(%error, "an erasure waits for the store");
+                    error.report("an erasure waits for the store");
                     RETRY
                 }
             };

@@ -103,7 +103,7 @@ async fn sweep<M: Machine>(registry: &Registry<M>, wanted: Wanted, limit: usize)
             Some(keys.len())
         }
         Err(error) => {
-            tracing::warn!(%error, "overdue sessions could not be read");
+            error.report("overdue sessions could not be read");
             None
         }
     }

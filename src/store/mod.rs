@@ -150,6 +150,17 @@ pub enum Error {
     Backend(Arc<str>),
 }
 
+impl Error {
+    /// Writes down that something waits for the store. That a backend is away it says itself, at the beginning
+    /// and at the end, so that everybody else who notices says so only to whoever looks closely.
+    pub fn report(&self, what: &str) {
+        match self {
+            Self::Unavailable(_) => tracing::debug!(error = %self, "{what}"),
+            _ => tracing::warn!(error = %self, "{what}"),
+        }
+    }
+}
+
 /// One log entry as read back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {

@@ -34,6 +34,8 @@ pub(super) struct Link {
     /// What was found when the store was reached for the first time.
     pub(super) met: OnceCell<Vec<Arc<str>>>,
     closed: AtomicBool,
+    /// Whether the newest answer was none.
+    is_away: AtomicBool,
 }
 
 enum Nodes {
@@ -110,6 +112,7 @@ impl Link {
             turn: AtomicUsize::new(0),
             met: OnceCell::new(),
             closed: AtomicBool::new(false),
+            is_away: AtomicBool::new(false),
         })
     }
 
@@ -207,10 +210,9 @@ impl Link {
         with(&mut command);
         match self.send(&command).await {
             Err(error) if is_unknown_script(&error) => {
-                let whole = in_full(script, &command);
-                self.send(&whole).await.map_err(|error| failure(&error))
+                self.noticed(self.send(&in_full(script, &command)).await)
             }
-            answer => answer.map_err(|error| failure(&error)),
+            answer => self.noticed(answer),
         }
     }
 
@@ -243,7 +245,7 @@ impl Link {
         if answer.0.as_ref().is_err_and(is_unknown_script) {
             answer = line.send_both(&in_full(script, &command), &wait).await;
         }
-        let value = answer.0.map_err(|error| failure(&error))?;
+        let value = self.noticed(answer.0)?;
         let reached = answer
             .1
             .ok()
@@ -253,6 +255,25 @@ impl Link {
             wanted,
         };
         Ok((value, Some(waited)))
+    }
+
+    /// What an answer means. That the server does not do as asked is said at the beginning and at the end.
+    pub(super) fn noticed(&self, answer: Result<Value, RedisError>) -> Result<Value, Failure> {
+        let told = answer.map_err(|error| failure(&error));
+        let away = match &told {
+            Ok(_) => None,
+            Err(Failure::Refused(error) | Failure::Unknown(error)) => Some(error),
+        };
+        if let Some(error) = away {
+            if !self.is_away.swap(true, Ordering::Relaxed) {
+                tracing::error!(%error, "Redis does not do as asked");
+            }
+        } else if self.is_away.load(Ordering::Relaxed)
+            && self.is_away.swap(false, Ordering::Relaxed)
+        {
+            tracing::warn!("Redis does as asked again");
+        }
+        told
     }
 
     fn next<'a>(&self, lines: &'a [Line]) -> &'a Line {

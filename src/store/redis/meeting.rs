@@ -18,8 +18,8 @@ impl Link {
         first.arg(&at).arg("buckets").arg(self.buckets());
         let mut look = redis::cmd("HGET");
         look.arg(&at).arg("buckets");
-        self.send(&first).await.map_err(|error| failure(&error))?;
-        let found = self.send(&look).await.map_err(|error| failure(&error))?;
+        self.noticed(self.send(&first).await)?;
+        let found = self.noticed(self.send(&look).await)?;
         let found: usize = redis::from_redis_value(found).unwrap_or(0);
         if found != self.buckets() {
             let text = format!(
