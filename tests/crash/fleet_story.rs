@@ -35,10 +35,19 @@ pub(crate) async fn play(flaw: Flaw, seed: u64) -> Result<Figures, String> {
     }
     let providers = providers(&mut chance)?;
     let seen = (&client, &intercom);
-    let providers = load_through(&mut fleet, seen, &calamity, providers, &mut chance).await?;
-    let figures = verify(&fleet, seen, &memory, &providers).await;
+    let played = async {
+        let providers = load_through(&mut fleet, seen, &calamity, providers, &mut chance).await?;
+        verify(&fleet, seen, &memory, &providers).await
+    };
+    let figures: Result<_, String> = played.await;
     tasks.stop();
     figures.map_err(|reason| format!("{calamity:?}: {reason}"))
+}
+
+/// What the sessions that are linked have sent.
+fn linked(providers: &[Provider]) -> Vec<Sent> {
+    let linked = providers.iter().step_by(2);
+    linked.map(|one| one.sent.clone()).collect()
 }
 
 fn providers(chance: &mut StdRng) -> Result<Vec<Provider>, String> {
@@ -67,6 +76,12 @@ async fn load_through(
     };
     let (_, directed) = tokio::join!(posting, directing);
     directed?;
+    if chance.random_ratio(1, 2) {
+        // Nothing else happens: whoever lives finds by itself what the others have left behind.
+        let sent = linked(&providers);
+        let told = check::notes_are_complete(seen.1, sent.iter()).await;
+        told.map_err(|reason| format!("by those that live: {reason}"))?;
+    }
     if calamity.stopped.is_some() {
         clock.sleep(Duration::from_millis(LEASE_MS)).await;
     }
@@ -140,7 +155,7 @@ async fn verify(
     if feeds.iter().any(|feed| *feed != feeds[0]) {
         return Err("the feed is in another order on another instance".to_owned());
     }
-    let told_again = check::notes_are_complete(intercom, sent.iter().step_by(2)).await?;
+    let told_again = check::notes_are_complete(intercom, linked(providers).iter()).await?;
     for url in &urls {
         check::memory_survived(client, url, intercom, memory).await?;
     }
