@@ -202,8 +202,8 @@ pub(crate) async fn conflicts(client: &reqwest::Client, urls: &[String]) -> Resu
     Ok(conflicts)
 }
 
-/// Every acknowledged action of a linked session is in a note of its conversation; returns how many
-/// are in more than one.
+/// Every acknowledged action of a linked session is in a note of its conversation, and those of one note come
+/// before those of the next; returns how many are in more than one.
 pub(crate) async fn notes_are_complete<'a>(
     intercom: &Intercom,
     linked: impl Iterator<Item = &'a Sent>,
@@ -224,6 +224,12 @@ pub(crate) async fn notes_are_complete<'a>(
         )
         .await?;
         let told = told(intercom, &conversation);
+        let first_told = one.acknowledged.iter().map(|label| told.find(label));
+        if !first_told.is_sorted() {
+            return Err(format!(
+                "the notes of {conversation} are out of order:\n{told}"
+            ));
+        }
         let times = one
             .acknowledged
             .iter()

@@ -81,6 +81,11 @@ impl Calamity {
             ..self
         }
     }
+
+    /// Whether an instance dies.
+    pub(crate) fn kills(&self, number: usize) -> bool {
+        self.killed.contains(&number)
+    }
 }
 
 impl Fleet {

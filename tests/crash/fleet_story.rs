@@ -10,6 +10,7 @@ use futures_util::future::{join_all, try_join_all};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
+use tokio::task::JoinHandle;
 
 use super::check::{self, Figures, Memory};
 use super::fleet::{Calamity, Flaw, Fleet, LEASE_MS};
@@ -19,29 +20,56 @@ use super::provider::{ANSWER, Provider};
 use super::sent::{self, Sent};
 use super::story::{self, SESSIONS};
 
+/// A label and whose it is, one after the other as an instance shows them.
+type Feed = Vec<(String, String)>;
+
+/// Who follows the feed of each instance.
+type Followers = Vec<JoinHandle<Result<Feed, String>>>;
+
+/// What a round looks at the fleet with.
+struct Eyes {
+    client: reqwest::Client,
+    intercom: Intercom,
+}
+
 /// A round with the calamity, and everything else, drawn from `seed`.
 pub(crate) async fn play(flaw: Flaw, seed: u64) -> Result<Figures, String> {
     let mut chance = StdRng::seed_from_u64(seed);
     let tasks = Tasks::new();
-    let intercom = story::workspace(&tasks).await?;
-    let client = reqwest::Client::builder();
-    let client = client.build().map_err(|error| error.to_string())?;
-
-    let mut fleet = Fleet::start(&intercom.base_url(), flaw)?;
-    let memory = check::remember(&client, &fleet.urls()[0], &intercom).await?;
+    let eyes = Eyes {
+        intercom: story::workspace(&tasks).await?,
+        client: reqwest::Client::builder()
+            .build()
+            .map_err(|error| error.to_string())?,
+    };
     let mut calamity = Calamity::draw(&mut chance);
     if flaw == Flaw::Forgetful {
         calamity = calamity.with_redis();
     }
-    let providers = providers(&mut chance)?;
-    let seen = (&client, &intercom);
     let played = async {
-        let providers = load_through(&mut fleet, seen, &calamity, providers, &mut chance).await?;
-        verify(&fleet, seen, &memory, &providers).await
+        let mut fleet = Fleet::start(&eyes.intercom.base_url(), flaw)?;
+        let followers = follow(&eyes.client, &fleet.urls());
+        let memory = check::remember(&eyes.client, &fleet.urls()[0], &eyes.intercom).await?;
+        let providers = load_through(&mut fleet, &eyes, &calamity, &mut chance).await?;
+        feed_is_one(&fleet, &eyes.client, &calamity, &providers, followers).await?;
+        verify(&fleet, &eyes, &memory, &providers).await
     };
     let figures: Result<_, String> = played.await;
     tasks.stop();
     figures.map_err(|reason| format!("{calamity:?}: {reason}"))
+}
+
+/// What is posted after everything else.
+fn last() -> String {
+    sent::label("last", 0)
+}
+
+fn follow(client: &reqwest::Client, urls: &[String]) -> Followers {
+    let follower = |url: &String| {
+        let (client, url) = (client.clone(), url.clone());
+        tokio::spawn(async move { look::follow_feed(&client, &url, &last()).await })
+    };
+    urls.iter().map(follower).collect()
 }
 
 /// What the sessions that are linked have sent.
@@ -50,7 +78,7 @@ fn linked(providers: &[Provider]) -> Vec<Sent> {
     linked.map(|one| one.sent.clone()).collect()
 }
 
-fn providers(chance: &mut StdRng) -> Result<Vec<Provider>, String> {
+fn new_providers(chance: &mut StdRng) -> Result<Vec<Provider>, String> {
     let client = reqwest::Client::builder().timeout(ANSWER);
     let client = client.build().map_err(|error| error.to_string())?;
     let provider = |number| Provider::new(client.clone(), format!("s{number}"), chance.random());
@@ -60,17 +88,17 @@ fn providers(chance: &mut StdRng) -> Result<Vec<Provider>, String> {
 /// Load until the calamity and a little longer; recovery; and load on all instances again.
 async fn load_through(
     fleet: &mut Fleet,
-    seen: (&reqwest::Client, &Intercom),
+    eyes: &Eyes,
     calamity: &Calamity,
-    mut providers: Vec<Provider>,
     chance: &mut StdRng,
 ) -> Result<Vec<Provider>, String> {
     let clock = Clock::system();
+    let mut providers = new_providers(chance)?;
     let (urls, stop) = (fleet.urls(), AtomicBool::new(false));
     let posting = providers.iter_mut();
     let posting = join_all(posting.map(|provider| provider.post_until(&urls, &stop)));
     let directing = async {
-        let directed = link_and_strike(fleet, seen, calamity, chance).await;
+        let directed = link_and_strike(fleet, eyes, calamity, chance).await;
         stop.store(true, Ordering::Relaxed);
         directed
     };
@@ -79,7 +107,7 @@ async fn load_through(
     if chance.random_ratio(1, 2) {
         // Nothing else happens: whoever lives finds by itself what the others have left behind.
         let sent = linked(&providers);
-        let told = check::notes_are_complete(seen.1, sent.iter()).await;
+        let told = check::notes_are_complete(&eyes.intercom, sent.iter()).await;
         told.map_err(|reason| format!("by those that live: {reason}"))?;
     }
     if calamity.stopped.is_some() {
@@ -100,7 +128,7 @@ async fn load_through(
 /// held when it happens.
 async fn link_and_strike(
     fleet: &mut Fleet,
-    (client, intercom): (&reqwest::Client, &Intercom),
+    Eyes { client, intercom }: &Eyes,
     calamity: &Calamity,
     chance: &mut StdRng,
 ) -> Result<(), String> {
@@ -136,39 +164,61 @@ fn slow_down(intercom: &Intercom, session: &str, chance: &mut StdRng) {
     }
 }
 
-async fn verify(
+/// The feed is exact and in the same order on every instance, and for whoever has followed it since before
+/// the load on one that has not died.
+async fn feed_is_one(
     fleet: &Fleet,
-    (client, intercom): (&reqwest::Client, &Intercom),
-    memory: &Memory,
+    client: &reqwest::Client,
+    calamity: &Calamity,
     providers: &[Provider],
-) -> Result<Figures, String> {
+    followers: Followers,
+) -> Result<(), String> {
     let sent: Vec<Sent> = providers.iter().map(|one| one.sent.clone()).collect();
-    let (urls, last) = (fleet.urls(), sent::label("last", 0));
+    let (urls, last) = (fleet.urls(), last());
     if !load::post(client, &urls[0], "last", &last).await {
         return Err(format!("{last} was refused after the restart"));
     }
     let reading = urls.iter().map(|url| look::read_feed(client, url, &last));
-    let feeds = try_join_all(reading).await?;
+    let mut feeds = try_join_all(reading).await?;
+    for (number, follower) in followers.into_iter().enumerate() {
+        if calamity.kills(number) {
+            continue;
+        }
+        let followed = Clock::system().timeout(look::PATIENCE, follower).await;
+        let followed = followed.ok_or("a follower saw no end of the feed")?;
+        feeds.push(followed.map_err(|error| error.to_string())??);
+    }
     for feed in &feeds {
         look::feed_is_exact(feed, &sent)?;
+        if *feed != feeds[0] {
+            return Err("the feed is in another order elsewhere".to_owned());
+        }
     }
-    if feeds.iter().any(|feed| *feed != feeds[0]) {
-        return Err("the feed is in another order on another instance".to_owned());
-    }
-    let told_again = check::notes_are_complete(intercom, linked(providers).iter()).await?;
+    Ok(())
+}
+
+async fn verify(
+    fleet: &Fleet,
+    Eyes { client, intercom }: &Eyes,
+    memory: &Memory,
+    providers: &[Provider],
+) -> Result<Figures, String> {
+    let (urls, linked) = (fleet.urls(), linked(providers));
+    let told_again = check::notes_are_complete(intercom, linked.iter()).await?;
     for url in &urls {
         check::memory_survived(client, url, intercom, memory).await?;
     }
-    for (number, one) in sent.iter().enumerate() {
-        check::agree(client, &urls, &one.session, number % 2 == 0).await?;
+    for (number, one) in providers.iter().enumerate() {
+        check::agree(client, &urls, &one.sent.session, number % 2 == 0).await?;
     }
     if let Some(line) = fleet.panics() {
         return Err(format!("something panicked: {line}"));
     }
+    let acknowledged = providers.iter().map(|one| one.sent.acknowledged.len());
     Ok(Figures {
-        acknowledged: sent.iter().map(|one| one.acknowledged.len()).sum(),
+        acknowledged: acknowledged.sum(),
         resent: providers.iter().map(|one| one.resent).sum(),
-        notes: check::notes_total(intercom, &sent),
+        notes: check::notes_total(intercom, &linked),
         told_again,
         conflicts: check::conflicts(client, &urls).await?,
     })
