@@ -55,22 +55,26 @@ pub(crate) struct Calamity {
     pub stopped: Option<usize>,
     /// Whether Redis dies as well.
     redis: bool,
+    /// Who dies a moment later, over what the others have left behind.
+    followed: Option<usize>,
 }
 
 impl Calamity {
     /// One or two instances die, in every third round Redis too, or dies alone; in every eighth round one
-    /// stands still.
+    /// stands still. Where two are left one of them may follow: one instance always lives.
     pub(crate) fn draw(chance: &mut impl Rng) -> Self {
         let mut all: Vec<usize> = (0..INSTANCES).collect();
         all.shuffle(chance);
         let stopped = chance.random_ratio(1, 8).then(|| all.remove(0));
         let redis = stopped.is_none() && chance.random_ratio(1, 3);
         let least = usize::from(!redis && stopped.is_none());
-        all.truncate(chance.random_range(least..=2));
+        let mut left = all.split_off(chance.random_range(least..all.len()));
+        let may_follow = left.len() > 1 && chance.random_ratio(1, 2);
         Self {
             killed: all,
             stopped,
             redis,
+            followed: left.pop().filter(|_| may_follow),
         }
     }
 
@@ -84,7 +88,7 @@ impl Calamity {
 
     /// Whether an instance dies.
     pub(crate) fn kills(&self, number: usize) -> bool {
-        self.killed.contains(&number)
+        self.killed.contains(&number) || self.followed == Some(number)
     }
 }
 
@@ -132,12 +136,15 @@ impl Fleet {
         if let Some(server) = calamity.stopped.and_then(|it| self.servers[it].as_ref()) {
             signal(server, "-STOP")?;
         }
-        for &number in &calamity.killed {
-            if let Some(server) = &self.servers[number] {
-                signal(server, "-KILL")?;
-            }
-        }
-        Ok(())
+        let killed = calamity.killed.iter();
+        let mut killed = killed.filter_map(|&number| self.servers[number].as_ref());
+        killed.try_for_each(|server| signal(server, "-KILL"))
+    }
+
+    /// Whoever follows dies.
+    pub(crate) fn suffer_again(&mut self, calamity: &Calamity) -> Result<(), String> {
+        let followed = calamity.followed.and_then(|it| self.servers[it].as_ref());
+        followed.map_or(Ok(()), |server| signal(server, "-KILL"))
     }
 
     /// Redis lives again, on what it has written down.
@@ -152,9 +159,8 @@ impl Fleet {
         if let Some(server) = calamity.stopped.and_then(|it| self.servers[it].as_ref()) {
             signal(server, "-CONT")?;
         }
-        for &number in &calamity.killed {
-            self.servers[number] = None;
-        }
+        let dead = (0..INSTANCES).filter(|&number| calamity.kills(number));
+        dead.for_each(|number| self.servers[number] = None);
         self.restore()
     }
 

@@ -104,6 +104,9 @@ async fn load_through(
     };
     let (_, directed) = tokio::join!(posting, directing);
     directed?;
+    let moment = Duration::from_millis(chance.random_range(40..160));
+    clock.sleep(moment).await;
+    fleet.suffer_again(calamity)?;
     if chance.random_ratio(1, 2) {
         // Nothing else happens: whoever lives finds by itself what the others have left behind.
         let sent = linked(&providers);
@@ -144,9 +147,15 @@ async fn link_and_strike(
     }
     clock.sleep(ms(20..300, chance)).await;
     fleet.suffer(calamity)?;
-    clock.sleep(ms(20..150, chance)).await;
+    // Either the load goes on through it all, or what was begun is left to those that live.
+    let goes_on = chance.random_ratio(1, 2);
+    if goes_on {
+        clock.sleep(ms(20..150, chance)).await;
+    }
     fleet.revive_redis(calamity);
-    clock.sleep(ms(50..150, chance)).await;
+    if goes_on {
+        clock.sleep(ms(50..150, chance)).await;
+    }
     Ok(())
 }
 
