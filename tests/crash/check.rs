@@ -16,6 +16,8 @@ pub(crate) struct Figures {
     pub notes: usize,
     /// Actions that a note told once more; the promise is at least once.
     pub told_again: usize,
+    /// How often a conversation was read because a death had left a note's fate open.
+    pub read_back: usize,
     /// Commits that came too late, as far as those processes remember that live in the end; one instance
     /// alone has none.
     pub conflicts: u64,
@@ -27,6 +29,7 @@ impl Figures {
         self.resent += other.resent;
         self.notes += other.notes;
         self.told_again += other.told_again;
+        self.read_back += other.read_back;
         self.conflicts += other.conflicts;
     }
 }
@@ -38,12 +41,13 @@ impl std::fmt::Display for Figures {
             resent,
             notes,
             told_again,
+            read_back,
             conflicts,
         } = self;
         write!(
             f,
             "{acknowledged} actions on the feed once each, {resent} sendings repeated, {notes} notes \
-             telling {told_again} of them twice, {conflicts} conflicts"
+             telling {told_again} of them twice after {read_back} readings back, {conflicts} conflicts"
         )
     }
 }
@@ -245,4 +249,10 @@ pub(super) fn notes_total(intercom: &Intercom, sent: &[Sent]) -> usize {
     conversations
         .map(|conversation| intercom.posts(&conversation).len())
         .sum()
+}
+
+/// How often conversations were read.
+pub(super) fn read_back(intercom: &Intercom) -> usize {
+    let requests = intercom.requests().into_iter();
+    requests.filter(|request| request.method == "GET").count()
 }

@@ -229,6 +229,7 @@ async fn verify(
         resent: providers.iter().map(|one| one.resent).sum(),
         notes: check::notes_total(intercom, &linked),
         told_again,
+        read_back: check::read_back(intercom),
         conflicts: check::conflicts(client, &urls).await?,
     })
 }

@@ -138,6 +138,7 @@ async fn verify(
         acknowledged: expected,
         notes: check::notes_total(intercom, sent),
         told_again,
+        read_back: check::read_back(intercom),
         ..Figures::default()
     })
 }
