@@ -10,13 +10,13 @@ use super::redis::OwnServer;
 use super::server::{Build, Home, Server};
 
 /// How many instances there are.
-pub(crate) const INSTANCES: usize = 3;
+const INSTANCES: usize = 3;
 
 /// How long a delivery belongs to whoever leased it: hardly longer than the configuration asks of it.
 pub(crate) const LEASE_MS: u64 = 5_400;
 
 /// What makes a commit outlive its Redis.
-pub(crate) const SAFE: [&str; 6] = [
+const SAFE: [&str; 6] = [
     "--appendonly",
     "yes",
     "--appendfsync",
@@ -26,7 +26,7 @@ pub(crate) const SAFE: [&str; 6] = [
 ];
 
 /// Keeps nothing on disk.
-pub(crate) const FORGETFUL: [&str; 2] = ["--appendonly", "no"];
+const FORGETFUL: [&str; 2] = ["--appendonly", "no"];
 
 /// What is wrong with a fleet, on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,12 +57,17 @@ pub(crate) struct Calamity {
     redis: bool,
     /// Who dies a moment later, over what the others have left behind.
     followed: Option<usize>,
+    /// Whether those that live are left alone until they have finished what was begun.
+    pub is_awaited: bool,
 }
 
 impl Calamity {
     /// One or two instances die, in every third round Redis too, or dies alone; in every eighth round one
-    /// stands still. Where two are left one of them may follow: one instance always lives.
+    /// stands still. Where two are left one of them may follow. In every tenth round nobody is left.
     pub(crate) fn draw(chance: &mut impl Rng) -> Self {
+        if chance.random_ratio(1, 10) {
+            return Self::total();
+        }
         let mut all: Vec<usize> = (0..INSTANCES).collect();
         all.shuffle(chance);
         let stopped = chance.random_ratio(1, 8).then(|| all.remove(0));
@@ -75,14 +80,18 @@ impl Calamity {
             stopped,
             redis,
             followed: left.pop().filter(|_| may_follow),
+            is_awaited: chance.random_ratio(1, 2),
         }
     }
 
-    /// The same, and Redis dies in any case.
-    pub(crate) fn with_redis(self) -> Self {
+    /// Everybody dies, so that nobody can tell from memory what Redis has lost.
+    pub(crate) fn total() -> Self {
         Self {
+            killed: (0..INSTANCES).collect(),
+            stopped: None,
             redis: true,
-            ..self
+            followed: None,
+            is_awaited: false,
         }
     }
 
@@ -142,7 +151,7 @@ impl Fleet {
     }
 
     /// Whoever follows dies.
-    pub(crate) fn suffer_again(&mut self, calamity: &Calamity) -> Result<(), String> {
+    pub(crate) fn suffer_again(&self, calamity: &Calamity) -> Result<(), String> {
         let followed = calamity.followed.and_then(|it| self.servers[it].as_ref());
         followed.map_or(Ok(()), |server| signal(server, "-KILL"))
     }
@@ -164,7 +173,7 @@ impl Fleet {
         self.restore()
     }
 
-    /// The lines that say that something panicked.
+    /// A line that says that something panicked.
     pub(crate) fn panics(&self) -> Option<String> {
         let lines = self.running().flat_map(Server::log);
         lines.into_iter().find(|line| line.contains("panicked"))

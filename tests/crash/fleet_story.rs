@@ -32,7 +32,7 @@ struct Eyes {
     intercom: Intercom,
 }
 
-/// A round with the calamity, and everything else, drawn from `seed`.
+/// A round with everything drawn from `seed`, the calamity too unless the fleet is flawed.
 pub(crate) async fn play(flaw: Flaw, seed: u64) -> Result<Figures, String> {
     let mut chance = StdRng::seed_from_u64(seed);
     let tasks = Tasks::new();
@@ -42,10 +42,10 @@ pub(crate) async fn play(flaw: Flaw, seed: u64) -> Result<Figures, String> {
             .build()
             .map_err(|error| error.to_string())?,
     };
-    let mut calamity = Calamity::draw(&mut chance);
-    if flaw == Flaw::Forgetful {
-        calamity = calamity.with_redis();
-    }
+    let calamity = match flaw {
+        Flaw::None => Calamity::draw(&mut chance),
+        Flaw::Forgetful | Flaw::Apart => Calamity::total(),
+    };
     let played = async {
         let mut fleet = Fleet::start(&eyes.intercom.base_url(), flaw)?;
         let followers = follow(&eyes.client, &fleet.urls());
@@ -107,8 +107,8 @@ async fn load_through(
     let moment = Duration::from_millis(chance.random_range(40..160));
     clock.sleep(moment).await;
     fleet.suffer_again(calamity)?;
-    if chance.random_ratio(1, 2) {
-        // Nothing else happens: whoever lives finds by itself what the others have left behind.
+    if calamity.is_awaited {
+        // Whoever lives finds by itself what the others have left behind.
         let sent = linked(&providers);
         let told = check::notes_are_complete(&eyes.intercom, sent.iter()).await;
         told.map_err(|reason| format!("by those that live: {reason}"))?;

@@ -8,9 +8,10 @@
 //!   in order, the notes, links, identities, machine states and cooldowns. A build that acknowledges
 //!   first and commits 5 ms later must fail the same rounds.
 //! * **Fleet**: as often, three instances on one Redis take load through a balancer that sends each request
-//!   to any of them, some twice and out of order, until one or two of them die, or Redis, or one stands
-//!   still for longer than its leases. Afterwards the same must hold, whichever instance is asked.
-//!   A Redis that keeps nothing on disk, and an instance with keys of its own, must fail the same rounds.
+//!   to any of them, some twice and out of order, until some of them die, or Redis, or all, or one stands
+//!   still for longer than its leases. In half of the rounds those that live must finish the notes before
+//!   anybody comes back. Afterwards the same must hold, whichever instance is asked.
+//!   A Redis that keeps nothing on disk, and an instance with keys of its own, must fail when all die.
 //! * **Migrate**: schema upgrades and downgrades die by SIGKILL at arbitrary moments, and the file must
 //!   be of the one version or of the other, with everything in it. A step that is cut into two
 //!   transactions must fail the same rounds.
@@ -92,7 +93,7 @@ const PROOFS: [Proof; 9] = [
         fleets,
     ),
     ("fleet: a Redis that keeps nothing is caught", |runtime| {
-        runtime.block_on(flawed_fleet_is_caught(Flaw::Forgetful, "; missing "))
+        runtime.block_on(flawed_fleet_is_caught(Flaw::Forgetful, "; missing [\""))
     }),
     (
         "fleet: an instance that keeps to itself is caught",
