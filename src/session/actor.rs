@@ -123,7 +123,9 @@ impl<M: Machine> Actor<M> {
             inputs.push((input, correlation_id));
         }
         if inputs.is_empty() {
-            // Loading is all that a wake needs: the loop then sees the deadline.
+            // What is cached has no such deadline, or the alarm would have rung: another instance has written
+            // it since. Reading it is all that a wake needs: the loop then sees the deadline.
+            self.kept.cached = None;
             if let Err(error) = self.load().await {
                 tracing::warn!(key = %self.key, %error, "a state could not be read");
             }

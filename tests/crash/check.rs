@@ -1,6 +1,7 @@
 //! What must be true after the restart.
 
 use event_connector::demo::intercom::Intercom;
+use futures_util::future::try_join_all;
 use serde_json::Value;
 
 use super::look::{send_webhook, told, until};
@@ -15,6 +16,11 @@ pub(crate) struct Figures {
     pub notes: usize,
     /// Actions that a note told once more; the promise is at least once.
     pub told_again: usize,
+    /// How often a conversation was read because a death had left a note's fate open.
+    pub read_back: usize,
+    /// Commits that came too late, as far as those processes remember that live in the end; one instance
+    /// alone has none.
+    pub conflicts: u64,
 }
 
 impl Figures {
@@ -23,6 +29,8 @@ impl Figures {
         self.resent += other.resent;
         self.notes += other.notes;
         self.told_again += other.told_again;
+        self.read_back += other.read_back;
+        self.conflicts += other.conflicts;
     }
 }
 
@@ -33,10 +41,13 @@ impl std::fmt::Display for Figures {
             resent,
             notes,
             told_again,
+            read_back,
+            conflicts,
         } = self;
         write!(
             f,
-            "{acknowledged} actions on the feed once each, {resent} of them sent again, {notes} notes telling {told_again} of them twice"
+            "{acknowledged} actions on the feed once each, {resent} sendings repeated, {notes} notes \
+             telling {told_again} of them twice after {read_back} readings back, {conflicts} conflicts"
         )
     }
 }
@@ -59,7 +70,7 @@ pub(crate) async fn remember(
         post_pageview(client, url, product).await?;
         // A build that commits late must get past this point, to be caught by what it loses.
         until("the session is written", async || {
-            let shown = show(client, url, product).await?;
+            let shown = show(client, url, &format!("{product}/kept")).await?;
             Ok(shown["user_id"].is_string().then_some(()))
         })
         .await?;
@@ -67,12 +78,12 @@ pub(crate) async fn remember(
     }
     let is_cooling = |shown: &Value| shown["state"]["thinking"]["cooldown_active"] == true;
     let cooling = until("the cooldown begins", async || {
-        let shown = show(client, url, "hasty").await?;
+        let shown = show(client, url, "hasty/kept").await?;
         Ok(is_cooling(&shown).then_some(shown))
     });
     Ok(Memory {
         cooling: remembered(&cooling.await?),
-        talking: remembered(&show(client, url, "acme").await?),
+        talking: remembered(&show(client, url, "acme/kept").await?),
     })
 }
 
@@ -85,7 +96,7 @@ pub(crate) async fn memory_survived(
 ) -> Result<(), String> {
     let pairs = [("acme", &before.talking), ("hasty", &before.cooling)];
     for (product, before) in pairs {
-        let now = remembered(&show(client, url, product).await?);
+        let now = remembered(&show(client, url, &format!("{product}/kept")).await?);
         if now != *before {
             return Err(format!(
                 "{product}: the session was\n{before}\nand is\n{now}"
@@ -142,9 +153,9 @@ pub(crate) async fn link(
     send_webhook(client, url, "acme", intercom, session).await
 }
 
-async fn show(client: &reqwest::Client, url: &str, product: &str) -> Result<Value, String> {
+async fn show(client: &reqwest::Client, url: &str, path: &str) -> Result<Value, String> {
     let answer = client
-        .get(format!("{url}/sessions/{product}/kept"))
+        .get(format!("{url}/sessions/{path}"))
         .header("x-admin-key", ADMIN_KEY)
         .send()
         .await
@@ -153,8 +164,50 @@ async fn show(client: &reqwest::Client, url: &str, product: &str) -> Result<Valu
     serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))
 }
 
-/// Every acknowledged action of a linked session is in a note of its conversation; returns how many
-/// are in more than one.
+/// A loaded session is in the same machine state, with its own person and its own link, whoever is asked.
+pub(crate) async fn agree(
+    client: &reqwest::Client,
+    urls: &[String],
+    session: &str,
+    is_linked: bool,
+) -> Result<(), String> {
+    let path = format!("acme/{session}");
+    let conversation = is_linked.then(|| format!("c-{session}"));
+    let shown = urls.iter().map(|url| show(client, url, &path));
+    let shown = try_join_all(shown).await?;
+    let shown: Vec<_> = shown.iter().map(remembered).collect();
+    for one in &shown {
+        let is_own = one["user_id"] == format!("user-{session}")
+            && one["email"] == format!("{session}@northwind.example")
+            && one["conversation"].as_str() == conversation.as_deref();
+        if !is_own || *one != shown[0] {
+            return Err(format!(
+                "{session} is shown as\n{}\nand as\n{one}",
+                shown[0]
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// How many commits came too late on these instances.
+pub(crate) async fn conflicts(client: &reqwest::Client, urls: &[String]) -> Result<u64, String> {
+    let mut conflicts = 0;
+    for url in urls {
+        let asked = client.get(format!("{url}/metrics")).send().await;
+        let answer = asked.map_err(|error| error.to_string())?;
+        let text = answer.text().await.map_err(|error| error.to_string())?;
+        let counts = text.lines().filter_map(|line| {
+            let count = line.strip_prefix("connector_commits_total{outcome=\"conflict\"}")?;
+            count.trim().parse::<u64>().ok()
+        });
+        conflicts += counts.sum::<u64>();
+    }
+    Ok(conflicts)
+}
+
+/// Every acknowledged action of a linked session is in a note of its conversation, and those of one note come
+/// before those of the next; returns how many are in more than one.
 pub(crate) async fn notes_are_complete<'a>(
     intercom: &Intercom,
     linked: impl Iterator<Item = &'a Sent>,
@@ -175,6 +228,12 @@ pub(crate) async fn notes_are_complete<'a>(
         )
         .await?;
         let told = told(intercom, &conversation);
+        let first_told = one.acknowledged.iter().map(|label| told.find(label));
+        if !first_told.is_sorted() {
+            return Err(format!(
+                "the notes of {conversation} are out of order:\n{told}"
+            ));
+        }
         let times = one
             .acknowledged
             .iter()
@@ -190,4 +249,10 @@ pub(super) fn notes_total(intercom: &Intercom, sent: &[Sent]) -> usize {
     conversations
         .map(|conversation| intercom.posts(&conversation).len())
         .sum()
+}
+
+/// How often conversations were read.
+pub(super) fn read_back(intercom: &Intercom) -> usize {
+    let requests = intercom.requests().into_iter();
+    requests.filter(|request| request.method == "GET").count()
 }

@@ -1,11 +1,17 @@
 //! Kills the real service at random moments and looks at what is left.
 //!
-//! `cargo test --release --test crash` runs its proofs, each with its counter-proof:
+//! `cargo test --release --test crash` runs its proofs, each with its counter-proof; words after `--` choose
+//! those whose names contain one of them:
 //!
 //! * **Kill**: `CRASH_ROUNDS` (100) times the release binary takes load from several connections,
 //!   dies by SIGKILL, starts again, and must know everything it acknowledged: the feed exactly and
 //!   in order, the notes, links, identities, machine states and cooldowns. A build that acknowledges
 //!   first and commits 5 ms later must fail the same rounds.
+//! * **Fleet**: as often, three instances on one Redis take load through a balancer that sends each request
+//!   to any of them, some twice and out of order, until some of them die, or Redis, or all, or one stands
+//!   still for longer than its leases. In half of the rounds those that live must finish the notes before
+//!   anybody comes back. Afterwards the same must hold, whichever instance is asked.
+//!   A Redis that keeps nothing on disk, and an instance with keys of its own, must fail when all die.
 //! * **Migrate**: schema upgrades and downgrades die by SIGKILL at arbitrary moments, and the file must
 //!   be of the one version or of the other, with everything in it. A step that is cut into two
 //!   transactions must fail the same rounds.
@@ -22,12 +28,18 @@
 #[path = "../support/around.rs"]
 mod around;
 mod check;
+mod fleet;
+mod fleet_story;
 mod load;
 #[path = "../support/look.rs"]
 mod look;
 mod migrate;
 #[path = "../support/mutant.rs"]
 mod mutant;
+mod provider;
+#[path = "../support/redis.rs"]
+#[expect(dead_code, reason = "shared with tests that look into a server")]
+mod redis;
 #[path = "../support/sent.rs"]
 mod sent;
 #[path = "../support/server.rs"]
@@ -40,57 +52,77 @@ mod tally;
 mod until;
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
+use check::Figures;
+use fleet::Flaw;
 use server::Build;
 use tally::Tally;
+use tokio::runtime::Runtime;
 
 /// How many rounds the broken build gets to show that it is broken.
 const MUTANT_ROUNDS: u32 = 40;
 
+/// How many rounds of a fleet run side by side: most of what they take is waiting for leases to run out.
+const FLEETS: u32 = 5;
+
 /// How many migrations are killed.
 const MIGRATE_ROUNDS: u32 = 60;
 
+/// A proof: its name, and what it does. It answers with what it saw.
+type Proof = (&'static str, fn(&Runtime) -> Result<String, String>);
+
+const PROOFS: [Proof; 9] = [
+    (
+        "migrate: a killed migration leaves one version or the other",
+        |runtime| runtime.block_on(migrate::kill(MIGRATE_ROUNDS, false)),
+    ),
+    ("migrate: a step of two transactions is caught", |runtime| {
+        runtime.block_on(broken_step_is_caught())
+    }),
+    ("kill: nothing acknowledged is lost", |runtime| {
+        runtime.block_on(kill())
+    }),
+    ("kill: a build that commits late is caught", |runtime| {
+        runtime.block_on(kill_mutant())
+    }),
+    (
+        "fleet: nothing acknowledged is lost, whichever instance is asked",
+        fleets,
+    ),
+    ("fleet: a Redis that keeps nothing is caught", |runtime| {
+        runtime.block_on(flawed_fleet_is_caught(Flaw::Forgetful, "; missing [\""))
+    }),
+    (
+        "fleet: an instance that keeps to itself is caught",
+        |runtime| runtime.block_on(flawed_fleet_is_caught(Flaw::Apart, "never came")),
+    ),
+    ("sync: every 200 follows a sync", |runtime| {
+        runtime.block_on(strace::syncs(Build::Release))
+    }),
+    ("sync: a build that never syncs is caught", |runtime| {
+        runtime.block_on(no_sync_is_caught())
+    }),
+];
+
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    match arguments.next().as_deref() {
-        Some(mutant::FLAG) => return mutant::serve(arguments),
-        Some(migrate::FLAG) => return migrate::serve(arguments),
-        _ => {}
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if_eq(mutant::FLAG).is_some() {
+        return mutant::serve(arguments);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let proofs = [
-        (
-            "migrate: a killed migration leaves one version or the other",
-            runtime.block_on(migrate::kill(MIGRATE_ROUNDS, false)),
-        ),
-        (
-            "migrate: a step of two transactions is caught",
-            runtime.block_on(broken_step_is_caught()),
-        ),
-        (
-            "kill: nothing acknowledged is lost",
-            runtime.block_on(kill()),
-        ),
-        (
-            "kill: a build that commits late is caught",
-            runtime.block_on(kill_mutant()),
-        ),
-        (
-            "sync: every 200 follows a sync",
-            runtime.block_on(strace::syncs(Build::Release)),
-        ),
-        (
-            "sync: a build that never syncs is caught",
-            runtime.block_on(no_sync_is_caught()),
-        ),
-    ];
+    if arguments.next_if_eq(migrate::FLAG).is_some() {
+        return migrate::serve(arguments);
+    }
+    let wanted: Vec<String> = arguments.filter(|word| !word.starts_with('-')).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.contains(word));
+    let runtime = Runtime::new().expect("a runtime");
     let mut tally = Tally::new("crash");
-    for (name, outcome) in proofs {
-        tally.tell(name, outcome);
+    for (name, proof) in PROOFS {
+        if is_wanted(name) {
+            tally.tell(name, proof(&runtime));
+        }
     }
     tally.close()
 }
@@ -102,12 +134,15 @@ async fn broken_step_is_caught() -> Result<String, String> {
     }
 }
 
+/// How many rounds are played of each kind.
+fn rounds() -> u32 {
+    let said = std::env::var("CRASH_ROUNDS").ok();
+    said.and_then(|text| text.parse().ok()).unwrap_or(100)
+}
+
 async fn kill() -> Result<String, String> {
-    let rounds = std::env::var("CRASH_ROUNDS")
-        .ok()
-        .and_then(|text| text.parse().ok());
-    let rounds: u32 = rounds.unwrap_or(100);
-    let mut total = check::Figures::default();
+    let rounds = rounds();
+    let mut total = Figures::default();
     for round in 1..=rounds {
         let figures = story::play(Build::Release, u64::from(round))
             .await
@@ -130,6 +165,46 @@ async fn kill_mutant() -> Result<String, String> {
     Err(format!(
         "it survived {MUTANT_ROUNDS} rounds: the test has no power"
     ))
+}
+
+/// Plays rounds side by side, each lane in a thread of its own, because starting processes blocks it.
+fn fleets(runtime: &Runtime) -> Result<String, String> {
+    let (rounds, begun) = (rounds(), AtomicU32::new(0));
+    let total = Mutex::new(Ok(Figures::default()));
+    let total = || total.lock().unwrap_or_else(PoisonError::into_inner);
+    let lane = || {
+        while total().is_ok() {
+            let round = begun.fetch_add(1, Ordering::Relaxed) + 1;
+            if round > rounds {
+                break;
+            }
+            let played = runtime.block_on(fleet_story::play(Flaw::None, u64::from(round)));
+            match (played, &mut *total()) {
+                (Ok(figures), Ok(total)) => total.add(figures),
+                (Err(reason), total @ Ok(_)) => *total = Err(format!("round {round}: {reason}")),
+                (_, Err(_)) => {}
+            }
+            if round % 10 == 0 {
+                eprintln!("crash: {round} of {rounds} rounds of a fleet");
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..FLEETS {
+            scope.spawn(lane);
+        }
+    });
+    let total = total().clone()?;
+    Ok(format!("{rounds} rounds, {total}"))
+}
+
+/// A round of a fleet with a flaw fails by saying what `by` holds.
+async fn flawed_fleet_is_caught(flaw: Flaw, by: &str) -> Result<String, String> {
+    match fleet_story::play(flaw, 1).await {
+        Err(reason) if reason.contains(by) => Ok(reason),
+        Err(reason) => Err(format!("it failed for another reason: {reason}")),
+        Ok(figures) => Err(format!("it passed ({figures}): the test has no power")),
+    }
 }
 
 async fn no_sync_is_caught() -> Result<String, String> {

@@ -1,6 +1,5 @@
 //! One round: load, kill, restart, look.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,27 +12,21 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::check::{self, Figures, Memory};
+use super::fleet::signal;
 use super::load;
 use super::look;
 use super::sent::{self, Sent};
 use super::server::{ACCESS_TOKEN, ADMIN_ID, Build, CLIENT_SECRET, Home, Server};
 
 /// How many sessions are posted to at the same time; every other one is linked.
-const SESSIONS: usize = 8;
+pub(super) const SESSIONS: usize = 8;
 
 /// A round with the kill moment, and everything else, drawn from `seed`.
 pub(crate) async fn play(build: Build, seed: u64) -> Result<Figures, String> {
     let mut chance = StdRng::seed_from_u64(seed);
     let clock = Clock::system();
     let tasks = Tasks::new();
-    let workspace = Settings {
-        access_token: ACCESS_TOKEN.to_owned(),
-        admin_id: ADMIN_ID.to_owned(),
-        client_secret: CLIENT_SECRET.to_owned(),
-    };
-    let intercom = Intercom::start(clock.clone(), &tasks, workspace)
-        .await
-        .map_err(|error| error.to_string())?;
+    let intercom = workspace(&tasks).await?;
     let home = Home::new(&intercom.base_url(), &[]);
     let client = reqwest::Client::builder()
         .build()
@@ -50,6 +43,17 @@ pub(crate) async fn play(build: Build, seed: u64) -> Result<Figures, String> {
     let figures = figures.map(|figures| Figures { resent, ..figures });
     tasks.stop();
     figures
+}
+
+/// A modelled Intercom that knows the products' credentials.
+pub(super) async fn workspace(tasks: &Tasks) -> Result<Intercom, String> {
+    let settings = Settings {
+        access_token: ACCESS_TOKEN.to_owned(),
+        admin_id: ADMIN_ID.to_owned(),
+        client_secret: CLIENT_SECRET.to_owned(),
+    };
+    let started = Intercom::start(Clock::system(), tasks, settings).await;
+    started.map_err(|error| error.to_string())
 }
 
 async fn load_until_kill(
@@ -88,9 +92,7 @@ async fn link_and_kill(
         check::link(client, &server.url, intercom, &format!("s{number}")).await?;
     }
     pause(20..400).await;
-    let id = server.id().to_string();
-    let killed = Command::new("kill").args(["-9", &id]).status();
-    killed.map(drop).map_err(|error| error.to_string())
+    signal(server, "-KILL")
 }
 
 /// Providers repeat what was not answered; afterwards everything sent is acknowledged.
@@ -134,8 +136,9 @@ async fn verify(
     }
     Ok(Figures {
         acknowledged: expected,
-        resent: 0,
         notes: check::notes_total(intercom, sent),
         told_again,
+        read_back: check::read_back(intercom),
+        ..Figures::default()
     })
 }

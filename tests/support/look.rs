@@ -53,21 +53,27 @@ pub(crate) async fn read_feed(
     url: &str,
     last: &str,
 ) -> Result<Vec<(String, String)>, String> {
+    let reading = follow_feed(client, url, last);
+    let read = Clock::system().timeout(PATIENCE, reading).await;
+    read.ok_or_else(|| format!("{last} never came"))?
+}
+
+/// The same, however long it takes until `last` is posted.
+pub(crate) async fn follow_feed(
+    client: &reqwest::Client,
+    url: &str,
+    last: &str,
+) -> Result<Vec<(String, String)>, String> {
     let request = client.get(format!("{url}/stream/acme?since=0-0"));
     let mut frames = Frames::open(request).await?;
     let mut labels = Vec::new();
-    let reading = async {
-        loop {
-            let frame = frames.next().await?.ok_or("the feed ended")?;
-            collect(&frame, &mut labels);
-            if labels.iter().any(|(_, label)| label == last) {
-                return Ok(());
-            }
+    loop {
+        let frame = frames.next().await?.ok_or("the feed ended")?;
+        collect(&frame, &mut labels);
+        if labels.iter().any(|(_, label)| label == last) {
+            return Ok(labels);
         }
-    };
-    let read: Option<Result<(), String>> = Clock::system().timeout(PATIENCE, reading).await;
-    read.ok_or_else(|| format!("{last} never came"))??;
-    Ok(labels)
+    }
 }
 
 /// The frames of an open feed, as text.

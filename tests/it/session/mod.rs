@@ -313,6 +313,29 @@ async fn a_full_mailbox_refuses_and_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_that_a_dead_instance_wrote_is_served_by_one_that_has_an_older_state() {
+    let house = House::new();
+    house.add("a", 1).await.expect("taken");
+    let other = house.sibling();
+    other.add("a", counter::ALARM).await.expect("taken");
+    let grace = Duration::from_secs(10);
+    assert!(other.tasks.finish(&Clock::system(), grace).await);
+    house.tasks.spawn(
+        "sweeper",
+        sweeper::run(house.sessions.clone(), Duration::from_millis(100)),
+    );
+    assert_eq!(house.sessions.live(), 1, "it knows the key from before");
+    eventually("the alarm rings", || async {
+        house.hand.advance(Duration::from_millis(100));
+        match house.stored(&key("a")).await {
+            Some(count) if count == counter::ALARM + 1001 => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_fires_on_time_and_once_after_sleep_by_the_sweeper() {
     let house = House::new();
     house.add("a", counter::ALARM).await.expect("taken");
