@@ -246,15 +246,19 @@ pub(crate) fn prefix(path: &Path) -> String {
     path.to_string_lossy().chars().map(plain).collect()
 }
 
-/// Ports that nobody has at the moment.
+/// Ports that nobody has at the moment, and that no system gives away by itself: those above 32,767 may be
+/// somebody's before a server has started.
 pub(crate) fn free_ports(count: u16) -> Vec<String> {
-    let held: Vec<_> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"))
-        .collect();
-    let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
-    held.iter()
-        .map(|listener| port(listener).to_string())
-        .collect()
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut ports = Vec::new();
+    while ports.len() < usize::from(count) {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed) + u64::from(std::process::id()) * 61;
+        let port = u16::try_from(12_000 + number % 20_000).expect("a port");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            ports.push(port.to_string());
+        }
+    }
+    ports
 }
 
 fn start(options: &[&str]) -> (Child, String) {

@@ -1,7 +1,7 @@
 //! The connections, and what their failures mean.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::try_join_all;
 use redis::aio::ConnectionManagerConfig;
@@ -11,7 +11,7 @@ use redis::{Client, Cmd, RedisError, TlsCertificates, Value};
 use secrecy::ExposeSecret;
 use tokio::sync::OnceCell;
 
-use super::line::Line;
+use super::lines::Lines;
 use super::name;
 use super::options::Options;
 use super::script::{self, Script, in_full, is_unknown_script};
@@ -29,8 +29,6 @@ pub(super) struct Link {
     pub(super) instance: String,
     /// How many replicas must have a commit, and how long they are waited for, milliseconds.
     wait: Option<(u16, u64)>,
-    /// Commands go round the connections.
-    turn: AtomicUsize,
     /// What was found when the store was reached for the first time.
     pub(super) met: OnceCell<Vec<Arc<str>>>,
     closed: AtomicBool,
@@ -39,7 +37,7 @@ pub(super) struct Link {
 }
 
 enum Nodes {
-    One(Vec<Line>),
+    One(Box<Lines>),
     Cluster(Box<ClusterConnection>),
 }
 
@@ -87,14 +85,12 @@ impl Link {
             let connection = client.get_pending_async_connection_with_config(config);
             Nodes::Cluster(Box::new(connection))
         } else {
-            let client = &clients[0];
             let config = ConnectionManagerConfig::new()
                 .set_connection_timeout(Some(options.timeout))
                 .set_response_timeout(Some(options.timeout))
                 .set_number_of_retries(1);
-            let lines =
-                (0..options.connections.max(1)).map(|_| Line::new(client.clone(), config.clone()));
-            Nodes::One(lines.collect::<Result<_, _>>().map_err(bad)?)
+            let lines = Lines::new(clients[0].clone(), config, options.connections);
+            Nodes::One(Box::new(lines.map_err(bad)?))
         };
         Ok(Self {
             nodes,
@@ -109,7 +105,6 @@ impl Link {
             }),
             bases: name::bases(&options.key_prefix, options.buckets.max(1)),
             prefix: options.key_prefix.clone(),
-            turn: AtomicUsize::new(0),
             met: OnceCell::new(),
             closed: AtomicBool::new(false),
             is_away: AtomicBool::new(false),
@@ -240,10 +235,9 @@ impl Link {
         let mut wait = redis::cmd("WAIT");
         wait.arg(wanted).arg(wait_ms);
         // Both over one connection: what is waited for is what it has written.
-        let line = self.next(lines);
-        let mut answer = line.send_both(&command, &wait).await;
+        let mut answer = lines.send_both(&command, &wait).await;
         if answer.0.as_ref().is_err_and(is_unknown_script) {
-            answer = line.send_both(&in_full(script, &command), &wait).await;
+            answer = lines.send_both(&in_full(script, &command), &wait).await;
         }
         let value = self.noticed(answer.0)?;
         let reached = answer
@@ -276,14 +270,10 @@ impl Link {
         told
     }
 
-    fn next<'a>(&self, lines: &'a [Line]) -> &'a Line {
-        &lines[self.turn.fetch_add(1, Ordering::Relaxed) % lines.len()]
-    }
-
     /// Sends a command over the next connection.
     pub(super) async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
         match &self.nodes {
-            Nodes::One(lines) => self.next(lines).send(command).await,
+            Nodes::One(lines) => lines.send(command).await,
             Nodes::Cluster(connection) => {
                 let mut connection = connection.as_ref().clone();
                 command.query_async(&mut connection).await

@@ -25,7 +25,7 @@ mod deadlines;
 mod deliveries;
 mod erase;
 mod lease;
-mod line;
+mod lines;
 mod link;
 mod log;
 mod meeting;
