@@ -120,6 +120,17 @@ pub(super) async fn idle_states_go_and_states_with_a_deadline_stay(house: &House
     assert!(house.state(&key("busy")).await.is_some());
 }
 
+pub(super) async fn a_state_written_after_the_clock_was_set_back_goes_at_its_time(house: &House) {
+    house.wrote(write(&key("s"), 0, "").at(1_000)).await;
+    house.wrote(write(&key("s"), 1, "").at(900)).await;
+    let keep = Retention {
+        state_ms: 50,
+        ..FOR_EVER
+    };
+    assert_eq!(age(house, 950, keep).await.states, 0);
+    assert_eq!(age(house, 951, keep).await.states, 1);
+}
+
 pub(super) async fn a_state_that_has_gone_conflicts_with_its_old_version(house: &House) {
     house.wrote(write(&key("s"), 0, "").at(1_000)).await;
     let keep = Retention {

@@ -86,6 +86,7 @@ macro_rules! store_suite {
                 ageing: offsets_and_sequences_go_on_after_everything_has_gone
                 ageing: an_entry_from_the_future_keeps_no_other_alive
                 ageing: idle_states_go_and_states_with_a_deadline_stay
+                ageing: a_state_written_after_the_clock_was_set_back_goes_at_its_time
                 ageing: a_state_that_has_gone_conflicts_with_its_old_version
                 ageing: a_sequence_outlives_its_state_while_entries_remain
                 ageing: expired_rows_go_and_pending_links_are_counted

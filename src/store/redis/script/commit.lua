@@ -90,9 +90,10 @@ if has_state then
   call('HSET', at, 'version', version + 1, 'sequence', sequence, 'commits', commits, 'written', written,
     'state', state, 'newest', newest)
   if has_settled == '1' then call('HSET', at, 'settled', settled) end
-  -- Ageing looks at the state itself, so that its place need not move with every commit.
-  local minute = math.floor(tonumber(written) / 60000)
-  if not held[5] or math.floor(tonumber(held[5]) / 60000) ~= minute then
+  -- Ageing looks at the state itself, so that its place need not move with every commit; but it is never
+  -- later than the newest writing, or the state would go too late.
+  local before, after = tonumber(held[5] or 0), tonumber(written)
+  if after < before or math.floor(after / 60000) ~= math.floor(before / 60000) or not held[5] then
     call('ZADD', base .. 'states', written, member)
   end
   if due ~= '' then
