@@ -8,9 +8,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::safety::{Finding, findings, names};
 use secrecy::ExposeSecret;
 
+use super::safety::{Finding, findings, names};
 use crate::config::{Backend, Config};
 use crate::product::{Catalogue, Integration, Product, Region, Source};
 use crate::store::redis;
@@ -128,7 +128,7 @@ fn storing(config: &Config) -> String {
         let own = &config.redis;
         let hosts = redis::hosts(own.url.expose_secret());
         return format!(
-            "storing in Redis at {hosts} under {}: ({} buckets); each 2xx is what Redis has taken, as durable as it \
+            "storing in Redis at {hosts} under {} ({} buckets); each 2xx is what Redis has taken, as durable as it \
              is told to be",
             own.key_prefix, own.buckets
         );

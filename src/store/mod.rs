@@ -114,6 +114,21 @@ pub struct Commit {
     pub guards: Vec<Guard>,
 }
 
+impl Commit {
+    /// Why no backend writes it, whatever it holds already.
+    fn flaw(&self) -> Option<Error> {
+        let effects = &self.effects;
+        let reason = match &self.state {
+            None if !effects.entries.is_empty() || !effects.deliveries.is_empty() => {
+                "entries and deliveries need a state"
+            }
+            Some(new) if new.key.product != self.product => "a commit belongs to one product",
+            _ => return None,
+        };
+        Some(Error::Backend(reason.into()))
+    }
+}
+
 /// What became of a commit.
 #[derive(Clone, Debug)]
 pub enum Outcome {

@@ -6,7 +6,7 @@ use std::thread;
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 
-use super::redis::OwnServer;
+use super::redis::{OwnServer, SAFE};
 use super::server::{Build, Home, Server};
 
 /// How many instances there are.
@@ -14,16 +14,6 @@ const INSTANCES: usize = 3;
 
 /// How long a delivery belongs to whoever leased it: hardly longer than the configuration asks of it.
 pub(crate) const LEASE_MS: u64 = 5_400;
-
-/// What makes a commit outlive its Redis.
-const SAFE: [&str; 6] = [
-    "--appendonly",
-    "yes",
-    "--appendfsync",
-    "always",
-    "--maxmemory-policy",
-    "noeviction",
-];
 
 /// Keeps nothing on disk.
 const FORGETFUL: [&str; 2] = ["--appendonly", "no"];

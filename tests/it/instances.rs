@@ -8,11 +8,8 @@ use event_connector::store::Store;
 use event_connector::store::redis::{Options, Redis};
 use serde_json::Value;
 
-use crate::redis::{OwnServer, free_ports};
+use crate::redis::{OwnServer, SAFE, free_ports};
 use crate::support::{SECRET, Service, Setup, Stream, click, eventually, json_of};
-
-/// Loses nothing that it has acknowledged.
-const SAFE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
 /// A service whose store is on this server.
 async fn service_on(server: &OwnServer) -> Service {

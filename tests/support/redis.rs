@@ -23,6 +23,16 @@ pub(crate) struct Servers {
     pub(crate) url: String,
 }
 
+/// Has a server lose nothing that it has acknowledged.
+pub(crate) const SAFE: [&str; 6] = [
+    "--appendonly",
+    "yes",
+    "--appendfsync",
+    "always",
+    "--maxmemory-policy",
+    "noeviction",
+];
+
 /// How many nodes a cluster has.
 const NODES: u16 = 3;
 
@@ -117,9 +127,7 @@ impl Servers {
     pub(crate) fn store(&self, prefix: &str) -> Redis {
         store_at(self.url.clone(), prefix)
     }
-}
 
-impl Servers {
     /// Which keys below a prefix hold this text, whatever their case, in their names or in what is in them.
     pub(crate) fn keys_with(&self, prefix: &str, text: &str) -> Vec<String> {
         let socket = self.url.strip_prefix("unix://").expect("a socket");

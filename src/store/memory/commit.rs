@@ -5,17 +5,15 @@ use std::sync::Arc;
 use super::tables::{Fact, Logged, Row, State, Tables};
 use crate::domain::id::Key;
 use crate::domain::log::SCHEMA_VERSION;
-use crate::store::{COMMIT_IDS_MAX, Commit, Entry, Error, Guard, Outcome, StateWrite};
+use crate::store::{COMMIT_IDS_MAX, Commit, Entry, Guard, Outcome, StateWrite};
 
 impl Tables {
     /// Writes a commit, or finds that it must not be written.
     pub(super) fn apply(&mut self, commit: &Commit) -> Outcome {
-        let effects = &commit.effects;
+        if let Some(flaw) = commit.flaw() {
+            return Outcome::NotWritten(flaw);
+        }
         let Some(new) = &commit.state else {
-            if !effects.entries.is_empty() || !effects.deliveries.is_empty() {
-                let reason = "entries and deliveries need a state";
-                return Outcome::NotWritten(Error::Backend(reason.into()));
-            }
             if !self.guards_hold(commit) {
                 return Outcome::Conflict(None);
             }
@@ -23,10 +21,6 @@ impl Tables {
             self.write_rows(commit);
             return Outcome::Committed;
         };
-        if new.key.product != commit.product {
-            let reason = "a commit belongs to one product";
-            return Outcome::NotWritten(Error::Backend(reason.into()));
-        }
         let newest = self.snapshot(&new.key);
         let version = newest.as_ref().map_or(0, |stored| stored.version);
         if version != new.base || !self.guards_hold(commit) {
@@ -35,7 +29,7 @@ impl Tables {
         self.number_product(&commit.product);
         let sequence = self.write_state(commit, new);
         self.append(commit, &new.key, sequence);
-        for delivery in &effects.deliveries {
+        for delivery in &commit.effects.deliveries {
             self.insert_delivery(&new.key, delivery, commit.now_ms);
         }
         self.write_rows(commit);

@@ -9,7 +9,7 @@ use super::link::Link;
 use super::options::Options;
 use super::reply::List;
 use super::scrub::Scrubber;
-use super::{age, commit, deadlines, deliveries, erase, lease, log, name, script};
+use super::{age, aside, commit, deadlines, deliveries, erase, lease, log, name, script};
 use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
 use crate::domain::log::{IndexKey, Offset};
 use crate::store::erasure::{PendingErasure, Place, Subject, Trace};
@@ -55,7 +55,7 @@ impl Store for Redis {
             Err(error) => {
                 let (member, reason) = (key.to_string(), error.to_string());
                 let row = ("state", &key.product, member.as_str());
-                log::set_aside(&self.link, row, &reason, 0).await;
+                aside::flawed(&self.link, row, &reason, 0).await;
                 Err(Error::Unreadable {
                     what: "state",
                     key: member.into(),
@@ -65,8 +65,8 @@ impl Store for Redis {
     }
 
     async fn commit(&self, commit: Arc<Commit>) -> Outcome {
-        if let Some(reason) = commit::flaw(&commit) {
-            return Outcome::NotWritten(Error::Backend(reason.into()));
+        if let Some(flaw) = commit.flaw() {
+            return Outcome::NotWritten(flaw);
         }
         let answer = self.link.commit(&commit.product, |command| {
             commit::write(&commit, command);
@@ -89,12 +89,8 @@ impl Store for Redis {
         let mut values = Vec::with_capacity(keys.len());
         for _ in keys {
             let stored = found.text_if_any()?;
-            let row = stored.as_deref().and_then(|stored| stored.split_once(' '));
-            let lasting = row.filter(|(expires_ms, _)| {
-                expires_ms
-                    .parse::<u64>()
-                    .is_ok_and(|expires_ms| expires_ms >= now_ms)
-            });
+            let fact = stored.as_deref().and_then(name::parse_fact);
+            let lasting = fact.filter(|(expires_ms, _)| *expires_ms >= now_ms);
             values.push(lasting.map(|(_, value)| value.into()));
         }
         Ok(values)
@@ -137,10 +133,8 @@ impl Store for Redis {
                 .arg(retry.fence)
                 .arg(retry.not_before_ms);
             commit::optional_number(retry.unsettled_since_ms, command);
-            let reason = retry.error.as_ref().map(|reason| format!("={reason}"));
-            command
-                .arg(reason.unwrap_or_default())
-                .arg(u8::from(retry.counts));
+            commit::optional(retry.error.as_deref().map(str::as_bytes), command);
+            command.arg(u8::from(retry.counts));
             commit::attempted(retry.attempt.as_ref(), command);
         });
         answers.await?;
@@ -248,12 +242,8 @@ impl Store for Redis {
     }
 
     async fn quarantine(&self, key: &Key, reason: &str) -> Result<(), Error> {
-        let done = self.link.of(&key.product, &script::SET_ASIDE, |command| {
-            let member = key.to_string();
-            command.arg(&["state", key.product.as_str(), &member, reason, "0"]);
-        });
-        done.await?;
-        Ok(())
+        let row = ("state", &key.product, &*key.to_string());
+        aside::set(&self.link, row, reason, 0).await
     }
 
     async fn park(&self, key: &Key, now_ms: u64, reason: &str, input: &str) -> Result<(), Error> {

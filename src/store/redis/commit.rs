@@ -9,18 +9,6 @@ use crate::domain::attempt::AttemptRecord;
 use crate::domain::log::{OutboxChange, Space};
 use crate::store::{Commit, CommitId, Error, Guard, Outcome, Stored};
 
-/// Why a commit is refused before anybody is asked.
-pub(super) fn flaw(commit: &Commit) -> Option<&'static str> {
-    let effects = &commit.effects;
-    match &commit.state {
-        None if !effects.entries.is_empty() || !effects.deliveries.is_empty() => {
-            Some("entries and deliveries need a state")
-        }
-        Some(new) if new.key.product != commit.product => Some("a commit belongs to one product"),
-        _ => None,
-    }
-}
-
 /// Says a commit in the order in which the script reads it.
 pub(super) fn write(commit: &Commit, command: &mut Cmd) {
     command
@@ -123,7 +111,7 @@ pub(super) fn attempted(attempt: Option<&AttemptRecord>, command: &mut Cmd) {
 }
 
 /// Whether there is a value, and the value.
-fn optional(value: Option<&[u8]>, command: &mut Cmd) {
+pub(super) fn optional(value: Option<&[u8]>, command: &mut Cmd) {
     command
         .arg(u8::from(value.is_some()))
         .arg(value.unwrap_or_default());

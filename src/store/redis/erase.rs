@@ -113,7 +113,7 @@ pub(super) fn pending(buckets: Vec<Value>) -> Result<Vec<PendingErasure>, Error>
                 continue;
             };
             let user = rest.split_once('/').map_or(rest, |(_, user)| user);
-            let value = stored.split_once(' ').map_or("", |(_, value)| value);
+            let value = value_of(&stored);
             pending.push(PendingErasure {
                 product: product.into(),
                 user: user.into(),
@@ -195,6 +195,11 @@ impl Seen {
     }
 }
 
+/// The value of a stored index row, as well as it can be told.
+fn value_of(stored: &str) -> &str {
+    name::parse_fact(stored).map_or(stored, |(_, value)| value)
+}
+
 fn after_slash(text: &str) -> &str {
     text.split_once('/').map_or("", |(_, rest)| rest)
 }
@@ -217,7 +222,7 @@ fn is_about(subject: &dyn Subject, table: Table, row: &Seen) -> bool {
         Table::Index => Row::Fact {
             space: &kind,
             id: &id,
-            value: first.split_once(' ').map_or("", |(_, value)| value),
+            value: value_of(&first),
         },
         Table::Outbox => Row::Delivery {
             kind: &kind,
@@ -240,9 +245,7 @@ fn note(trace: &mut Trace, product: &ProductId, row: &Seen) {
         Table::States => name::parse(&row.name),
         Table::Log => name::parse_within(product, &row.text(0)),
         Table::Index => {
-            let value = row.text(0);
-            let value = value.split_once(' ').map_or("", |(_, value)| value);
-            trace.values.push(value.into());
+            trace.values.push(value_of(&row.text(0)).into());
             None
         }
         Table::Outbox | Table::Parked | Table::Quarantine => None,

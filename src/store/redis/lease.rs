@@ -7,7 +7,7 @@ use redis::Value;
 
 use super::link::Link;
 use super::reply::{List, surprise};
-use super::{log, name, script};
+use super::{aside, name, script};
 use crate::domain::id::{DeliveryId, ProductId};
 use crate::store::{Error, Lease, LeaseRequest};
 
@@ -43,7 +43,7 @@ pub(super) async fn lease(
         });
         for flawed in leases(answer.await?, &mut leased)? {
             let row = ("delivery", &flawed.product, flawed.id.as_str());
-            log::set_aside(link, row, &flawed.reason, request.now_ms).await;
+            aside::flawed(link, row, &flawed.reason, request.now_ms).await;
         }
     }
     let mut leases = Vec::with_capacity(turns.len());

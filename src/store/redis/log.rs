@@ -4,7 +4,7 @@ use redis::Value;
 
 use super::link::Link;
 use super::reply::{List, parse, surprise};
-use super::{name, script};
+use super::{aside, name, script};
 use crate::domain::id::ProductId;
 use crate::domain::log::Offset;
 use crate::store::{Entry, Error, FeedPage};
@@ -61,28 +61,9 @@ pub(super) async fn read(
     let (entries, flawed) = entries(product, page)?;
     for flawed in flawed {
         let row = ("log entry", product, flawed.offset.as_str());
-        set_aside(link, row, &flawed.reason, 0).await;
+        aside::flawed(link, row, &flawed.reason, 0).await;
     }
     Ok(entries)
-}
-
-/// Sets a row aside that cannot be read: what it is, whose, and its name.
-pub(super) async fn set_aside(
-    link: &Link,
-    (what, product, row): (&str, &ProductId, &str),
-    reason: &str,
-    now_ms: u64,
-) {
-    tracing::error!(%product, row, reason, "a {what} is unreadable and is set aside");
-    let done = link.of(product, &script::SET_ASIDE, |command| {
-        let told = [what, product.as_str(), row, reason];
-        command.arg(&told).arg(now_ms);
-    });
-    if let Err(failure) = done.await {
-        // It can wait for the next read of the same row.
-        let error = Error::from(failure);
-        tracing::warn!(%error, "an unreadable row could not be set aside yet");
-    }
 }
 
 /// The entries of a page, and those of it that cannot be read.

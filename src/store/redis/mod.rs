@@ -19,6 +19,7 @@
 //! Names and shapes of the keys are said at the top of `script/log.lua` and `script/outbox.lua`.
 
 mod age;
+mod aside;
 mod backend;
 mod commit;
 mod deadlines;

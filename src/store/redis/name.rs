@@ -47,3 +47,9 @@ pub(super) fn parse(text: &str) -> Option<Key> {
 pub(super) fn row(product: &ProductId, key: &IndexKey) -> String {
     format!("{product}/{}/{}", key.space.as_str(), key.id)
 }
+
+/// An index row as it is stored, `<expiry> <value>`: when it expires, Unix milliseconds, and the value.
+pub(super) fn parse_fact(stored: &str) -> Option<(u64, &str)> {
+    let (expires_ms, value) = stored.split_once(' ')?;
+    Some((expires_ms.parse().ok()?, value))
+}

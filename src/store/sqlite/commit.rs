@@ -4,17 +4,15 @@ use rusqlite::Connection;
 
 use super::ledger::Ledger;
 use super::{index, keys, log, outbox};
-use crate::store::{Commit, Error, Guard, Outcome};
+use crate::store::{Commit, Guard, Outcome};
 
 /// Writes a commit inside the running transaction, or finds that it must not be written; then
 /// nothing has been changed, so others in the same transaction are not harmed.
 pub(super) fn apply(ledger: &mut Ledger, commit: &Commit) -> rusqlite::Result<Outcome> {
-    let effects = &commit.effects;
+    if let Some(flaw) = commit.flaw() {
+        return Ok(Outcome::NotWritten(flaw));
+    }
     let Some(new) = &commit.state else {
-        if !effects.entries.is_empty() || !effects.deliveries.is_empty() {
-            let reason = "entries and deliveries need a state";
-            return Ok(Outcome::NotWritten(Error::Backend(reason.into())));
-        }
         if !guards_hold(ledger, commit)? {
             return Ok(Outcome::Conflict(None));
         }
@@ -22,10 +20,6 @@ pub(super) fn apply(ledger: &mut Ledger, commit: &Commit) -> rusqlite::Result<Ou
         write_rows(&ledger.db, product, commit)?;
         return Ok(Outcome::Committed);
     };
-    if new.key.product != commit.product {
-        let reason = "a commit belongs to one product";
-        return Ok(Outcome::NotWritten(Error::Backend(reason.into())));
-    }
 
     let held = match ledger.product_if_known(&commit.product)? {
         Some(product) => keys::find(ledger, product, &new.key)?,
@@ -48,7 +42,7 @@ pub(super) fn apply(ledger: &mut Ledger, commit: &Commit) -> rusqlite::Result<Ou
         keys::write_settled(&ledger.db, key, settled)?;
     }
     log::append(ledger, product, key, held.as_ref(), first, commit)?;
-    for delivery in &effects.deliveries {
+    for delivery in &commit.effects.deliveries {
         outbox::insert(&ledger.db, product, &new.key, delivery, commit.now_ms)?;
     }
     write_rows(&ledger.db, product, commit)?;

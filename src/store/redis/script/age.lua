@@ -1,7 +1,7 @@
 -- Removes what is past its time, a bounded amount from each kind of row over all buckets.
 local log_before, state_before, now, outbox_before, most =
   ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
-local entries, states, rows, deliveries, parked, pending = 0, 0, 0, 0, 0, 0
+local entries, states, rows, deliveries, pending = 0, 0, 0, 0, 0
 
 for _, base in ipairs(KEYS) do
   local logs = redis.call('ZRANGEBYSCORE', base .. 'logs', '-inf', '(' .. log_before)
@@ -31,9 +31,7 @@ for _, base in ipairs(KEYS) do
   end
   local expired = redis.call('ZRANGEBYSCORE', base .. 'expires', '-inf', '(' .. now, 'LIMIT', 0, most - rows)
   for _, row in ipairs(expired) do
-    redis.call('DEL', base .. 'index:' .. row)
-    redis.call('ZREM', base .. 'expires', row)
-    redis.call('ZREM', base .. 'erasures', row)
+    drop_row(base, row)
     if string.match(row, '^[^/]*/pending_') then pending = pending + 1 end
   end
   rows = rows + #expired

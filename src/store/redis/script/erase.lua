@@ -10,9 +10,7 @@ for i = 4, #ARGV, 2 do
     elseif kind == 'log' then
       erase_entry(base, product, redis.call('XRANGE', base .. 'log:' .. product, row, row)[1])
     elseif kind == 'index' then
-      redis.call('DEL', base .. 'index:' .. row)
-      redis.call('ZREM', base .. 'expires', row)
-      redis.call('ZREM', base .. 'erasures', row)
+      drop_row(base, row)
     elseif kind == 'outbox' then
       remove(base, row, now)
     else

@@ -38,7 +38,7 @@ local function forget(base, member)
   if not resolve(base, product, newest) then redis.call('DEL', at) end
 end
 
--- Removes entries of a product's log; answers how many bytes they held.
+-- Removes entries of a product's log.
 local function drop_entries(base, product, entries)
   local bytes, ids = 0, {}
   for i, entry in ipairs(entries) do
@@ -79,6 +79,13 @@ local function erase_entry(base, product, entry)
   if before and before ~= '' then redis.call('HSET', base .. 'gaps:' .. product, entry[1], before) end
   drop_entries(base, product, { entry })
   follow(base, product, entry)
+end
+
+-- Removes an index row.
+local function drop_row(base, row)
+  redis.call('DEL', base .. 'index:' .. row)
+  redis.call('ZREM', base .. 'expires', row)
+  redis.call('ZREM', base .. 'erasures', row)
 end
 
 -- Removes up to `most` of a product's oldest entries, older than `before` if that is given.

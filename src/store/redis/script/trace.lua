@@ -16,8 +16,8 @@ elseif kind == 'outbox' then
   for i = 1, #page, 2 do take(page[i]) end
   if #page == 2 * tonumber(most) then next_cursor = page[#page] end
 else
-  local sets = { states = 'states', index = 'expires', parked = 'parked', aside = 'aside' }
-  local scan = { 'ZSCAN', base .. sets[kind], cursor, 'COUNT', most }
+  local set = kind == 'index' and 'expires' or kind
+  local scan = { 'ZSCAN', base .. set, cursor, 'COUNT', most }
   if kind == 'states' or kind == 'index' then
     scan[6], scan[7] = 'MATCH', product .. '/*'
   end
