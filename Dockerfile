@@ -32,6 +32,7 @@ VOLUME ["/data"]
 WORKDIR /data
 ENV CONNECTOR__HTTP__BIND=0.0.0.0:8080 \
     CONNECTOR__STORE__PATH=/data/event-connector.db \
+    CONNECTOR__SPOOL__PATH=/data/spool.db \
     CONNECTOR__PRODUCTS__PATH=/etc/event-connector/products.json
 EXPOSE 8080
 # SIGTERM lets requests and deliveries under way finish, for as long as shutdown.grace_ms.

@@ -29,6 +29,7 @@
 //! | [`store`] | what is written down, behind one trait | `domain` |
 //! | [`feed`] | live events to many readers | `domain`, `store` |
 //! | [`session`] | one actor per key at work: decide, commit, act | `domain`, `store` |
+//! | [`spool`] | what is taken in while Redis is away, on this instance's disk | `domain`, `store`, `session` |
 //! | [`product`] | the tenants, as operators wrote them down | `domain`, `ingest` |
 //! | [`delivery`] | the outbox worker and the vendors, one folder each | `domain`, `store`, `product` |
 //! | [`client`] | the receiving side of the feed, as published clients read it | nothing of the service |
@@ -95,6 +96,10 @@
 //!   or forward means the same on all of them.
 //! * Instances tell each other that there is something to look at, never what it is: what is told may get lost,
 //!   what is looked at is the truth.
+//! * What is spooled are sessions' shares, not requests: a request of which one session's part could not be
+//!   written is not repeated as a whole, and what is fed needs no second look at settings that may have changed.
+//! * While anything is in an instance's spool everything goes behind it. Keys with something in it could be told
+//!   from others, but then each of the others would first have to wait for a store that does not answer.
 //! * A note that waits for a pause is flushed early once it holds as many actions as the window may:
 //!   a limit that trims before a link must not lose anything after it.
 
@@ -113,6 +118,7 @@ pub mod ingest;
 pub mod metrics;
 pub mod product;
 pub mod session;
+pub mod spool;
 pub mod store;
 pub mod tasks;
 pub mod telemetry;

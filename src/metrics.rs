@@ -97,6 +97,12 @@ metrics! {
     commits: IntCounterVec = "connector_commits_total" ["outcome"];
     /// Seconds that a commit took, queueing included.
     commit_seconds: Histogram = "connector_commit_seconds";
+    /// Sessions' shares of requests that went into the spool, and out of it, by outcome: kept, refused, fed, parked, unreadable.
+    spool_shares: IntCounterVec = "connector_spool_shares_total" ["outcome"];
+    /// Shares in the spool.
+    spool_entries: IntGauge = "connector_spool_entries";
+    /// Bytes in the spool.
+    spool_bytes: IntGauge = "connector_spool_bytes";
     /// Log entries written, by type.
     log_entries: IntCounterVec = "connector_log_entries_total" ["type"];
     /// Bytes of log bodies in the store.
@@ -148,6 +154,28 @@ metrics! {
 }
 
 impl Metrics {
+    /// Counts what raw events of a product came to.
+    pub fn count_events<'a>(
+        &self,
+        product_label: &str,
+        provider: &str,
+        actions: usize,
+        dropped: impl IntoIterator<Item = (&'a str, usize)>,
+    ) {
+        let mut dropped_in_all = 0;
+        for (reason, count) in dropped {
+            let counter = self
+                .events_dropped
+                .with_label_values(&[product_label, reason]);
+            counter.inc_by(count as u64);
+            dropped_in_all += count;
+        }
+        for (outcome, count) in [("action", actions), ("dropped", dropped_in_all)] {
+            let labels = [product_label, provider, outcome];
+            self.events.with_label_values(&labels).inc_by(count as u64);
+        }
+    }
+
     /// The Prometheus text format of everything.
     pub fn render(&self) -> Vec<u8> {
         let mut text = Vec::new();

@@ -30,7 +30,7 @@ const fn room(name: &'static str, may_use: &'static str, because: &'static str) 
     }
 }
 
-const ROOMS: [Room; 20] = [
+const ROOMS: [Room; 21] = [
     room(
         "domain",
         "",
@@ -97,13 +97,18 @@ const ROOMS: [Room; 20] = [
         "sessions do not know that HTTP, vendors or products' files exist: they commit and nudge",
     ),
     room(
+        "spool",
+        "domain session store clock tasks metrics",
+        "it keeps what sessions will be asked once the store is back, and asks them as a door does",
+    ),
+    room(
         "delivery",
         "domain session store clock chance tasks metrics product",
         "outcomes come back through session's handle, as inputs like any other",
     ),
     room(
         "http",
-        "domain ingest session feed store product config clock chance tasks metrics telemetry \
+        "domain ingest session spool feed store product config clock chance tasks metrics telemetry \
          delivery::intercom::webhook",
         "doors never ask a worker: work for vendors is committed, and done after the answer",
     ),
@@ -115,7 +120,7 @@ const ROOMS: [Room; 20] = [
     room(
         "app",
         "domain ingest chance clock tasks metrics config telemetry store product feed session \
-         delivery http",
+         spool delivery http",
         "it constructs everything that serves, and is itself used by commands only",
     ),
     room(
@@ -125,7 +130,7 @@ const ROOMS: [Room; 20] = [
     ),
     room(
         "cli",
-        "app demo config product telemetry terminal clock chance tasks metrics store client",
+        "app demo config product telemetry terminal clock chance tasks metrics spool store client",
         "commands choose the parts an app is built on; the work itself is in the rooms behind it",
     ),
     room(

@@ -35,6 +35,7 @@ pub(super) async fn serve(bind: SocketAddr, directory: PathBuf) -> anyhow::Resul
         clock: Clock::system(),
         chance: Chance::system(),
         metrics: Metrics::new(),
+        spool: None,
         store: Arc::new(Around::new(empty, |_, _| async { Outcome::Committed })),
         products: Products::new(rows),
         source: None,

@@ -26,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::product::{Fingerprint, Products, Source};
 use crate::session::linker::Linker;
 use crate::session::{Eraser, Limits, Registry, Surroundings};
+use crate::spool::{Intake, Spool};
 use crate::store::Store;
 use crate::tasks::Tasks;
 
@@ -44,6 +45,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// The truth.
     pub store: Arc<dyn Store>,
+    /// Where activity is kept while the store is away.
+    pub spool: Option<Spool>,
     /// The products in force.
     pub products: Products,
     /// Where their list is, what was last seen of it, and who asks to look again; `None` when it
@@ -87,7 +90,9 @@ impl App {
             .set(count(parts.products.all().len()));
         let bell = nudge.clone();
         let admission = Admission::new(&parts.config, &parts.clock, &parts.metrics);
+        let intake = intake(&parts, &sessions);
         let state = AppState::from(Handles {
+            intake,
             linker: Linker::new(sessions.clone(), pending_ms),
             eraser: Eraser::new(sessions.clone(), feed.clone()),
             sessions,
@@ -148,6 +153,15 @@ fn sessions(parts: &Parts, tasks: &Tasks, feed: Feed, outbox: Nudge) -> Registry
         committed: Box::new(move |key, effects| tell(key, effects, &feed, &outbox)),
     };
     Registry::new(around, limits)
+}
+
+fn intake(parts: &Parts, sessions: &Registry<Session>) -> Intake {
+    let intake = Intake::new(sessions.clone());
+    let Some(spool) = parts.spool.clone() else {
+        return intake;
+    };
+    let wait = Duration::from_millis(parts.config.spool.wait_ms);
+    intake.with_spool(spool, wait, parts.clock.clone(), parts.metrics.clone())
 }
 
 /// What was committed concerns the feed, the outbox, both or neither.

@@ -12,6 +12,7 @@ use crate::clock::Instant;
 use crate::domain::retry::WISH_CAPS_MAX;
 use crate::http::{AppState, Handles, Server};
 use crate::session::sweeper;
+use crate::spool::{self, Feeder};
 use crate::tasks::Tasks;
 
 impl App {
@@ -81,6 +82,9 @@ impl Stopping {
                 0
             }
         };
+        if let Some(spool) = self.state.intake.spool() {
+            spool.close().await;
+        }
         store.close().await;
         tracing::info!(
             connections = open,
@@ -115,6 +119,18 @@ fn start_background(state: &AppState, tasks: &Tasks) {
             .max(own.retry_cap_ms.saturating_mul(WISH_CAPS_MAX + 1)),
     );
     tasks.spawn("clock", watching);
+    if let Some(spool) = state.intake.spool() {
+        let feeder = Feeder::new(spool::Setting {
+            spool: spool.clone(),
+            sessions: state.sessions.clone(),
+            store: state.store.clone(),
+            clock: state.clock.clone(),
+            tasks: tasks.clone(),
+            metrics: state.metrics.clone(),
+            product_label: state.config.metrics.product_label,
+        });
+        tasks.spawn("spool", feeder.run());
+    }
     let ageing = age(
         state.store.clone(),
         state.feed.clone(),

@@ -20,7 +20,14 @@ use crate::terminal::spoken_bytes;
 const LINES_MAX: usize = 8;
 
 /// Everything for the log, once the doors are open.
-pub(super) fn announce(config: &Config, products: &[Arc<Product>], address: SocketAddr) {
+///
+/// Whether there is a spool is known only once it has been opened.
+pub(super) fn announce(
+    config: &Config,
+    products: &[Arc<Product>],
+    address: SocketAddr,
+    has_spool: bool,
+) {
     let base = match config.http.public_url.as_str() {
         "" => format!("http://{address}"),
         url => url.to_owned(),
@@ -35,7 +42,7 @@ pub(super) fn announce(config: &Config, products: &[Arc<Product>], address: Sock
     if !config.http.public_url.is_empty() {
         tracing::info!("the outside reaches it at {base}");
     }
-    tracing::info!("{}", storing(config));
+    tracing::info!("{}", storing(config, has_spool));
     tell_products(products);
     tracing::info!("activity goes to {base}/ingest/{{product_id}}");
     tracing::info!("feeds are at {base}/stream/{{product_id}}");
@@ -123,14 +130,16 @@ pub(super) fn destination(product: &Product) -> String {
     }
 }
 
-fn storing(config: &Config) -> String {
+fn storing(config: &Config, has_spool: bool) -> String {
     if config.store.backend == Backend::Redis {
         let own = &config.redis;
         let hosts = redis::hosts(own.url.expose_secret());
         return format!(
             "storing in Redis at {hosts} under {} ({} buckets); each 2xx is what Redis has taken, as durable as it \
-             is told to be",
-            own.key_prefix, own.buckets
+             is told to be{}",
+            own.key_prefix,
+            own.buckets,
+            spooling(config, has_spool)
         );
     }
     let path = &config.store.path;
@@ -146,6 +155,15 @@ fn storing(config: &Config) -> String {
         "storing in {} ({size}, {bound}); each 2xx is on disk before it is sent",
         path.display()
     )
+}
+
+fn spooling(config: &Config, has_spool: bool) -> String {
+    let own = &config.spool;
+    if !has_spool {
+        return "; there is no spool for activity while it is away".to_owned();
+    }
+    let (path, most) = (own.path.display(), spoken_bytes(own.bytes_max));
+    format!("; while it is away, activity is kept in {path} (at most {most})")
 }
 
 fn can_be_read_by_all(path: &Path) -> bool {

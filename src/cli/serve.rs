@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::{Backend, Config};
 use crate::metrics::Metrics;
 use crate::product::{Catalogue, Error, Fingerprint, Products, Source};
+use crate::spool::{self, Spool};
 use crate::store::Store;
 use crate::store::redis::Redis;
 use crate::store::sqlite::Sqlite;
@@ -44,6 +45,7 @@ pub(super) async fn serve(config: Config, log: Terminal) -> anyhow::Result<ExitC
     let (products, seen) = first_products(&source)?;
     let chance = Chance::system();
     let store = open_store(&config, &chance)?;
+    let spool = open_spool(&config);
     let listener = listen(config.http.bind, config.http.connections_max)?;
     let reload = Arc::new(Notify::new());
     let parts = Parts {
@@ -52,6 +54,7 @@ pub(super) async fn serve(config: Config, log: Terminal) -> anyhow::Result<ExitC
         chance,
         metrics: Metrics::new(),
         store,
+        spool,
         products,
         source: Some((source, seen, Arc::clone(&reload))),
     };
@@ -60,7 +63,8 @@ pub(super) async fn serve(config: Config, log: Terminal) -> anyhow::Result<ExitC
     let stop = CancellationToken::new();
     let twice_told = until_told_twice(reload, stop.clone())?;
     let state = app.state();
-    announce(&state.config, &state.products.all(), listener.local_addr()?);
+    let (products, has_spool) = (state.products.all(), state.intake.spool().is_some());
+    announce(&state.config, &products, listener.local_addr()?, has_spool);
     tokio::select! {
         _ = app.serve(listener, stop.cancelled()) => Ok(ExitCode::SUCCESS),
         () = twice_told => {
@@ -107,6 +111,27 @@ fn open_store(config: &Config, chance: &Chance) -> anyhow::Result<Arc<dyn Store>
     })
     .with_context(|| format!("cannot open the store {}", config.store.path.display()))?;
     Ok(Arc::new(store))
+}
+
+/// Where activity is kept while Redis is away. Without it the service does less, and does it all the same.
+fn open_spool(config: &Config) -> Option<Spool> {
+    let own = &config.spool;
+    if config.store.backend != Backend::Redis || own.path.as_os_str().is_empty() {
+        return None;
+    }
+    let options = spool::Options {
+        path: own.path.clone(),
+        bytes_max: own.bytes_max,
+        queue_max: config.store.queue_max,
+        group_max: config.store.group_max,
+    };
+    match Spool::open(&options, &|name, work| Tasks::thread(name, work)) {
+        Ok(spool) => Some(spool),
+        Err(error) => {
+            tracing::error!(%error, "there is no spool: while Redis is away activity is refused");
+            None
+        }
+    }
 }
 
 /// The list as it is at the start. A missing file means no products yet; a list with bad rows

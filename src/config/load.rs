@@ -12,7 +12,7 @@ use super::mistake::Mistakes;
 use super::reader::Reader;
 use super::section::{
     Admin, Backend, Delivery, Feed, Http, Intercom, Log, Metrics, Products, Redis, Retention,
-    Session, Shutdown, Store,
+    Session, Shutdown, Spool, Store,
 };
 
 /// How much longer than one attempt a lease must be, so that the attempt's end can be recorded.
@@ -43,6 +43,8 @@ pub struct Config {
     pub feed: Feed,
     /// Redis.
     pub redis: Redis,
+    /// Activity that waits for a store that is away.
+    pub spool: Spool,
     /// Metrics.
     pub metrics: Metrics,
     /// Stopping.
@@ -122,6 +124,7 @@ impl Config {
             intercom: Intercom::read(reader),
             feed: Feed::read(reader),
             redis: Redis::read(reader),
+            spool: Spool::read(reader),
             metrics: Metrics::read(reader),
             shutdown: Shutdown::read(reader),
             notices: Vec::new(),
@@ -147,6 +150,11 @@ impl Config {
             !is_redis || !self.redis.url.expose_secret().is_empty(),
             ["store.backend", "redis.url"],
             "redis needs redis.url, e.g. redis://host:6379/0",
+        );
+        reader.require(
+            self.spool.wait_ms < self.http.request_timeout_ms,
+            ["spool.wait_ms", "http.request_timeout_ms"],
+            "must be less than http.request_timeout_ms, or requests end before their shares are spooled",
         );
         let own = &self.redis;
         let is_cluster = own.cluster || own.url.expose_secret().contains(',');

@@ -26,7 +26,7 @@ pub use mistake::{Mistake, Mistakes};
 pub use network::Network;
 pub use section::{
     Admin, Backend, Delivery, Feed, Http, Intercom, Log, LogFormat, Metrics, Products, Redis,
-    Retention, Session, Shutdown, Store,
+    Retention, Session, Shutdown, Spool, Store,
 };
 
 /// The reference configuration: every key, its default and the reason for it.

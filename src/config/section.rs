@@ -295,6 +295,18 @@ section! {
 }
 
 section! {
+    /// Activity that waits for a store that is away.
+    Spool = "spool" {
+        /// The file; empty for none.
+        path: PathBuf = parsed(PathBuf::new(), check::maybe_path),
+        /// How much may wait.
+        bytes_max: u64 = whole(DISK_BYTES),
+        /// How long the store may take before a share is spooled.
+        wait_ms: u64 = whole(WAIT_MS),
+    }
+}
+
+section! {
     /// Metrics.
     Metrics = "metrics" {
         /// Whether they carry a `product` label.

@@ -178,6 +178,7 @@ fn app(config: Config, clock: &Clock, metrics: &Metrics) -> anyhow::Result<App> 
         clock: clock.clone(),
         chance: Chance::system(),
         metrics: metrics.clone(),
+        spool: None,
         store: Arc::new(store),
         products: Products::new(rows),
         source: None,

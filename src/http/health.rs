@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::problem::Problem;
 use super::state::AppState;
 use crate::config::Backend;
-use crate::store::Error;
+use crate::spool::{Depth, Spool};
 
 /// How long the store may take to show that it is there.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
@@ -37,7 +37,8 @@ pub(super) async fn alive(State(state): State<AppState>) -> Json<Value> {
 
 /// Requests can be served: the configuration is loaded (else nothing would listen), nobody told the
 /// service to stop, the store can be read, and commits succeed. While they fail the reason is told,
-/// and each call has the store try whether the cause is gone. In which ways the store may lose what it has
+/// and each call has the store try whether the cause is gone; where activity can be kept in the spool meanwhile,
+/// the service is ready for that all the same. In which ways the store may lose what it has
 /// acknowledged is a warning: ready all the same.
 pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
     if state.stopping.is_cancelled() {
@@ -48,28 +49,40 @@ pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, 
         state.store.ready().await?;
         state.store.depth().await
     };
-    match state.clock.timeout(STORE_PATIENCE, asked).await {
-        Some(Ok(_)) => {
-            let mut told = json!({
-                "status": "ready",
-                "store": state.config.store.backend,
-                "products": state.products.all().len(),
-            });
-            let warnings = state.store.cautions();
-            if !warnings.is_empty() {
-                told["warnings"] = json!(warnings);
-            }
-            Ok(Json(told))
+    let mut warnings = state.store.cautions();
+    let spool = state.intake.spool().map(Spool::depth);
+    if let Some(problem) = match state.clock.timeout(STORE_PATIENCE, asked).await {
+        Some(Ok(_)) => None,
+        Some(Err(error)) => Some(Problem::from(error)),
+        None => {
+            let detail = "the store does not answer";
+            Some(Problem::unavailable("store_unavailable", detail))
         }
-        Some(Err(error @ Error::Full)) => {
-            Err(Problem::unavailable("store_full", error.to_string()))
+    } {
+        let has_room = |depth: &Depth| depth.bytes < state.config.spool.bytes_max;
+        if !spool.as_ref().is_some_and(has_room) {
+            return Err(problem);
         }
-        Some(Err(error)) => Err(Problem::unavailable("store_unavailable", error.to_string())),
-        None => Err(Problem::unavailable(
-            "store_unavailable",
-            "the store does not answer",
-        )),
+        let warning =
+            "the store is away; activity is kept in the spool, everything else is refused";
+        warnings.push(warning.into());
     }
+    if spool.is_none() && state.config.store.backend == Backend::Redis {
+        let warning = "there is no spool; while the store is away activity is refused";
+        warnings.push(warning.into());
+    }
+    let mut told = json!({
+        "status": "ready",
+        "store": state.config.store.backend,
+        "products": state.products.all().len(),
+    });
+    if let Some(depth) = spool {
+        told["spool"] = json!({ "entries": depth.entries, "bytes": depth.bytes });
+    }
+    if !warnings.is_empty() {
+        told["warnings"] = json!(warnings);
+    }
+    Ok(Json(told))
 }
 
 /// Everything that is counted, as Prometheus text.
@@ -85,6 +98,16 @@ pub(super) async fn metrics(State(state): State<AppState>) -> Response {
             (&metrics.dead_letters, depth.dead_letters),
             (&metrics.log_bytes, depth.log_bytes),
             (&metrics.quarantined, depth.quarantined),
+        ];
+        for (gauge, value) in gauges {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+    }
+    if let Some(spool) = state.intake.spool() {
+        let depth = spool.depth();
+        let gauges = [
+            (&state.metrics.spool_entries, depth.entries),
+            (&state.metrics.spool_bytes, depth.bytes),
         ];
         for (gauge, value) in gauges {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));

@@ -2,7 +2,6 @@
 //! (contract 1.1 to 1.3).
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -22,11 +21,12 @@ use super::state::AppState;
 use crate::clock::Instant;
 use crate::domain::action::{DropReason, Provider};
 use crate::domain::id::Key;
-use crate::domain::session::{Input, Reply};
+use crate::domain::session::Reply;
 use crate::ingest::inflate::{InflateError, gunzip};
 use crate::ingest::{self, Batch};
 use crate::product::Product;
 use crate::session;
+use crate::spool::{Refusal, Taken};
 
 /// Takes activity by `POST`. The adapter is `forced`, or else chosen by the body's shape.
 pub(super) fn from(forced: Option<Provider>) -> MethodRouter<AppState> {
@@ -40,6 +40,17 @@ struct Tally {
     received: usize,
     actions: usize,
     dropped: usize,
+    /// Actions that wait on this instance's disk for the store.
+    #[serde(skip_serializing_if = "is_zero")]
+    spooled: usize,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is the serialiser's"
+)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 async fn take(
@@ -163,8 +174,8 @@ fn inflate<'a>(
     }
 }
 
-/// Gives every session its share. The request is answered 2xx when all of them are durable; if one
-/// is not, its repetition is recognised by the others.
+/// Gives every session its share. The request is answered 2xx when all of them are durable, in the store or in
+/// the spool; if one is not, its repetition is recognised by the others.
 async fn commit(
     state: &AppState,
     product: &Product,
@@ -179,25 +190,27 @@ async fn commit(
             None => Key::unsessioned(&product.id, share.spread),
         };
         let size = share.activity.actions.len();
-        let correlation_id = Arc::clone(&correlation_id);
-        async move {
-            let input = Input::Activity(share.activity);
-            (size, state.sessions.ask(&key, input, correlation_id).await)
-        }
+        let taken = state
+            .intake
+            .take(key, share.activity, Arc::clone(&correlation_id));
+        async move { (size, taken.await) }
     });
-    let mut actions = 0;
+    let (mut actions, mut spooled) = (0, 0);
     let mut failure = None;
     for (size, answer) in join_all(asked).await {
         match answer {
-            Ok(Reply::Accepted {
+            Ok(Taken::Now(Reply::Accepted {
                 actions: fresh,
                 duplicates,
-            }) => {
+            })) => {
                 actions += fresh;
                 *dropped.entry(DropReason::Duplicate).or_default() += duplicates;
             }
-            Ok(_) => {}
-            Err(session::Error::Parked) => *dropped.entry(DropReason::Parked).or_default() += size,
+            Ok(Taken::Now(_)) => {}
+            Ok(Taken::Spooled) => spooled += size,
+            Err(Refusal::Session(session::Error::Parked)) => {
+                *dropped.entry(DropReason::Parked).or_default() += size;
+            }
             Err(error) => {
                 // The answer is counted by its code, and the store says once that commits fail.
                 tracing::debug!(product_id = %product.id, %error, "activity was not taken in");
@@ -213,30 +226,20 @@ async fn commit(
         received: batch.received,
         actions,
         dropped: dropped.values().sum(),
+        spooled,
     };
-    count(state, product, batch.provider, &tally, &dropped);
+    // What is spooled is counted when its session has it.
+    let dropped = dropped
+        .iter()
+        .map(|(reason, count)| (reason.as_str(), *count));
+    let (label, provider) = (
+        state.product_label(product.id.as_str()),
+        batch.provider.as_str(),
+    );
+    state
+        .metrics
+        .count_events(label, provider, actions, dropped);
     let took = state.clock.since(began);
     state.metrics.ingest_seconds.observe(took.as_secs_f64());
     Ok(tally)
-}
-
-fn count(
-    state: &AppState,
-    product: &Product,
-    provider: Provider,
-    tally: &Tally,
-    dropped: &BTreeMap<DropReason, usize>,
-) {
-    let label = state.product_label(product.id.as_str());
-    let outcomes = [("action", tally.actions), ("dropped", tally.dropped)];
-    for (outcome, count) in outcomes {
-        let labels = [label, provider.as_str(), outcome];
-        let counter = state.metrics.events.with_label_values(&labels);
-        counter.inc_by(count as u64);
-    }
-    for (reason, count) in dropped {
-        let counter = &state.metrics.events_dropped;
-        let counter = counter.with_label_values(&[label, reason.as_str()]);
-        counter.inc_by(*count as u64);
-    }
 }

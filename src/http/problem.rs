@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::chance::Chance;
 use crate::session;
+use crate::spool::Refusal;
 
 /// The shortest wait that `Retry-After` asks for, in seconds.
 const RETRY_AFTER_S: f64 = 2.0;
@@ -132,6 +133,18 @@ impl From<session::Error> for Problem {
             session::Error::Stopping => "stopping",
         };
         Self::unavailable(code, format!("{error}; nothing was taken in, repeat later"))
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Session(error) => error.into(),
+            Refusal::Full => {
+                let detail = "the store is away and the spool is full; what was not taken in may be repeated";
+                Self::unavailable("spool_full", detail)
+            }
+        }
     }
 }
 

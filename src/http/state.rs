@@ -15,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::product::{Product, Products};
 use crate::session::linker::Linker;
 use crate::session::{Eraser, Registry};
+use crate::spool::Intake;
 use crate::store::Store;
 
 use super::admission::Admission;
@@ -36,6 +37,8 @@ pub struct Handles {
     pub products: Products,
     /// The way to every session.
     pub sessions: Registry<Session>,
+    /// Where activity comes in.
+    pub intake: Intake,
     /// The way from conversations to sessions.
     pub linker: Linker,
     /// What forgets people.

@@ -86,6 +86,7 @@ async fn start(document: &Value, tasks: &Tasks, stop: CancellationToken) -> Conn
         clock,
         chance: Chance::seeded(1),
         metrics: metrics.clone(),
+        spool: None,
         store: store.clone(),
         products: Products::new(Catalogue::parse(&rows).expect("a list")),
         source: None,

@@ -108,6 +108,9 @@ impl Fleet {
                 ("store.backend", "\"redis\""),
                 ("redis.url", &url),
                 ("redis.key_prefix", prefix),
+                // What one instance keeps to itself comes behind what others are told meanwhile, and here the
+                // order of a session is held to whichever instance is asked.
+                ("spool.path", "\"\""),
                 ("session.post_link_debounce_s", "0.03"),
                 ("delivery.lease_ms", &lease_ms),
             ];

@@ -7,6 +7,8 @@
 //!   dies by SIGKILL, starts again, and must know everything it acknowledged: the feed exactly and
 //!   in order, the notes, links, identities, machine states and cooldowns. A build that acknowledges
 //!   first and commits 5 ms later must fail the same rounds.
+//! * **Spool**: a tenth as often the same on a Redis that dies first and comes back last: what the service takes in
+//!   meanwhile is in its spool when it dies. A service that loses its spool must fail.
 //! * **Fleet**: as often, three instances on one Redis take load through a balancer that sends each request
 //!   to any of them, some twice and out of order, until some of them die, or Redis, or all, or one stands
 //!   still for longer than its leases. In half of the rounds those that live must finish the notes before
@@ -59,6 +61,7 @@ use std::thread;
 use check::Figures;
 use fleet::Flaw;
 use server::Build;
+use story::Outage;
 use tally::Tally;
 use tokio::runtime::Runtime;
 
@@ -74,7 +77,7 @@ const MIGRATE_ROUNDS: u32 = 60;
 /// A proof: its name, and what it does. It answers with what it saw.
 type Proof = (&'static str, fn(&Runtime) -> Result<String, String>);
 
-const PROOFS: [Proof; 9] = [
+const PROOFS: [Proof; 11] = [
     (
         "migrate: a killed migration leaves one version or the other",
         |runtime| runtime.block_on(migrate::kill(MIGRATE_ROUNDS, false)),
@@ -88,6 +91,14 @@ const PROOFS: [Proof; 9] = [
     ("kill: a build that commits late is caught", |runtime| {
         runtime.block_on(kill_mutant())
     }),
+    (
+        "spool: nothing acknowledged while Redis is away is lost",
+        |runtime| runtime.block_on(spool()),
+    ),
+    (
+        "spool: a service that loses its spool is caught",
+        |runtime| runtime.block_on(lost_spool_is_caught()),
+    ),
     (
         "fleet: nothing acknowledged is lost, whichever instance is asked",
         fleets,
@@ -141,10 +152,25 @@ fn rounds() -> u32 {
 }
 
 async fn kill() -> Result<String, String> {
-    let rounds = rounds();
+    play_all(rounds(), Build::Release, Outage::None).await
+}
+
+async fn kill_mutant() -> Result<String, String> {
+    play_until_caught(Build::AcknowledgesEarly, Outage::None).await
+}
+
+async fn spool() -> Result<String, String> {
+    play_all(rounds().div_ceil(10), Build::Release, Outage::Redis).await
+}
+
+async fn lost_spool_is_caught() -> Result<String, String> {
+    play_until_caught(Build::Release, Outage::RedisAndSpool).await
+}
+
+async fn play_all(rounds: u32, build: Build, outage: Outage) -> Result<String, String> {
     let mut total = Figures::default();
     for round in 1..=rounds {
-        let figures = story::play(Build::Release, u64::from(round))
+        let figures = story::play(build, outage, u64::from(round))
             .await
             .map_err(|reason| format!("round {round}: {reason}"))?;
         total.add(figures);
@@ -155,9 +181,9 @@ async fn kill() -> Result<String, String> {
     Ok(format!("{rounds} rounds, {total}"))
 }
 
-async fn kill_mutant() -> Result<String, String> {
+async fn play_until_caught(build: Build, outage: Outage) -> Result<String, String> {
     for round in 1..=MUTANT_ROUNDS {
-        if let Err(reason) = story::play(Build::AcknowledgesEarly, u64::from(round)).await {
+        if let Err(reason) = story::play(build, outage, u64::from(round)).await {
             let first = reason.lines().next().unwrap_or_default();
             return Ok(format!("caught in round {round}: {first}"));
         }

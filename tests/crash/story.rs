@@ -1,5 +1,6 @@
-//! One round: load, kill, restart, look.
+//! One round of one instance: load, kill, restart, look.
 
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,39 +11,76 @@ use event_connector::tasks::Tasks;
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use serde_json::Value;
 
 use super::check::{self, Figures, Memory};
 use super::fleet::signal;
 use super::load;
 use super::look;
+use super::redis::{OwnServer, SAFE};
 use super::sent::{self, Sent};
-use super::server::{ACCESS_TOKEN, ADMIN_ID, Build, CLIENT_SECRET, Home, Server};
+use super::server::{ACCESS_TOKEN, ADMIN_ID, Build, CLIENT_SECRET, Home, SPOOL, Server};
 
 /// How many sessions are posted to at the same time; every other one is linked.
 pub(super) const SESSIONS: usize = 8;
 
+/// What dies in a round, beside the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outage {
+    /// Nothing: the store is a file.
+    None,
+    /// Redis, before the service does and until after it has started again.
+    Redis,
+    /// The same, and the spool is lost with the service.
+    RedisAndSpool,
+}
+
 /// A round with the kill moment, and everything else, drawn from `seed`.
-pub(crate) async fn play(build: Build, seed: u64) -> Result<Figures, String> {
+pub(crate) async fn play(build: Build, outage: Outage, seed: u64) -> Result<Figures, String> {
     let mut chance = StdRng::seed_from_u64(seed);
     let clock = Clock::system();
     let tasks = Tasks::new();
     let intercom = workspace(&tasks).await?;
-    let home = Home::new(&intercom.base_url(), &[]);
+    let mut redis = (outage != Outage::None).then(|| OwnServer::start(&SAFE));
+    let home = home(&intercom, redis.as_ref());
     let client = reqwest::Client::builder()
         .build()
         .map_err(|error| error.to_string())?;
 
     let server = home.start(build)?;
     let memory = check::remember(&client, &server.url, &intercom).await?;
-    let (sent, server) = load_until_kill(&client, server, &intercom, &mut chance, &clock).await?;
+    let world = (&intercom, redis.as_mut());
+    let (sent, server) = load_until_kill(&client, server, world, &mut chance, &clock).await?;
     server.kill();
+    if outage == Outage::RedisAndSpool {
+        fs::remove_file(home.path().join(SPOOL)).map_err(|error| error.to_string())?;
+    }
 
     let server = home.start(build)?;
     let (sent, resent) = resend(&client, &server, sent).await?;
+    if let Some(redis) = &mut redis {
+        redis.resume();
+        until_spool_is_empty(&client, &server.url).await?;
+    }
     let figures = verify(&client, &server, &intercom, &memory, &sent).await;
     let figures = figures.map(|figures| Figures { resent, ..figures });
     tasks.stop();
     figures
+}
+
+fn home(intercom: &Intercom, redis: Option<&OwnServer>) -> Home {
+    let url = redis.map(|redis| format!("{:?}", redis.url()));
+    let settings = url.as_ref().map(|url| {
+        [
+            ("store.backend", "\"redis\""),
+            ("redis.url", url.as_str()),
+            ("spool.wait_ms", "30"),
+        ]
+    });
+    Home::new(
+        &intercom.base_url(),
+        settings.as_ref().map_or(&[], |all| all),
+    )
 }
 
 /// A modelled Intercom that knows the products' credentials.
@@ -59,7 +97,7 @@ pub(super) async fn workspace(tasks: &Tasks) -> Result<Intercom, String> {
 async fn load_until_kill(
     client: &reqwest::Client,
     server: Server,
-    intercom: &Intercom,
+    world: (&Intercom, Option<&mut OwnServer>),
     chance: &mut StdRng,
     clock: &Clock,
 ) -> Result<(Vec<Sent>, Server), String> {
@@ -69,7 +107,7 @@ async fn load_until_kill(
         load::post_until(client.clone(), url, session, Arc::clone(&stop))
     });
     let directing = async {
-        let directed = link_and_kill(client, &server, intercom, chance, clock).await;
+        let directed = link_and_kill(client, &server, world, chance, clock).await;
         stop.store(true, Ordering::Relaxed);
         directed
     };
@@ -82,7 +120,7 @@ async fn load_until_kill(
 async fn link_and_kill(
     client: &reqwest::Client,
     server: &Server,
-    intercom: &Intercom,
+    (intercom, redis): (&Intercom, Option<&mut OwnServer>),
     chance: &mut StdRng,
     clock: &Clock,
 ) -> Result<(), String> {
@@ -92,6 +130,10 @@ async fn link_and_kill(
         check::link(client, &server.url, intercom, &format!("s{number}")).await?;
     }
     pause(20..400).await;
+    if let Some(redis) = redis {
+        redis.kill();
+        pause(80..500).await;
+    }
     signal(server, "-KILL")
 }
 
@@ -112,6 +154,17 @@ async fn resend(
         }
     }
     Ok((sent, resent))
+}
+
+/// What was taken in while Redis was away is on the feed, behind what was taken in before.
+async fn until_spool_is_empty(client: &reqwest::Client, url: &str) -> Result<(), String> {
+    look::until("the spool is empty", async || {
+        let answer = client.get(format!("{url}/readyz")).send().await;
+        let told = answer.map_err(|error| error.to_string())?.text().await;
+        let told: Value = serde_json::from_str(&told.unwrap_or_default()).unwrap_or_default();
+        Ok((told["spool"]["entries"] == 0).then_some(()))
+    })
+    .await
 }
 
 async fn verify(

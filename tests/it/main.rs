@@ -6,6 +6,9 @@
 mod around;
 mod backlog;
 mod bad_input;
+#[path = "../support/chaos.rs"]
+#[expect(dead_code, reason = "shared with tests that need worse weather")]
+mod chaos;
 mod cli;
 mod clock;
 mod config;
@@ -29,6 +32,7 @@ mod product;
 #[path = "../support/redis.rs"]
 mod redis;
 mod session;
+mod spool;
 mod start;
 mod store;
 mod support;

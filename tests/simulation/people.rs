@@ -112,7 +112,7 @@ impl People {
         let trace = &self.world.trace;
         trace.tell("sender", format_args!("post-{number} to i{to}"));
         let (sessions, key) = (up.sessions.clone(), request.key.clone());
-        let input = Input::Activity(request.activity.clone());
+        let input = Input::Activity(request.activity.clone().into());
         let answer = self
             .call(&up, async move {
                 sessions.ask(&key, input, correlation_id).await

@@ -71,6 +71,7 @@ async fn run(kind: &str, file: &str) {
         clock: Clock::system(),
         chance: Chance::system(),
         metrics: Metrics::new(),
+        spool: None,
         store,
         products,
         source: None,

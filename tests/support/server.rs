@@ -30,6 +30,9 @@ pub(crate) const CLIENT_SECRET: &str = "crash-client-secret";
 pub(crate) const ACCESS_TOKEN: &str = "crash-token";
 pub(crate) const ADMIN_ID: &str = "42";
 
+/// Where a home has its spool, if the store is on Redis.
+pub(crate) const SPOOL: &str = "data/spool.db";
+
 /// Files that survive a kill.
 pub(crate) struct Home {
     directory: TempDir,
@@ -69,6 +72,7 @@ impl Home {
         let quoted = |path: PathBuf| format!("{path:?}");
         let products = quoted(path.join("products.json"));
         let store = quoted(path.join("data/event-connector.db"));
+        let spool = quoted(path.join(SPOOL));
         let (key, url) = (format!("{ADMIN_KEY:?}"), format!("{intercom_url:?}"));
         let mut all = BTreeMap::from([
             ("http.bind", "\"127.0.0.1:0\""),
@@ -77,6 +81,7 @@ impl Home {
             ("log.format", "\"json\""),
             ("products.path", &products),
             ("store.path", &store),
+            ("spool.path", &spool),
             ("session.sweep_ms", "50"),
             ("delivery.request_timeout_ms", "400"),
             ("delivery.lease_ms", "6000"),

@@ -18,12 +18,12 @@ const INDEX_AGE_S: f64 = 86_400.0;
 impl Session {
     pub(super) fn take_activity(
         &mut self,
-        activity: Activity,
+        activity: &Activity,
         moment: &mut Moment<'_, Policy>,
     ) -> Reply {
         let total = activity.actions.len();
         let provider = activity.provider;
-        let fresh = self.without_duplicates(activity.body_key, activity.actions, moment.now);
+        let fresh = self.without_duplicates(activity.body_key, &activity.actions, moment.now);
         let reply = Reply::Accepted {
             actions: fresh.len(),
             duplicates: total - fresh.len(),
@@ -134,7 +134,7 @@ impl Session {
     fn without_duplicates(
         &mut self,
         body_key: u64,
-        actions: Vec<NewAction>,
+        actions: &[NewAction],
         now: f64,
     ) -> Vec<NewAction> {
         // One action is recognised by its own key; remembering the body as well would halve the
@@ -144,8 +144,9 @@ impl Session {
             return Vec::new();
         }
         let fresh = actions
-            .into_iter()
+            .iter()
             .filter(|action| self.seen.insert(action.duplicate_key, now))
+            .cloned()
             .collect();
         if is_batch {
             // Last, so that even a body of more actions than are remembered stays recognised.

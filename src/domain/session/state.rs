@@ -77,7 +77,7 @@ pub enum IndexMode {
 #[derive(Clone, Debug)]
 pub enum Input {
     /// The user did something.
-    Activity(Activity),
+    Activity(Arc<Activity>),
     /// A conversation belongs to this session.
     Link(LinkRequest),
     /// A delivery came to its end.
@@ -319,7 +319,7 @@ impl Machine for Session {
         match input {
             Input::Activity(activity) => {
                 self.tick(activity.provider.as_str(), moment);
-                self.take_activity(activity, moment)
+                self.take_activity(&activity, moment)
             }
             Input::Link(request) => {
                 self.tick(request.trust.as_str(), moment);

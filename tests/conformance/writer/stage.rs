@@ -241,7 +241,7 @@ impl Stage {
             identities: Vec::new(),
             actions: taken,
         };
-        self.ask(session, Input::Activity(activity)).await;
+        self.ask(session, Input::Activity(activity.into())).await;
         let after = self.session(session).await;
         if let (Link::Unlinked { window }, Link::Unlinked { window: left }) =
             (before.link, after.link)

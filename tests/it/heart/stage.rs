@@ -182,7 +182,7 @@ impl Stage {
             identities: self.identities.clone(),
             actions: actions.to_vec(),
         };
-        self.handle(now, Input::Activity(activity))
+        self.handle(now, Input::Activity(activity.into()))
     }
 
     fn ask_link(

@@ -80,12 +80,12 @@ fn activity(number: usize) -> Input {
         user_id: None,
         email: None,
     };
-    Input::Activity(Activity {
+    Input::Activity(Arc::new(Activity {
         provider: Provider::Posthog,
         body_key: number as u64 + 1,
         identities: Vec::new(),
         actions: vec![action],
-    })
+    }))
 }
 
 fn link() -> Input {

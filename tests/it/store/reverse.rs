@@ -74,7 +74,7 @@ fn busy_session() -> (Session, Encoded, Arc<[u8]>) {
             correlation_id: "test".into(),
             new_id: &mut || unreachable!("nothing is delivered"),
         };
-        session.handle(Input::Activity(activity), &mut moment);
+        session.handle(Input::Activity(activity.into()), &mut moment);
         newest = session.encode();
         settled = newest.settled.clone().unwrap_or(settled);
     }

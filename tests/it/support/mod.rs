@@ -1,7 +1,7 @@
 //! The house for tests: the whole application on a free port, with `SQLite` in a directory that
 //! vanishes, a modelled Intercom over real HTTP, and clients that read what it says.
 
-mod instance;
+pub(crate) mod instance;
 mod service;
 mod stream;
 mod wait;

@@ -10,6 +10,7 @@ use event_connector::config::{Config, LoadOptions};
 use event_connector::demo::intercom::{Intercom, Settings};
 use event_connector::metrics::Metrics;
 use event_connector::product::{Catalogue, Products};
+use event_connector::spool::Spool;
 use event_connector::store::Store;
 use event_connector::store::sqlite::{Options, Sqlite};
 use event_connector::tasks::Tasks;
@@ -40,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) more_products: &'static [&'static str],
     /// Opens the store, where it is not `SQLite` as it is.
     pub(crate) store: Option<Opener>,
+    /// Where activity is kept while the store is away.
+    pub(crate) spool: Option<Spool>,
 }
 
 /// Opens a store at a path.
@@ -54,6 +57,7 @@ impl Default for Setup {
             clock: Clock::system(),
             more_products: &[],
             store: None,
+            spool: None,
         }
     }
 }
@@ -125,7 +129,8 @@ impl Service {
             Some(opener) => opener(&path),
             None => open(&path).await,
         };
-        let parts = parts(&env, &rows, store, setup.clock.clone());
+        let mut parts = parts(&env, &rows, store, setup.clock.clone());
+        parts.spool = setup.spool;
         let (metrics, store, products) = (
             parts.metrics.clone(),
             parts.store.clone(),
@@ -150,7 +155,18 @@ impl Service {
 
     /// One more instance on the same products, with a store that shows it the same data.
     pub(crate) async fn sibling(&self, store: Arc<dyn Store>) -> Instance {
-        Instance::start(parts(&self.env, &self.rows, store, self.clock.clone())).await
+        self.sibling_with(store, None).await
+    }
+
+    /// The same with a spool.
+    pub(crate) async fn sibling_with(
+        &self,
+        store: Arc<dyn Store>,
+        spool: Option<Spool>,
+    ) -> Instance {
+        let mut parts = parts(&self.env, &self.rows, store, self.clock.clone());
+        parts.spool = spool;
+        Instance::start(parts).await
     }
 
     /// Stops, waits until everything is put away, and starts again on the same data.
@@ -372,6 +388,7 @@ fn parts(env: &[(String, String)], rows: &str, store: Arc<dyn Store>, clock: Clo
         chance: Chance::system(),
         metrics: Metrics::new(),
         store,
+        spool: None,
         products: Products::new(Catalogue::parse(rows).expect("a list")),
         source: None,
     }
