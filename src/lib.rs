@@ -84,7 +84,8 @@
 //!   itself instead of together with others. With a store that takes no time a request was measured to cost a
 //!   fifth more.
 //! * A decision consumes the state it is made on. If it cannot be written the state is read again: that
-//!   is rare, and a copy for every decision was not. Nor are a live key's stored bytes kept.
+//!   is rare, and a copy for every decision was not. Nor are a live key's stored bytes kept. Only on Redis there is
+//!   a copy, because it may come back without what is read.
 //! * A state is stored in two parts: every commit writes what is new, and the whole settles now and then.
 //!   Otherwise each commit of a busy session would repeat all that it holds. The log has the sentences too,
 //!   but it may be trimmed while a session still waits for its link.
@@ -92,6 +93,8 @@
 //!   about all tenants is asked of buckets, however many tenants there are. A tenant's log is a stream whose
 //!   ids are its offsets; a key's entries are a chain through it, and an entry that is erased from its middle
 //!   leaves word of the one before.
+//! * A version that Redis no longer has was removed, or lost with everything else. The name of its bucket tells
+//!   which: what was removed stays away, what was lost is written again by whoever has it in memory.
 //! * Redis expires nothing by itself: times are the caller's on every backend, so that a clock that is set back
 //!   or forward means the same on all of them.
 //! * Instances tell each other that there is something to look at, never what it is: what is told may get lost,

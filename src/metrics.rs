@@ -93,7 +93,7 @@ metrics! {
     stream_gaps: IntCounter = "connector_stream_gaps_total";
     /// Feed reads that had to go to the store because a subscriber lagged behind the ring.
     stream_catch_ups: IntCounter = "connector_stream_catch_ups_total";
-    /// Commits by outcome: committed, conflict, not_written, unknown, unchanged.
+    /// Commits by outcome: committed, restored, conflict, not_written, unknown, unchanged.
     commits: IntCounterVec = "connector_commits_total" ["outcome"];
     /// Seconds that a commit took, queueing included.
     commit_seconds: Histogram = "connector_commit_seconds";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::delivery::Nudge;
 use crate::http::AppState;
-use crate::store::News;
+use crate::store::{Heard, News};
 use crate::tasks::Tasks;
 
 /// How long to wait before listening again after the connection was lost. Meanwhile everybody looks by
@@ -13,15 +13,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Follows the news until the service stops.
 pub(super) async fn follow(state: AppState, outbox: Nudge, tasks: Tasks) {
-    let heard = |news: News| {
-        if news.is_erasure {
-            state.feed.forget(&news.product);
-        }
-        if news.is_for_feed {
-            state.feed.nudge(&news.product);
-        }
-        if news.is_for_outbox {
-            outbox.nudge();
+    let heard = |heard: Heard| match heard {
+        Heard::News(news) => tell(&state, &outbox, &news),
+        Heard::Loss => {
+            state.feed.forget_all();
+            let sessions = state.sessions.clone();
+            tasks.spawn("restoring", async move { sessions.restore().await });
         }
     };
     let mut is_told = false;
@@ -43,5 +40,17 @@ pub(super) async fn follow(state: AppState, outbox: Nudge, tasks: Tasks) {
             () = tasks.stopping() => return,
             () = state.clock.sleep(PAUSE) => {}
         }
+    }
+}
+
+fn tell(state: &AppState, outbox: &Nudge, news: &News) {
+    if news.is_erasure {
+        state.feed.forget(&news.product);
+    }
+    if news.is_for_feed {
+        state.feed.nudge(&news.product);
+    }
+    if news.is_for_outbox {
+        outbox.nudge();
     }
 }

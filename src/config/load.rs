@@ -152,7 +152,7 @@ impl Config {
             "redis needs redis.url, e.g. redis://host:6379/0",
         );
         reader.require(
-            self.spool.wait_ms < self.http.request_timeout_ms,
+            !is_redis || self.spool.wait_ms < self.http.request_timeout_ms,
             ["spool.wait_ms", "http.request_timeout_ms"],
             "must be less than http.request_timeout_ms, or requests end before their shares are spooled",
         );

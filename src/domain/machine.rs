@@ -45,6 +45,10 @@ pub trait Machine: Clone + Send + Sync + Sized + 'static {
     /// Does whatever is due at the moment's time.
     fn on_deadline(&mut self, moment: &mut Moment<'_, Self::Policy>);
 
+    /// The store has lost everything about this state and will be given it again: whatever others find it by, or
+    /// do for it, has to be written again too. Nothing of it counts as stored.
+    fn restore(&mut self, moment: &mut Moment<'_, Self::Policy>);
+
     /// Recognises an input that comes again, to park one that cannot be handled.
     fn fingerprint(input: &Self::Input) -> u64;
 }

@@ -153,6 +153,13 @@ impl Feed {
         }
     }
 
+    /// The same for all products: the store has lost what it held.
+    pub fn forget_all(&self) {
+        for channel in self.0.channels().values().filter_map(Weak::upgrade) {
+            channel.empty();
+        }
+    }
+
     /// Lets go of what was read for subscribers that lag, of all products: retention has removed entries,
     /// and what is no longer kept shall be announced, not told.
     pub fn forget_pages(&self) {

@@ -49,16 +49,17 @@ pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, 
         state.store.ready().await?;
         state.store.depth().await
     };
-    let mut warnings = state.store.cautions();
-    let spool = state.intake.spool().map(Spool::depth);
-    if let Some(problem) = match state.clock.timeout(STORE_PATIENCE, asked).await {
+    let problem = match state.clock.timeout(STORE_PATIENCE, asked).await {
         Some(Ok(_)) => None,
         Some(Err(error)) => Some(Problem::from(error)),
         None => {
             let detail = "the store does not answer";
             Some(Problem::unavailable("store_unavailable", detail))
         }
-    } {
+    };
+    let spool = state.intake.spool().map(Spool::depth);
+    let mut warnings = state.store.cautions();
+    if let Some(problem) = problem {
         let has_room = |depth: &Depth| depth.bytes < state.config.spool.bytes_max;
         if !spool.as_ref().is_some_and(has_room) {
             return Err(problem);

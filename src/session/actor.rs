@@ -2,29 +2,26 @@
 
 use std::sync::Arc;
 
-use super::act::act;
 use super::asker::{Asker, answer, refuse};
-use super::decision::{Decision, Scene, Work, decide};
-use super::kept::{Cached, Kept};
+use super::decision::{Base, Scene, Work, decide};
+use super::kept::Kept;
 use super::registry::{Error, Inner, Message, Registry};
+use super::write::Written;
 use crate::domain::id::Key;
-use crate::domain::machine::{Encoded, Facts, Machine};
-use crate::store::{self, CommitId, Outcome, Store, Stored};
+use crate::domain::machine::{Facts, Machine};
+use crate::store::{self, Store, Stored};
 
 /// How often a decision is made again because someone else was faster.
 const CONFLICTS_MAX: u32 = 32;
-
-/// How often a commit is repeated whose answer was lost.
-const REPEATS_MAX: u32 = 5;
 
 /// How often a state may ask for more facts: one round finds who waits, the next what they want.
 const FACT_ROUNDS_MAX: u32 = 4;
 
 /// Works on one key, for as long as there is work.
 pub(super) struct Actor<M: Machine> {
-    registry: Registry<M>,
-    key: Arc<Key>,
-    kept: Box<Kept<M>>,
+    pub(super) registry: Registry<M>,
+    pub(super) key: Arc<Key>,
+    pub(super) kept: Box<Kept<M>>,
     /// Its key rests or is no longer live, and is nobody's or somebody else's by now.
     is_over: bool,
 }
@@ -73,7 +70,7 @@ impl<M: Machine> Actor<M> {
         &self.registry.0
     }
 
-    fn store(&self) -> &Arc<dyn Store> {
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
         &self.inner().around.store
     }
 
@@ -110,32 +107,49 @@ impl<M: Machine> Actor<M> {
     async fn take_mail(&mut self, batch: Vec<Message<M>>) {
         let mut inputs = Vec::with_capacity(batch.len());
         let mut askers = Vec::with_capacity(batch.len());
+        let mut permits = Vec::new();
         for message in batch {
-            let Message::Input {
-                input,
-                correlation_id,
-                reply,
-            } = message
-            else {
-                continue;
-            };
-            askers.push(Asker::new(&input, reply));
-            inputs.push((input, correlation_id));
+            match message {
+                Message::Input {
+                    input,
+                    correlation_id,
+                    reply,
+                } => {
+                    askers.push(Asker::new(&input, reply));
+                    inputs.push((input, correlation_id));
+                }
+                Message::Restore(permit) => permits.push(permit),
+                Message::Wake => {}
+            }
         }
         if inputs.is_empty() {
-            // What is cached has no such deadline, or the alarm would have rung: another instance has written
-            // it since. Reading it is all that a wake needs: the loop then sees the deadline.
-            self.kept.cached = None;
-            if let Err(error) = self.load().await {
-                tracing::warn!(key = %self.key, %error, "a state could not be read");
-            }
-            return;
+            return self.look_again(!permits.is_empty()).await;
         }
         let work = Work::Inputs(inputs);
         match self.settle(&work).await {
             Ok(replies) => answer(askers, replies),
             Err(Failure::Store(error)) => refuse(askers, &Error::NotWritten(error)),
             Err(Failure::Panicked) => self.take_apart(work, askers).await,
+        }
+    }
+
+    /// Compares what is cached with what the store has.
+    async fn look_again(&mut self, is_restoring: bool) {
+        let looked = if !is_restoring {
+            // What is cached has no such deadline, or the alarm would have rung: another instance has written
+            // it since. Reading it is all that a wake needs: the loop then sees the deadline.
+            self.kept.cached = None;
+            self.load().await
+        } else if self.kept.cached.is_some() {
+            match self.settle(&Work::Inputs(Vec::new())).await {
+                Err(Failure::Store(error)) => Err(error),
+                Ok(_) | Err(Failure::Panicked) => Ok(()),
+            }
+        } else {
+            Ok(())
+        };
+        if let Err(error) = looked {
+            tracing::warn!(key = %self.key, %error, "a state could not be read");
         }
     }
 
@@ -204,24 +218,45 @@ impl<M: Machine> Actor<M> {
             let as_of_ms = now_ms.max(earliest_ms);
             let facts = self.gather(work, now_ms).await.map_err(Failure::Store)?;
             let cached = self.kept.cached.take();
-            let Cached { state, version } = cached.expect("loading fills the cache or fails");
+            let cached = cached.expect("loading fills the cache or fails");
+            let mut base = Base {
+                version: cached.version,
+                losses: cached.losses,
+                is_lost: false,
+            };
+            let spare = around.store.may_forget().then(|| cached.state.clone());
+            let mut new_id = || around.chance.id(now_ms);
             let scene = Scene {
-                state,
+                state: cached.state,
                 policy: &*policy,
                 facts,
                 as_of_ms,
-                new_id: &mut || around.chance.id(now_ms),
+                new_id: &mut new_id,
             };
-            let decision = decide(scene, work).map_err(|_| {
-                around.metrics.panics.inc();
-                tracing::error!(key = %self.key, "handling an input panicked");
-                self.kept.alarm.follow(None, now_ms, read);
-                Failure::Panicked
-            })?;
-            let written = self.write(decision, version, now_ms).await;
-            let written = written.map_err(Failure::Store)?;
+            let mut decided = decide(scene, work);
+            let written = loop {
+                let Ok(decision) = decided else {
+                    around.metrics.panics.inc();
+                    tracing::error!(key = %self.key, "handling an input panicked");
+                    self.kept.alarm.follow(None, now_ms, read);
+                    return Err(Failure::Panicked);
+                };
+                match self.write(decision, base, now_ms).await {
+                    Ok(Written::Lost(decision)) => {
+                        base.is_lost = true;
+                        decided = decision.restored(&policy, &mut new_id);
+                    }
+                    Ok(written) => break written,
+                    Err(error) => {
+                        if let Some(spare) = spare {
+                            self.kept.keep(spare, base.version, base.losses);
+                        }
+                        return Err(Failure::Store(error));
+                    }
+                }
+            };
             self.kept.set_alarm(as_of_ms, read);
-            if let Some(replies) = written {
+            if let Written::Down(replies) = written {
                 return Ok(replies);
             }
         }
@@ -229,82 +264,10 @@ impl<M: Machine> Actor<M> {
         Err(Failure::Store(store::Error::Backend(text.into())))
     }
 
-    /// Writes a decision down and acts on it; `None` when it must be made again.
-    async fn write(
-        &mut self,
-        decision: Decision<M>,
-        version: u64,
-        now_ms: u64,
-    ) -> Result<Option<Vec<M::Reply>>, store::Error> {
-        let around = &self.registry.0.around;
-        let count = |outcome: &str| around.metrics.commits.with_label_values(&[outcome]).inc();
-        if decision.effects == Default::default() && self.has(version, &decision.encoded).await {
-            count("unchanged");
-            self.kept.keep(decision.state, version);
-            return Ok(Some(decision.replies));
-        }
-        let id = around.chance.bytes();
-        let commit = Arc::new(decision.commit(&self.key, version, now_ms, id));
-        let began = around.clock.monotonic();
-        let outcome = self.commit_once(&commit).await;
-        let took = around.clock.since(began);
-        around.metrics.commit_seconds.observe(took.as_secs_f64());
-        match outcome {
-            Outcome::Committed => count("committed"),
-            Outcome::Conflict(newer) => {
-                if !remembers(newer.as_ref(), &commit.id) {
-                    count("conflict");
-                    self.adopt(newer).await?;
-                    return Ok(None);
-                }
-                count("committed");
-                act(around, &self.key, &decision.effects);
-                self.adopt(newer).await?;
-                return Ok(Some(decision.replies));
-            }
-            Outcome::NotWritten(error) => {
-                count("not_written");
-                return Err(error);
-            }
-            Outcome::Unknown(error) => {
-                count("unknown");
-                return Err(error);
-            }
-        }
-        act(around, &self.key, &decision.effects);
-        self.kept.keep(decision.state, version + 1);
-        Ok(Some(decision.replies))
-    }
-
-    /// Whether the store holds just these bytes, so that writing them again would change nothing.
-    async fn has(&self, version: u64, encoded: &Encoded) -> bool {
-        let is_same = |stored: Stored| {
-            stored.version == version && stored.state == encoded.state && encoded.settled.is_none()
-        };
-        let stored = self.store().load(&self.key).await;
-        stored.ok().flatten().is_some_and(is_same)
-    }
-
     fn open(&self) -> M {
         let around = &self.registry.0.around;
         let policy = (around.policy)(&self.key.product);
         M::open(&self.key, &policy, around.clock.now_s())
-    }
-
-    /// Commits, repeating the same commit while its answer gets lost.
-    async fn commit_once(&self, commit: &Arc<store::Commit>) -> Outcome {
-        let mut outcome = self.store().commit(Arc::clone(commit)).await;
-        for _ in 0..REPEATS_MAX {
-            if !matches!(outcome, Outcome::Unknown(_)) {
-                break;
-            }
-            outcome = match self.store().commit(Arc::clone(commit)).await {
-                // That a repetition is refused says nothing about the attempt before it.
-                Outcome::NotWritten(error) => return Outcome::Unknown(error),
-                told => told,
-            };
-        }
-        outcome
     }
 
     async fn gather(&self, work: &Work<M>, now_ms: u64) -> Result<Facts, store::Error> {
@@ -335,16 +298,21 @@ impl<M: Machine> Actor<M> {
         if self.kept.cached.is_some() {
             return Ok(());
         }
+        let losses = self.store().losses();
         match self.store().load(&self.key).await {
-            Ok(stored) => self.adopt(stored).await,
-            Err(store::Error::Unreadable { .. }) => self.adopt(None).await,
+            Ok(stored) => self.adopt(stored, losses).await,
+            Err(store::Error::Unreadable { .. }) => self.adopt(None, losses).await,
             Err(error) => Err(error),
         }
     }
 
     /// Takes over what the store holds. A state that cannot be decoded is set aside: the session
     /// starts afresh and stops nobody else.
-    async fn adopt(&mut self, stored: Option<Stored>) -> Result<(), store::Error> {
+    pub(super) async fn adopt(
+        &mut self,
+        stored: Option<Stored>,
+        losses: u64,
+    ) -> Result<(), store::Error> {
         let around = &self.registry.0.around;
         let read = around.clock.monotonic();
         let mut as_of_ms = around.clock.now_ms();
@@ -354,7 +322,7 @@ impl<M: Machine> Actor<M> {
             as_of_ms = as_of_ms.max(stored.written_ms);
             match M::decode(&stored.state, &stored.settled) {
                 Ok(state) => {
-                    self.kept.keep(Box::new(state), stored.version);
+                    self.kept.keep(Box::new(state), stored.version, losses);
                     self.kept.set_alarm(as_of_ms, read);
                     return Ok(());
                 }
@@ -364,12 +332,8 @@ impl<M: Machine> Actor<M> {
                 }
             }
         }
-        self.kept.keep(Box::new(self.open()), 0);
+        self.kept.keep(Box::new(self.open()), 0, losses);
         self.kept.set_alarm(as_of_ms, read);
         Ok(())
     }
-}
-
-fn remembers(stored: Option<&Stored>, id: &CommitId) -> bool {
-    stored.is_some_and(|stored| stored.commits.contains(id))
 }

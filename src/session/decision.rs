@@ -53,6 +53,10 @@ pub(super) fn decide<M: Machine>(
     clippy::cast_precision_loss,
     reason = "milliseconds of this millennium fit a double exactly"
 )]
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
+}
+
 fn run<M: Machine>(scene: Scene<'_, M>, work: &Work<M>) -> Decision<M> {
     let Scene {
         mut state,
@@ -61,7 +65,7 @@ fn run<M: Machine>(scene: Scene<'_, M>, work: &Work<M>) -> Decision<M> {
         as_of_ms,
         new_id,
     } = scene;
-    let now = as_of_ms as f64 / 1000.0;
+    let now = seconds(as_of_ms);
     let mut effects = Effects::default();
     let mut new_delivery = || DeliveryId::from(new_id().to_string());
     let mut replies = Vec::new();
@@ -94,9 +98,45 @@ fn run<M: Machine>(scene: Scene<'_, M>, work: &Work<M>) -> Decision<M> {
     }
 }
 
+/// What a decision was made on, as far as the store is concerned.
+#[derive(Clone, Copy)]
+pub(super) struct Base {
+    /// The version that was read or written last.
+    pub(super) version: u64,
+    /// How often the store had lost everything by then.
+    pub(super) losses: u64,
+    /// Whether the store has lost it since.
+    pub(super) is_lost: bool,
+}
+
 impl<M: Machine> Decision<M> {
+    /// The same for a store that has lost what the decision was made on. The facts that it rested on are lost too,
+    /// and hold nobody back.
+    pub(super) fn restored(
+        mut self,
+        policy: &M::Policy,
+        new_id: &mut dyn FnMut() -> Uuid,
+    ) -> Result<Self, Panicked> {
+        let restore = move || {
+            self.facts = Facts::default();
+            let mut new_delivery = || DeliveryId::from(new_id().to_string());
+            let mut moment = Moment {
+                now: seconds(self.as_of_ms),
+                policy,
+                facts: &mut self.facts,
+                effects: &mut self.effects,
+                correlation_id: Arc::from("restore"),
+                new_id: &mut new_delivery,
+            };
+            self.state.restore(&mut moment);
+            self.encoded = self.state.encode();
+            self
+        };
+        catch_unwind(AssertUnwindSafe(restore)).map_err(|_| Panicked)
+    }
+
     /// The commit that writes the decision down at `now_ms`.
-    pub(super) fn commit(&self, key: &Key, base: u64, now_ms: u64, id: CommitId) -> Commit {
+    pub(super) fn commit(&self, key: &Key, base: Base, now_ms: u64, id: CommitId) -> Commit {
         let guards = self.facts.read().map(|(row, value)| Guard::Index {
             key: row.clone(),
             value: value.clone(),
@@ -107,7 +147,8 @@ impl<M: Machine> Decision<M> {
             now_ms,
             state: Some(StateWrite {
                 key: key.clone(),
-                base,
+                base: base.version,
+                is_restored: base.is_lost,
                 state: Arc::clone(&self.encoded.state),
                 settled: self.encoded.settled.clone(),
                 due_ms: self.state.deadline().map(crate::domain::time::to_ms),

@@ -21,6 +21,8 @@ pub(super) struct Cached<M> {
     /// In a box as well, because each decision takes it and gives it back.
     pub(super) state: Box<M>,
     pub(super) version: u64,
+    /// How often the store had lost everything when that was last certain.
+    pub(super) losses: u64,
 }
 
 impl<M: Machine> Kept<M> {
@@ -34,8 +36,12 @@ impl<M: Machine> Kept<M> {
     }
 
     /// Keeps what the store is believed to hold.
-    pub(super) fn keep(&mut self, state: Box<M>, version: u64) {
-        self.cached = Some(Cached { state, version });
+    pub(super) fn keep(&mut self, state: Box<M>, version: u64, losses: u64) {
+        self.cached = Some(Cached {
+            state,
+            version,
+            losses,
+        });
     }
 
     /// Lets the alarm follow the cached state, which was decided on, or read, when the clock read

@@ -102,6 +102,11 @@ impl<M: Machine> Live<M> {
         self.slots.len()
     }
 
+    /// Who is live.
+    pub(super) fn keys(&self) -> Vec<Arc<Key>> {
+        self.slots.keys().map(Arc::clone).collect()
+    }
+
     /// Gives a message to a live key, where at most `mailbox_max` may wait.
     pub(super) fn post(&mut self, key: &Key, message: Message<M>, mailbox_max: usize) -> Posted<M> {
         let Some(slot) = self.slots.get_mut(key) else {

@@ -36,6 +36,7 @@ mod live;
 mod person;
 mod registry;
 pub mod sweeper;
+mod write;
 
 pub use eraser::{Erased, Eraser};
 pub use registry::{Committed, Error, Limits, PolicyOf, Registry, Surroundings};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::actor::Actor;
 use super::keeper;
@@ -87,6 +87,8 @@ pub(super) enum Message<M: Machine> {
     },
     /// The deadline may have passed while nobody was live.
     Wake,
+    /// The store may have lost the state. So many at the same time as there are permits.
+    Restore(OwnedSemaphorePermit),
 }
 
 /// The way to every key's actor. Cheap to clone.
@@ -111,6 +113,9 @@ pub(super) struct Inner<M: Machine> {
 
 /// How many different panicking inputs are remembered.
 const STRIKES_MAX: usize = 1024;
+
+/// How many keys see at the same time whether the store has lost them.
+const RESTORED_MAX: usize = 64;
 
 /// How many keys are roused or put to sleep under one lock.
 const LOOK_MAX: usize = 64;
@@ -149,6 +154,23 @@ impl<M: Machine> Registry<M> {
     pub fn wake(&self, key: &Key) {
         // A full mailbox means the key is live and will look at its deadline anyway.
         let _ = self.dispatch(key, Message::Wake);
+    }
+
+    /// Has every live key see whether the store has lost its state, and write it again if so.
+    pub async fn restore(&self) {
+        let keys = self.0.lock().keys();
+        let permits = Arc::new(Semaphore::new(RESTORED_MAX));
+        for key in keys {
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+                return;
+            };
+            let message = Message::Restore(permit);
+            let posted = self.0.lock().post(&key, message, self.0.limits.mailbox_max);
+            // Whoever has so much mail notices by itself, and who is no longer live has nothing to restore.
+            if let Posted::Roused(roused) = posted {
+                self.start(roused);
+            }
+        }
     }
 
     /// Lets go of whatever is held of the key. An actor that works on it lets go before it takes its

@@ -17,6 +17,7 @@
 //! Deliberately absent: transactions held open by a caller, queries by value, and any knowledge of
 //! what a state means.
 
+mod commit;
 mod delivery;
 pub mod erasure;
 mod error;
@@ -29,20 +30,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
-use crate::domain::log::{Effects, IndexKey, Offset};
+use crate::domain::log::{IndexKey, Offset};
 use erasure::{PendingErasure, Place, Subject, Trace};
 
+pub use commit::{COMMIT_IDS_MAX, Commit, CommitId, Guard, Outcome, StateWrite};
 pub use delivery::{
     ATTEMPTS_MAX, DeliveryHistory, DeliveryPage, DeliveryQuery, DeliveryRecord, DeliveryStatus,
     LISTED_MAX, Lease, LeaseRequest, Quota, Retry,
 };
 pub use error::Error;
-
-/// How many commit ids a snapshot remembers.
-pub const COMMIT_IDS_MAX: usize = 32;
-
-/// Identifies one commit over all its repetitions, among the newest of its key: drawn at random.
-pub type CommitId = [u8; 8];
 
 /// A state as it was last written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,86 +56,6 @@ pub struct Stored {
     pub state: Arc<[u8]>,
     /// Its settled part, as the newest commit that had one wrote it; empty when none had.
     pub settled: Arc<[u8]>,
-}
-
-/// The state part of a commit.
-#[derive(Clone, Debug)]
-pub struct StateWrite {
-    /// Whose state.
-    pub key: Key,
-    /// The version it was computed from, 0 when there was none.
-    pub base: u64,
-    /// The new serialised state.
-    pub state: Arc<[u8]>,
-    /// Its settled part, if it is written anew; it goes with the state when that goes.
-    pub settled: Option<Arc<[u8]>>,
-    /// When the key must be woken, Unix milliseconds; `None` clears the deadline.
-    pub due_ms: Option<u64>,
-    /// What the decision took for the time, Unix milliseconds. Later than the commit's own time when
-    /// the clock was set back before a deadline, which is then served at the time it was set for.
-    pub as_of_ms: u64,
-}
-
-/// A fact the decision rested on.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Guard {
-    /// The index row still has the value that was read; `None` means absent or expired.
-    Index {
-        /// The row.
-        key: IndexKey,
-        /// What was read.
-        value: Option<Arc<str>>,
-    },
-    /// No state has ever been written under the key.
-    NoState {
-        /// The key.
-        key: Key,
-    },
-}
-
-/// Everything one decision changes, written in one atomic step.
-#[derive(Clone, Debug)]
-pub struct Commit {
-    /// Kept over repetitions.
-    pub id: CommitId,
-    /// The tenant all of it belongs to.
-    pub product: ProductId,
-    /// The wall clock of the decision, Unix milliseconds; index rows expire against it.
-    pub now_ms: u64,
-    /// The new snapshot; `None` for commits that only touch the index.
-    pub state: Option<StateWrite>,
-    /// Log entries, deliveries, outbox changes and index rows. Entries and deliveries need a state.
-    pub effects: Effects,
-    /// What must still be true.
-    pub guards: Vec<Guard>,
-}
-
-impl Commit {
-    /// Why no backend writes it, whatever it holds already.
-    fn flaw(&self) -> Option<Error> {
-        let effects = &self.effects;
-        let reason = match &self.state {
-            None if !effects.entries.is_empty() || !effects.deliveries.is_empty() => {
-                "entries and deliveries need a state"
-            }
-            Some(new) if new.key.product != self.product => "a commit belongs to one product",
-            _ => return None,
-        };
-        Some(Error::Backend(reason.into()))
-    }
-}
-
-/// What became of a commit.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// Durable.
-    Committed,
-    /// Someone was faster. Carries the newest snapshot of the commit's key, if it has one.
-    Conflict(Option<Stored>),
-    /// Refused without effect: repeat later.
-    NotWritten(Error),
-    /// The answer was lost: repeat the same commit.
-    Unknown(Error),
 }
 
 /// One log entry as read back.
@@ -219,6 +135,15 @@ pub struct Depth {
     pub quarantined: u64,
     /// The newest time of any log entry there ever was, Unix milliseconds; 0 when there was none.
     pub newest_ms: u64,
+}
+
+/// What a listener hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Another instance has committed something.
+    News(News),
+    /// The store has lost what it held: see [`Store::losses`].
+    Loss,
 }
 
 /// What another instance has committed.
@@ -367,8 +292,20 @@ pub trait Store: Send + Sync + 'static {
     /// Calls `heard` whenever another instance has committed something that is to be looked at. News may
     /// get lost, so everybody also looks now and then. Ends when the connection does; never ends where
     /// there are no other instances.
-    async fn listen(&self, _heard: &(dyn Fn(News) + Send + Sync)) -> Result<(), Error> {
+    async fn listen(&self, _heard: &(dyn Fn(Heard) + Send + Sync)) -> Result<(), Error> {
         std::future::pending().await
+    }
+
+    /// How often the store was found to have come back without what it held, since it was opened. What was read or
+    /// written before the newest loss may be gone, and only instances that have it in memory still know it.
+    fn losses(&self) -> u64 {
+        0
+    }
+
+    /// Whether it may ever come back without what it held, so that a state in memory is worth keeping until what
+    /// follows from it is written.
+    fn may_forget(&self) -> bool {
+        false
     }
 
     /// What an operator should know of how durable a commit is, once the backend has been reached; nothing

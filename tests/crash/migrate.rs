@@ -129,6 +129,7 @@ async fn fill(options: &Options) -> Result<(), String> {
             state: Some(StateWrite {
                 key,
                 base: 0,
+                is_restored: false,
                 state: vec![b'x'; 500].into(),
                 settled: None,
                 due_ms: None,

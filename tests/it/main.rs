@@ -26,6 +26,7 @@ mod ingest;
 mod instances;
 mod intercom;
 mod link;
+mod loss;
 mod metrics;
 mod note;
 mod product;

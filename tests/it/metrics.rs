@@ -182,6 +182,7 @@ async fn an_unreadable_session_is_set_aside_counted_and_begins_anew() {
         state: Some(StateWrite {
             key,
             base: stored.version,
+            is_restored: false,
             state: Arc::from(*b"spoilt"),
             settled: None,
             due_ms: None,

@@ -71,6 +71,19 @@ impl Session {
         self.attach(conversation, request.trust, moment)
     }
 
+    /// Writes the row of the session's conversation again.
+    pub(super) fn renew_link(&self, moment: &mut Moment<'_, Policy>) {
+        let (Some(conversation), Some(id)) = (self.conversation(), &self.id) else {
+            return;
+        };
+        let row = SessionRow {
+            session: id.clone(),
+            user: self.user.clone(),
+        };
+        let key = conversation_key(conversation);
+        moment.write_index(key, Some(to_json(&row)), CONVERSATION_S);
+    }
+
     /// Links that waited for this session or this user, then the link of the user's previous
     /// session. Called when the session has just learned who its user is.
     pub(super) fn adopt_waiting_link(&mut self, moment: &mut Moment<'_, Policy>) {

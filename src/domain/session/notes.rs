@@ -101,11 +101,7 @@ impl Session {
             return;
         };
         let lane = self.lane(&conversation, moment);
-        let as_lines = |held: &Held| note::Line {
-            at: held.at,
-            description: held.description.clone(),
-        };
-        let text_lines: Vec<note::Line> = lines.iter().map(as_lines).collect();
+        let text_lines: Vec<note::Line> = lines.iter().map(Held::as_line).collect();
         let pieces = note::render(
             Some(session_id.as_str()),
             &text_lines,
@@ -137,6 +133,39 @@ impl Session {
                 lines: told.cloned().collect(),
             });
         }
+    }
+
+    /// Puts the notes whose end is not known into the outbox again, each in its place. One that was under way is
+    /// new to the outbox, so that its conversation may get it twice.
+    pub(super) fn queue_again(&self, moment: &mut Moment<'_, Policy>) {
+        let Some(session_id) = &self.id else { return };
+        let mut new = std::mem::take(&mut moment.effects.deliveries);
+        for note in &self.open_notes {
+            let place = new.iter().position(|one| one.id == note.delivery);
+            let delivery = place.map_or_else(
+                || NewDelivery {
+                    id: note.delivery.clone(),
+                    lane: self.lane(&note.conversation, moment),
+                    body: to_json(&NoteBody {
+                        conversation_id: note.conversation.clone(),
+                        session_id: session_id.clone(),
+                        text: self.text_of(note, moment),
+                    }),
+                },
+                |place| new.remove(place),
+            );
+            moment.effects.deliveries.push(delivery);
+        }
+        moment.effects.deliveries.append(&mut new);
+    }
+
+    /// A note's text without bins; they are known only to the outbox.
+    fn text_of(&self, note: &OpenNote, moment: &Moment<'_, Policy>) -> Arc<str> {
+        let lines: Vec<note::Line> = note.lines.iter().map(Held::as_line).collect();
+        let session = self.id.as_ref().map(SessionId::as_str);
+        let pieces = note::render(session, &lines, 0.0, moment.now, usize::MAX);
+        let texts = pieces.into_iter().map(|piece| piece.text);
+        texts.collect::<String>().into()
     }
 
     /// The order group of everything sent to `conversation`.

@@ -59,6 +59,11 @@ impl Ring {
         Packed(&self.keys)
     }
 
+    /// Notes that there is no settled part.
+    pub(super) fn unsettle(&mut self) {
+        self.keys.unsettle();
+    }
+
     /// Puts what was read of the settled part in front of what is fresh.
     pub(super) fn complete(&mut self, stored: Unpacked) -> Result<(), String> {
         self.keys.complete(stored.0)

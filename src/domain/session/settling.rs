@@ -89,6 +89,11 @@ impl<T> Settling<T> {
         self.settled = self.items.len();
     }
 
+    /// Notes that there is no settled part.
+    pub(super) fn unsettle(&mut self) {
+        self.settled = 0;
+    }
+
     /// Puts what was read of the settled part in front of what is fresh.
     pub(super) fn complete(&mut self, stored: Vec<T>) -> Result<(), String> {
         let (settled, before) = (self.settled, stored.len());

@@ -15,6 +15,7 @@ use crate::domain::fsm::Fsm;
 use crate::domain::id::{ConversationId, DeliveryId, Key, PartId, SessionId, UserId};
 use crate::domain::log::{EntryType, IndexKey};
 use crate::domain::machine::{Encoded, Facts, Machine, Moment};
+use crate::domain::note;
 
 /// What a product wants of its sessions (contract 6.1, 6.3). Lengths of time are seconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,6 +144,14 @@ pub struct Held {
 }
 
 impl Held {
+    /// As a line of a note.
+    pub(super) fn as_line(&self) -> note::Line {
+        note::Line {
+            at: self.at,
+            description: self.description.clone(),
+        }
+    }
+
     /// The time that the window rule measures from.
     pub(super) fn window_at(&self) -> f64 {
         self.arrived_at.or(self.at).unwrap_or_default()
@@ -349,6 +358,14 @@ impl Machine for Session {
         if self.flush_at().is_some_and(|at| at <= moment.now) {
             self.flush(moment);
         }
+    }
+
+    fn restore(&mut self, moment: &mut Moment<'_, Policy>) {
+        super::stored::unsettle(self);
+        self.indexed = Indexed::default();
+        self.renew_index(moment);
+        self.renew_link(moment);
+        self.queue_again(moment);
     }
 
     fn fingerprint(input: &Input) -> u64 {

@@ -66,6 +66,14 @@ fn settle(session: &mut Session) -> Option<Arc<[u8]>> {
     }))
 }
 
+/// Notes that nothing of a session is stored.
+pub(super) fn unsettle(session: &mut Session) {
+    if let Link::Unlinked { window } = &mut session.link {
+        window.unsettle();
+    }
+    session.seen.unsettle();
+}
+
 fn to_bytes(part: &impl Serialize) -> Arc<[u8]> {
     serde_json::to_vec(part)
         .expect("a session holds only strings, numbers and lists of them")

@@ -23,7 +23,7 @@ impl Tables {
         };
         let newest = self.snapshot(&new.key);
         let version = newest.as_ref().map_or(0, |stored| stored.version);
-        if version != new.base || !self.guards_hold(commit) {
+        if !new.follows(version) || !self.guards_hold(commit) {
             return Outcome::Conflict(newest);
         }
         self.number_product(&commit.product);

@@ -15,7 +15,7 @@ use crate::domain::log::{IndexKey, Offset};
 use crate::store::erasure::{PendingErasure, Place, Subject, Trace};
 use crate::store::{
     Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
-    LISTED_MAX, Lease, LeaseRequest, News, Outcome, Retention, Retry, Store, Stored,
+    Heard, LISTED_MAX, Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
 };
 
 /// How many deliveries of each bucket one page of a listing looks at, unless it is to hold more.
@@ -71,7 +71,16 @@ impl Store for Redis {
         let answer = self.link.commit(&commit.product, |command| {
             commit::write(&commit, command);
         });
-        commit::outcome(&commit.id, answer.await)
+        let outcome = commit::outcome(&commit.id, answer.await);
+        let is_missing = matches!(outcome, Outcome::Conflict(None));
+        if is_missing && commit.state.as_ref().is_some_and(|new| new.base > 0) {
+            // Whoever asks wants to know whether it was removed or lost.
+            let bucket = self.link.bucket(&commit.product);
+            if let Err(failure) = self.link.look_at_lives(bucket..bucket + 1).await {
+                return Outcome::NotWritten(failure.into());
+            }
+        }
+        outcome
     }
 
     async fn index(
@@ -292,8 +301,16 @@ impl Store for Redis {
         age::depth(&self.link).await
     }
 
-    async fn listen(&self, heard: &(dyn Fn(News) + Send + Sync)) -> Result<(), Error> {
+    async fn listen(&self, heard: &(dyn Fn(Heard) + Send + Sync)) -> Result<(), Error> {
         self.link.listen(heard).await
+    }
+
+    fn losses(&self) -> u64 {
+        self.link.lives.losses()
+    }
+
+    fn may_forget(&self) -> bool {
+        true
     }
 
     fn cautions(&self) -> Vec<Arc<str>> {

@@ -24,9 +24,10 @@ pub(super) fn write(commit: &Commit, command: &mut Cmd) {
             optional_number(new.due_ms, command);
             command.arg(new.as_of_ms);
             optional(new.settled.as_deref(), command);
+            command.arg(u8::from(new.is_restored));
         }
         None => {
-            command.arg(&["", "0", "", "", "0", "0", ""]);
+            command.arg(&["", "0", "", "", "0", "0", "", "0"]);
         }
     }
     let effects = &commit.effects;

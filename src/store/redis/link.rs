@@ -12,6 +12,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::OnceCell;
 
 use super::lines::Lines;
+use super::lives::Lives;
 use super::name;
 use super::options::Options;
 use super::script::{self, Script, in_full, is_unknown_script};
@@ -29,6 +30,7 @@ pub(super) struct Link {
     pub(super) instance: String,
     /// How many replicas must have a commit, and how long they are waited for, milliseconds.
     wait: Option<(u16, u64)>,
+    pub(super) lives: Lives,
     /// What was found when the store was reached for the first time.
     pub(super) met: OnceCell<Vec<Arc<str>>>,
     closed: AtomicBool,
@@ -105,6 +107,7 @@ impl Link {
             }),
             bases: name::bases(&options.key_prefix, options.buckets.max(1)),
             prefix: options.key_prefix.clone(),
+            lives: Lives::new(options.buckets.max(1)),
             met: OnceCell::new(),
             closed: AtomicBool::new(false),
             is_away: AtomicBool::new(false),
@@ -192,6 +195,11 @@ impl Link {
             }
         }
         Ok(values)
+    }
+
+    /// The same before the store has been met.
+    pub(super) async fn run_on(&self, bucket: usize, script: &Script) -> Result<Value, Failure> {
+        self.run(script, &self.bases[bucket..=bucket], |_| {}).await
     }
 
     async fn run(

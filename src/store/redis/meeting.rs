@@ -1,18 +1,29 @@
 //! Meeting a server: whether the store is laid out as it should be, how durable its writes are, what
 //! other instances say.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 
 use super::link::{Failure, Link, failure};
-use super::news;
-use crate::store::{Error, News};
+use super::{news, script};
+use crate::store::{Error, Heard};
 
 impl Link {
     /// Finds out how the store is laid out, or says it if nobody has yet; answers what an operator should
     /// know.
     pub(super) async fn meet(&self) -> Result<Vec<Arc<str>>, Failure> {
+        self.settle_in().await?;
+        let cautions = self.doubts().await;
+        for caution in &cautions {
+            tracing::warn!("not safe yet: {caution}");
+        }
+        Ok(cautions)
+    }
+
+    /// Sees to it that the store is laid out as it should be, and notices when it is another one than before.
+    async fn settle_in(&self) -> Result<(), Failure> {
         let at = format!("{}:layout", self.prefix);
         let mut first = redis::cmd("HSETNX");
         first.arg(&at).arg("buckets").arg(self.buckets());
@@ -28,15 +39,25 @@ impl Link {
             );
             return Err(Failure::Refused(Error::Unavailable(text.into())));
         }
-        let cautions = self.doubts().await;
-        for caution in &cautions {
-            tracing::warn!("not safe yet: {caution}");
+        self.look_at_lives(0..self.buckets()).await
+    }
+
+    /// Looks whether buckets are still those that they were.
+    pub(super) async fn look_at_lives(&self, buckets: Range<usize>) -> Result<(), Failure> {
+        for bucket in buckets {
+            let life = self.run_on(bucket, &script::LIFE).await?;
+            let life = redis::from_redis_value(life).map_err(|error| failure(&error.into()))?;
+            if self.lives.is_another(bucket, life) {
+                tracing::error!(
+                    "Redis has come back without what it held: sessions in memory are written again, the rest is lost"
+                );
+            }
         }
-        Ok(cautions)
+        Ok(())
     }
 
     /// Hears the news of other instances until the connection ends.
-    pub(super) async fn listen(&self, heard: &(dyn Fn(News) + Send + Sync)) -> Result<(), Error> {
+    pub(super) async fn listen(&self, heard: &(dyn Fn(Heard) + Send + Sync)) -> Result<(), Error> {
         let mut refused = Error::Unavailable("there is no address".into());
         for client in &self.clients {
             let mut subscription = match client.get_async_pubsub().await {
@@ -48,11 +69,16 @@ impl Link {
             };
             let subscribed = subscription.subscribe(&self.channel).await;
             subscribed.map_err(|error| failure(&error))?;
+            // The connection before this one may have ended with the server and everything in it.
+            self.settle_in().await?;
+            if self.lives.is_loss_untold() {
+                heard(Heard::Loss);
+            }
             let mut messages = subscription.on_message();
             while let Some(message) = messages.next().await {
                 let text = String::from_utf8_lossy(message.get_payload_bytes());
                 if let Some(news) = news::parse(&text, &self.instance) {
-                    heard(news);
+                    heard(Heard::News(news));
                 }
             }
             return Ok(());

@@ -28,6 +28,7 @@ mod erase;
 mod lease;
 mod lines;
 mod link;
+mod lives;
 mod log;
 mod meeting;
 mod name;

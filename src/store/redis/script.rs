@@ -91,6 +91,7 @@ scripts! {
     PARK = "park.lua" after [PRELUDE, OUTBOX];
     DEPTH = "depth.lua" after [];
     READY = "ready.lua" after [];
+    LIFE = "life.lua" after [];
     TRACE = "trace.lua" after [LOG, ROWS];
     LOOK = "look.lua" after [LOG, ROWS];
     ERASE = "erase.lua" after [PRELUDE, OUTBOX, LOG, ROWS];

@@ -26,7 +26,7 @@ pub(super) fn apply(ledger: &mut Ledger, commit: &Commit) -> rusqlite::Result<Ou
         None => None,
     };
     let version = held.as_ref().map_or(0, |held| held.version);
-    if version != new.base || !guards_hold(ledger, commit)? {
+    if !new.follows(version) || !guards_hold(ledger, commit)? {
         let newest = match held {
             Some(held) => keys::newest(&ledger.db, held.id)?,
             None => None,

@@ -228,6 +228,7 @@ impl Desk {
         let state = StateWrite {
             key,
             base: 0,
+            is_restored: false,
             state: Arc::from(&b"{}"[..]),
             settled: None,
             due_ms: None,

@@ -81,6 +81,8 @@ impl Machine for Counter {
         self.count += 1000;
     }
 
+    fn restore(&mut self, _: &mut Moment<'_, ()>) {}
+
     fn fingerprint(input: &u64) -> u64 {
         *input
     }
@@ -208,6 +210,7 @@ impl House {
             state: Some(StateWrite {
                 key: key.clone(),
                 base: stored.version,
+                is_restored: false,
                 state: Arc::from(*b"spoilt"),
                 settled: None,
                 due_ms: None,

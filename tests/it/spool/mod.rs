@@ -21,9 +21,6 @@ use crate::support::{SECRET, Service, Setup, Stream, click, eventually, json_of}
 /// Room for more than any of these tests sends.
 const ROOM_BYTES: u64 = 1 << 20;
 
-/// How long a session may take before its share is spooled.
-const WAIT_MS: &str = "150";
-
 /// A spool in this folder; the one before may still be letting go of its file.
 async fn spool_in(folder: &Path, bytes_max: u64) -> Spool {
     let options = Options {
@@ -42,7 +39,6 @@ async fn spool_in(folder: &Path, bytes_max: u64) -> Spool {
 async fn service_with(store: Redis, spool: Spool) -> Service {
     let setup = Setup::with("CONNECTOR__STORE__BACKEND", "redis")
         .and("REDIS_URL", "redis://it.is.opened.already:1")
-        .and("CONNECTOR__SPOOL__WAIT_MS", WAIT_MS)
         .and("CONNECTOR__SPOOL__BYTES_MAX", &ROOM_BYTES.to_string());
     Service::with(Setup {
         store: Some(Box::new(move |_| Arc::new(store) as Arc<dyn Store>)),

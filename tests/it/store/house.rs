@@ -149,6 +149,7 @@ pub(super) fn write(key: &Key, base: u64, state: &str) -> Draft {
     draft.0.state = Some(StateWrite {
         key: key.clone(),
         base,
+        is_restored: false,
         state: state.as_bytes().into(),
         settled: None,
         due_ms: None,
@@ -164,6 +165,13 @@ impl Draft {
         if let Some(state) = &mut self.0.state {
             state.as_of_ms = now_ms;
         }
+        self
+    }
+
+    /// Of a state that the store has lost.
+    pub(super) fn restored(mut self) -> Self {
+        let state = self.0.state.as_mut().expect("there is a state");
+        state.is_restored = true;
         self
     }
 

@@ -79,7 +79,11 @@ impl Change {
         let mut draft = draft();
         draft.0.product = key.product.clone();
         if self.with_state {
+            let base = base + self.lost.unwrap_or(0);
             draft = write(&key, base, &format!("{key} {base}"));
+            if self.lost.is_some() {
+                draft = draft.restored();
+            }
             for visible in &self.entries {
                 let r#type = if *visible {
                     EntryType::Actions

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use event_connector::domain::log::{IndexKey, Space};
 use event_connector::store::redis::{Options, Redis};
-use event_connector::store::{Error, News, Outcome, Store};
+use event_connector::store::{Error, Heard, News, Outcome, Store};
 use tokio::sync::mpsc;
 
 use super::house::{House, draft, key, key_of, product, write};
@@ -14,8 +14,10 @@ use crate::support::eventually;
 /// The news that `store` hears once it listens and `then` has happened.
 async fn heard(server: &OwnServer, store: &Redis, then: impl Future<Output = ()>) -> News {
     let (tell, mut told) = mpsc::unbounded_channel();
-    let hear = move |news: News| {
-        let _ = tell.send(news);
+    let hear = move |heard: Heard| {
+        if let Heard::News(news) = heard {
+            let _ = tell.send(news);
+        }
     };
     let news = async {
         eventually("somebody listens", || async {

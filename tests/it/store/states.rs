@@ -55,6 +55,27 @@ pub(super) async fn a_settled_part_goes_with_its_state(house: &House) {
     assert_eq!((&*stored.state, &*stored.settled), (&b"anew"[..], &b""[..]));
 }
 
+pub(super) async fn a_restored_state_gives_way_to_what_is_not_older(house: &House) {
+    let version = async || house.state(&key("s")).await.expect("it is there").version;
+    let lost = write(&key("s"), 5, "five and more");
+    house.conflicted(lost).await;
+    let restored = write(&key("s"), 5, "five and more").restored();
+    house.wrote(restored.settled("a").action("{}")).await;
+    assert_eq!(version().await, 6);
+    for late in [3, 6] {
+        let late = write(&key("s"), late, "late").restored().action("{}");
+        let newest = house.conflicted(late).await.expect("there is a state");
+        assert_eq!((newest.version, &*newest.state), (6, &b"five and more"[..]));
+    }
+    house
+        .wrote(write(&key("s"), 9, "nine and more").restored())
+        .await;
+    assert_eq!(version().await, 10);
+    house.wrote(write(&key("s"), 10, "on")).await;
+    let stored = house.state(&key("s")).await.expect("it is there");
+    assert_eq!((stored.version, stored.sequence), (11, 1));
+}
+
 pub(super) async fn a_key_without_commits_is_absent(house: &House) {
     assert_eq!(house.state(&key("s")).await, None);
     house.wrote(write(&key("other"), 0, "one")).await;

@@ -28,6 +28,8 @@ pub(super) struct Change {
     pub(super) key: u8,
     pub(super) with_state: bool,
     pub(super) stale: bool,
+    /// How much newer than the stored one the version is that the store is said to have lost.
+    pub(super) lost: Option<u64>,
     pub(super) due_in_ms: Option<u64>,
     pub(super) entries: Vec<bool>,
     pub(super) deliveries: Vec<(u8, u8)>,
@@ -38,7 +40,8 @@ pub(super) struct Change {
 }
 
 fn changes() -> impl Strategy<Value = Change> {
-    let flags = (prop::bool::weighted(0.85), prop::bool::weighted(0.1));
+    let lost = prop::option::weighted(0.1, 0..3_u64);
+    let flags = (prop::bool::weighted(0.85), prop::bool::weighted(0.1), lost);
     let state = (0..6_u8, flags, prop::option::of(0..200_u64));
     let entries = prop::collection::vec(prop::bool::weighted(0.7), 0..4);
     let deliveries = prop::collection::vec((0..40_u8, 0..4_u8), 0..3);
@@ -58,7 +61,7 @@ fn changes() -> impl Strategy<Value = Change> {
     )
         .prop_map(
             |(
-                (key, (with_state, stale), due_in_ms),
+                (key, (with_state, stale, lost), due_in_ms),
                 entries,
                 deliveries,
                 outbox,
@@ -70,6 +73,7 @@ fn changes() -> impl Strategy<Value = Change> {
                     key,
                     with_state,
                     stale,
+                    lost,
                     due_in_ms,
                     entries,
                     deliveries,

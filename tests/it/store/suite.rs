@@ -8,6 +8,7 @@ macro_rules! store_suite {
                 states: a_commit_is_read_back
                 states: a_settled_part_stays_until_another_is_written
                 states: a_settled_part_goes_with_its_state
+                states: a_restored_state_gives_way_to_what_is_not_older
                 states: a_key_without_commits_is_absent
                 states: an_old_version_conflicts_and_returns_the_newest_snapshot
                 states: a_first_commit_conflicts_with_an_existing_state

@@ -2,7 +2,7 @@
 -- request, so that what hardly ever happens is asked for last.
 local base = KEYS[1]
 local call = redis.call
-local next_arg = 16
+local next_arg = 17
 
 local function whole(number)
   return string.format('%.0f', number)
@@ -10,8 +10,8 @@ end
 
 local channel, instance, product, now, commit_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local key, version, state, due, written = ARGV[6], tonumber(ARGV[7]), ARGV[8], ARGV[9], ARGV[10]
-local has_settled, settled = ARGV[11], ARGV[12]
-local guards, entries, works = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
+local has_settled, settled, is_restored = ARGV[11], ARGV[12], ARGV[13]
+local guards, entries, works = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
 local has_state = key ~= ''
 local member = product .. '/' .. key
 local at = base .. 'state:' .. member
@@ -21,7 +21,15 @@ if has_state then
   held = call('HMGET', at, 'version', 'sequence', 'commits', 'newest', 'written', 'due')
 end
 
-local holds = not has_state or tonumber(held[1] or 0) == version
+local holds = true
+if has_state then
+  local newest = tonumber(held[1] or 0)
+  if is_restored == '1' then
+    holds = newest < version
+  else
+    holds = newest == version
+  end
+end
 for _ = 1, guards do
   local kind, row, is_there, value =
     ARGV[next_arg], ARGV[next_arg + 1], ARGV[next_arg + 2], ARGV[next_arg + 3]

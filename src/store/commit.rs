@@ -1,0 +1,107 @@
+//! What is written in one step, and what becomes of it.
+
+use std::sync::Arc;
+
+use super::{Error, Stored};
+use crate::domain::id::{Key, ProductId};
+use crate::domain::log::{Effects, IndexKey};
+
+/// How many commit ids a snapshot remembers.
+pub const COMMIT_IDS_MAX: usize = 32;
+
+/// Identifies one commit over all its repetitions, among the newest of its key: drawn at random.
+pub type CommitId = [u8; 8];
+
+/// The state part of a commit.
+#[derive(Clone, Debug)]
+pub struct StateWrite {
+    /// Whose state.
+    pub key: Key,
+    /// The version it was computed from, 0 when there was none.
+    pub base: u64,
+    /// Whether the store has lost that version, together with whatever else it held (see [`super::Store::losses`]): then
+    /// it is written where there is nothing by now, or something older.
+    pub is_restored: bool,
+    /// The new serialised state.
+    pub state: Arc<[u8]>,
+    /// Its settled part, if it is written anew; it goes with the state when that goes.
+    pub settled: Option<Arc<[u8]>>,
+    /// When the key must be woken, Unix milliseconds; `None` clears the deadline.
+    pub due_ms: Option<u64>,
+    /// What the decision took for the time, Unix milliseconds. Later than the commit's own time when
+    /// the clock was set back before a deadline, which is then served at the time it was set for.
+    pub as_of_ms: u64,
+}
+
+impl StateWrite {
+    /// Whether it may be written where `version` is the newest one, 0 when there is none.
+    pub(super) fn follows(&self, version: u64) -> bool {
+        if self.is_restored {
+            version < self.base
+        } else {
+            version == self.base
+        }
+    }
+}
+
+/// A fact the decision rested on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Guard {
+    /// The index row still has the value that was read; `None` means absent or expired.
+    Index {
+        /// The row.
+        key: IndexKey,
+        /// What was read.
+        value: Option<Arc<str>>,
+    },
+    /// No state has ever been written under the key.
+    NoState {
+        /// The key.
+        key: Key,
+    },
+}
+
+/// Everything one decision changes, written in one atomic step.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// Kept over repetitions.
+    pub id: CommitId,
+    /// The tenant all of it belongs to.
+    pub product: ProductId,
+    /// The wall clock of the decision, Unix milliseconds; index rows expire against it.
+    pub now_ms: u64,
+    /// The new snapshot; `None` for commits that only touch the index.
+    pub state: Option<StateWrite>,
+    /// Log entries, deliveries, outbox changes and index rows. Entries and deliveries need a state.
+    pub effects: Effects,
+    /// What must still be true.
+    pub guards: Vec<Guard>,
+}
+
+impl Commit {
+    /// Why no backend writes it, whatever it holds already.
+    pub(super) fn flaw(&self) -> Option<Error> {
+        let effects = &self.effects;
+        let reason = match &self.state {
+            None if !effects.entries.is_empty() || !effects.deliveries.is_empty() => {
+                "entries and deliveries need a state"
+            }
+            Some(new) if new.key.product != self.product => "a commit belongs to one product",
+            _ => return None,
+        };
+        Some(Error::Backend(reason.into()))
+    }
+}
+
+/// What became of a commit.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Durable.
+    Committed,
+    /// Someone was faster. Carries the newest snapshot of the commit's key, if it has one.
+    Conflict(Option<Stored>),
+    /// Refused without effect: repeat later.
+    NotWritten(Error),
+    /// The answer was lost: repeat the same commit.
+    Unknown(Error),
+}

@@ -1,0 +1,45 @@
+//! Whether buckets are still those that they were. Each has a name that is written once, so that one which comes
+//! back without what it held has another.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// The names of the buckets as last seen.
+pub(super) struct Lives {
+    seen: Mutex<Vec<Option<String>>>,
+    losses: AtomicU64,
+    told: AtomicU64,
+}
+
+impl Lives {
+    /// Nothing was seen yet.
+    pub(super) fn new(buckets: u16) -> Self {
+        Self {
+            seen: Mutex::new(vec![None; buckets.into()]),
+            losses: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+        }
+    }
+
+    /// Notes a bucket's name; whether it had another one before, and has lost everything since.
+    pub(super) fn is_another(&self, bucket: usize, life: String) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_another = seen[bucket].as_ref().is_some_and(|before| *before != life);
+        seen[bucket] = Some(life);
+        if is_another {
+            self.losses.fetch_add(1, Ordering::Release);
+        }
+        is_another
+    }
+
+    /// How often a bucket had lost everything.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Acquire)
+    }
+
+    /// Whether that has happened since this was last asked.
+    pub(super) fn is_loss_untold(&self) -> bool {
+        let losses = self.losses();
+        self.told.swap(losses, Ordering::AcqRel) != losses
+    }
+}
