@@ -169,7 +169,11 @@ async fn send(
         requests.write(&mut buffer);
         connection.demand(&buffer).await?;
         let at = clock.since(began);
-        acknowledged.borrow_mut().entry(session).or_default().push(at);
+        acknowledged
+            .borrow_mut()
+            .entry(session)
+            .or_default()
+            .push(at);
     }
     Ok(())
 }

@@ -15,13 +15,13 @@ use crate::load::request::{Requests, Route};
 use crate::process::{Process, say};
 use crate::sample::{Turn, float, median};
 
-/// Sessions that the load goes round: few enough that each comes several times in a turn.
-const SESSIONS: u64 = 2_000;
-
 /// How many instances there are.
 const INSTANCES: usize = 3;
 
-/// How many of them have a turn, and how sessions are spread over them.
+/// Sessions for each connection, where no two connections share one.
+const SESSIONS: u64 = 32;
+
+/// Who has a turn: how many instances, and how sessions are spread over them.
 const CONTENDERS: [(&str, usize, Route); 5] = [
     ("one", 1, Route::Even),
     ("two, even", 2, Route::Even),
@@ -29,6 +29,9 @@ const CONTENDERS: [(&str, usize, Route); 5] = [
     ("two, alternating", 2, Route::Alternating),
     ("three, alternating", 3, Route::Alternating),
 ];
+
+/// The last turn of a round: as the last contender, but each session is sent two requests at a time.
+const CROWDED: &str = "three, two at once";
 
 /// What was counted until now.
 #[derive(Clone, Copy, Default)]
@@ -47,42 +50,91 @@ struct Shared {
     counts: Counts,
 }
 
+/// What takes part in every turn.
+struct Stage<'a> {
+    arguments: &'a Arguments,
+    redis: Server,
+    instances: Vec<Service>,
+}
+
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Vec<Figure>> {
     let redis = Server::start("always").await?;
     let mut instances = Vec::new();
     for _ in 0..INSTANCES {
         instances.push(redis.instance(&[Product::feed("acme")]).await?);
     }
-    let servers: Vec<&Process> = instances.iter().map(|one| &one.process).collect();
-    let mut requests = Requests::new("acme", "s", SESSIONS);
-    let (connections, turn) = (arguments.connections, arguments.turn());
+    let connections = arguments.connections as u64;
+    // All requests of a session come from the same connection, so that they alternate strictly.
+    let mut requests = Requests::new("acme", "s", connections * SESSIONS);
+    let mut crowded = Requests::new("acme", "crowded", connections.div_ceil(2));
     // Everybody knows every session and has met another's commit before the first turn.
     for instance in instances.iter().chain(&instances) {
-        drive::exactly(&instance.process, &mut requests, connections, SESSIONS).await?;
+        let count = connections * SESSIONS;
+        drive::exactly(
+            &instance.process,
+            &mut requests,
+            arguments.connections,
+            count,
+        )
+        .await?;
     }
-    let mut turns: [Vec<Shared>; 5] = Default::default();
+    let stage = Stage {
+        arguments,
+        redis,
+        instances,
+    };
+    let (mut turns, mut crowds): ([Vec<Shared>; 5], Vec<Shared>) = Default::default();
     for _ in 0..arguments.rounds {
-        for ((name, count, route), turns) in CONTENDERS.into_iter().zip(&mut turns) {
-            let before = Counts::now(&redis, &instances).await?;
-            let servers = servers.get(..count).unwrap_or_default();
-            let sent = drive::spread(servers, route, &mut requests, connections, turn);
-            let mut turn = sent.await?;
-            let counts = Counts::now(&redis, &instances).await?.since(before);
-            say(&format!(
-                "  {name:<19} {:>8.0} /s  {:>6.1} us of theirs each  p50 {:>6.2} ms  p99 {:>6.2} ms  \
-                 {:.3} conflicts and {:.3} round trips each{}",
-                turn.rate(),
-                turn.cost_us(),
-                turn.percentile_ms(0.5),
-                turn.percentile_ms(0.99),
-                counts.conflicts / float(turn.accepted),
-                counts.scripts / float(turn.accepted),
-                others(&turn)
-            ));
-            turns.push(Shared { turn, counts });
+        for (contender, turns) in CONTENDERS.into_iter().zip(&mut turns) {
+            turns.push(stage.turn(contender, &mut requests).await?);
         }
+        let contender = (CROWDED, INSTANCES, Route::Alternating);
+        crowds.push(stage.turn(contender, &mut crowded).await?);
     }
-    Ok(figures(turns))
+    let mut figures = rates(&mut turns);
+    figures.push(round_trips(&turns));
+    let alternating = CONTENDERS
+        .iter()
+        .zip(&turns)
+        .filter(|((_, _, route), _)| *route == Route::Alternating);
+    let alternating = alternating.flat_map(|(_, turns)| turns);
+    figures.push(repeated("conflicts that needed a second", alternating));
+    figures.push(repeated(
+        "the same with two requests of a session at once",
+        &crowds,
+    ));
+    Ok(figures)
+}
+
+impl Stage<'_> {
+    /// One turn, behind a lead in which sessions find to those who serve them then.
+    async fn turn(
+        &self,
+        (name, count, route): (&str, usize, Route),
+        requests: &mut Requests,
+    ) -> anyhow::Result<Shared> {
+        let servers: Vec<&Process> = self.instances.iter().map(|one| &one.process).collect();
+        let servers = servers.get(..count).unwrap_or_default();
+        let (connections, turn) = (self.arguments.connections, self.arguments.turn() / 2);
+        drive::spread(servers, route, requests, connections, turn / 4).await?;
+        let before = Counts::now(&self.redis, &self.instances).await?;
+        let mut turn = drive::spread(servers, route, requests, connections, turn).await?;
+        let counts = Counts::now(&self.redis, &self.instances)
+            .await?
+            .since(before);
+        say(&format!(
+            "  {name:<19} {:>8.0} /s  {:>6.1} us of theirs each  p50 {:>6.2} ms  p99 {:>6.2} ms  \
+             {:.3} conflicts and {:.3} round trips each{}",
+            turn.rate(),
+            turn.cost_us(),
+            turn.percentile_ms(0.5),
+            turn.percentile_ms(0.99),
+            counts.conflicts / float(turn.accepted),
+            counts.scripts / float(turn.accepted),
+            others(&turn)
+        ));
+        Ok(Shared { turn, counts })
+    }
 }
 
 impl Counts {
@@ -101,6 +153,14 @@ impl Counts {
         Ok(counts)
     }
 
+    fn plus(self, more: Self) -> Self {
+        Self {
+            conflicts: self.conflicts + more.conflicts,
+            repeated: self.repeated + more.repeated,
+            scripts: self.scripts + more.scripts,
+        }
+    }
+
     fn since(self, before: Self) -> Self {
         Self {
             conflicts: self.conflicts - before.conflicts,
@@ -110,13 +170,16 @@ impl Counts {
     }
 }
 
-fn figures(turns: [Vec<Shared>; 5]) -> Vec<Figure> {
-    let costs = conflicts(&turns);
-    let [one, two, three, two_alternating, three_alternating] = turns.map(|turns| {
+/// Floor and aim of what is kept when instances share a core, and when every commit has to be made twice.
+const EVEN: (f64, f64) = (0.60, 0.90);
+const ALTERNATING: (f64, f64) = (0.40, 0.60);
+
+fn rates(turns: &mut [Vec<Shared>; 5]) -> Vec<Figure> {
+    let [one, two, three, two_alternating, three_alternating] = turns.each_mut().map(|turns| {
         let rate = median(turns.iter().map(|shared| shared.turn.rate()));
         let p99 = turns
-            .into_iter()
-            .map(|mut shared| shared.turn.percentile_ms(0.99));
+            .iter_mut()
+            .map(|shared| shared.turn.percentile_ms(0.99));
         (rate, median(p99))
     });
     let ratio = |name: &str, ours: (f64, f64), (floor, aim)| Figure {
@@ -130,7 +193,7 @@ fn figures(turns: [Vec<Shared>; 5]) -> Vec<Figure> {
         floor,
         aim,
     };
-    let mut figures = vec![
+    vec![
         ratio("two instances on one core", two, EVEN),
         ratio("three instances on one core", three, EVEN),
         ratio("two, sessions alternating", two_alternating, ALTERNATING),
@@ -139,60 +202,46 @@ fn figures(turns: [Vec<Shared>; 5]) -> Vec<Figure> {
             three_alternating,
             ALTERNATING,
         ),
-    ];
-    figures.extend(costs);
-    figures
+    ]
 }
 
-/// Floor and aim of what is kept when instances share a core, and when every commit has to be made twice.
-const EVEN: (f64, f64) = (0.80, 0.95);
-const ALTERNATING: (f64, f64) = (0.50, 0.65);
-
-/// What conflicts cost: round trips beyond those of a request without one, and conflicts after conflicts.
-fn conflicts(turns: &[Vec<Shared>; 5]) -> [Figure; 2] {
-    let sum = |wanted: Route| {
+/// By how many round trips more there are where there are more conflicts.
+fn round_trips(turns: &[Vec<Shared>; 5]) -> Figure {
+    let each = |wanted: Route| {
         let contenders = CONTENDERS.iter().zip(turns);
         let turns = contenders.filter(move |((_, _, route), _)| *route == wanted);
-        let turns = turns.flat_map(|(_, turns)| turns);
-        turns.fold((0.0, Counts::default()), |(accepted, sum), shared| {
-            let Counts {
-                conflicts,
-                repeated,
-                scripts,
-            } = shared.counts;
-            let sum = Counts {
-                conflicts: sum.conflicts + conflicts,
-                repeated: sum.repeated + repeated,
-                scripts: sum.scripts + scripts,
-            };
-            (accepted + float(shared.turn.accepted), sum)
-        })
+        let (mut accepted, mut sum) = (0.0, Counts::default());
+        for shared in turns.flat_map(|(_, turns)| turns) {
+            accepted += float(shared.turn.accepted);
+            sum = sum.plus(shared.counts);
+        }
+        (sum.scripts / accepted, sum.conflicts / accepted)
     };
-    let (even, plain) = sum(Route::Even);
-    let (alternating, counts) = sum(Route::Alternating);
-    let extra = counts.scripts - plain.scripts / even * alternating;
-    let first = counts.conflicts - counts.repeated;
-    let detail = format!(
-        "{:.2} conflicts a request, {:.0} of {first:.0} followed by another",
-        counts.conflicts / alternating,
-        counts.repeated,
-    );
-    [
-        Figure {
-            name: "round trips that a conflict adds".to_owned(),
-            detail: detail.clone(),
-            value: extra / counts.conflicts,
-            unit: "",
-            floor: 1.05,
-            aim: 1.01,
-        },
-        Figure {
-            name: "conflicts that needed a second".to_owned(),
-            detail,
-            value: counts.repeated / first * 100.0,
-            unit: " %",
-            floor: 5.0,
-            aim: 1.0,
-        },
-    ]
+    let (even, alternating) = (each(Route::Even), each(Route::Alternating));
+    Figure {
+        name: "round trips that a conflict adds".to_owned(),
+        detail: format!(
+            "{:.3} a request with {:.3} conflicts; {:.3} with {:.3}",
+            alternating.0, alternating.1, even.0, even.1
+        ),
+        value: (alternating.0 - even.0) / (alternating.1 - even.1),
+        unit: "",
+        floor: 1.05,
+        aim: 1.01,
+    }
+}
+
+/// How many of the first conflicts were followed by another.
+fn repeated<'a>(name: &str, turns: impl IntoIterator<Item = &'a Shared>) -> Figure {
+    let counts = turns.into_iter().map(|shared| shared.counts);
+    let all = counts.fold(Counts::default(), Counts::plus);
+    let first = all.conflicts - all.repeated;
+    Figure {
+        name: name.to_owned(),
+        detail: format!("{:.0} more after {first:.0}", all.repeated),
+        value: all.repeated / first * 100.0,
+        unit: " %",
+        floor: 5.0,
+        aim: 1.0,
+    }
 }

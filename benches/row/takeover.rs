@@ -21,7 +21,7 @@ use crate::load::connection::{Connection, value_of};
 use crate::load::drive;
 use crate::load::request::Requests;
 use crate::process::say;
-use crate::sample::{median, percentile};
+use crate::sample::percentile;
 use crate::vendor::{Manner, Vendor};
 
 /// Sessions whose pause is not over when their instance dies.
@@ -45,15 +45,15 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How often the vendor is asked what has come.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// Later than any claim ends and sooner than any lease, seconds.
+const LEASED_S: f64 = 45.0;
+
 /// What takes part in all of it.
 struct Stage {
     redis: Server,
     vendor: Vendor,
     clock: Clock,
 }
-
-/// When a note was due for somebody else, and when somebody else did what there was to do, Unix seconds.
-type Taken = Vec<(f64, f64)>;
 
 pub(crate) async fn run(_: &Arguments) -> anyhow::Result<Vec<Figure>> {
     let tasks = Tasks::new();
@@ -76,41 +76,26 @@ pub(crate) async fn run(_: &Arguments) -> anyhow::Result<Vec<Figure>> {
     stage.clock.sleep(SETTLED).await;
 
     let begun_s = stage.clock.now_s();
-    let limited = stage.begin(&first, "limited", NOTES).await?;
+    stage.begin(&first, "limited", NOTES).await?;
     stage.until_called("limited", begun_s, 1).await?;
     burst(&first, &mut paused, PAUSED).await?;
     let killed_s = stage.kill(first);
     stage.vendor.recover();
     stage.until_called("paused", begun_s, PAUSED).await?;
-    stage.until_called("limited", killed_s, limited).await?;
-    let behind =
-        |taken: HashMap<String, f64>| taken.into_values().map(|at_s| (killed_s, at_s)).collect();
-    let paused = told(
-        "pauses that only it waited for",
-        behind(stage.calls("paused", begun_s)),
-    );
-    let limited = told(
-        "notes that nobody had leased",
-        behind(stage.calls("limited", killed_s)),
-    );
+    stage.until_called("limited", killed_s, NOTES).await?;
+    let paused = stage.took("paused", begun_s, |_| killed_s);
+    let limited = stage.took("limited", killed_s, |_| killed_s);
 
     let begun_s = stage.clock.now_s();
     let (killed_s, _last) = stage.die_twice(second, third, &mut claimed).await?;
     stage.until_called("claimed", begun_s, CLAIMED).await?;
-    let behind =
-        |taken: HashMap<String, f64>| taken.into_values().map(|at_s| (killed_s, at_s)).collect();
-    let claimed = told(
-        "pauses that it had claimed",
-        behind(stage.calls("claimed", begun_s)),
-    );
     stage.until_called("held", killed_s, NOTES).await?;
-    let read = stage.calls("held", killed_s);
-    let own = |(conversation, at_s)| Some((*sent.get(&conversation)?, at_s));
-    let held = told(
-        "notes in flight, since they were sent",
-        read.into_iter().filter_map(own).collect(),
-    );
-    Ok(figures([paused?, limited?, held?, claimed?]))
+    let mut claimed = stage.took("claimed", begun_s, |_| killed_s);
+    claimed.retain(|took_s| *took_s < LEASED_S);
+    let held = stage.took("held", killed_s, |conversation| {
+        sent.get(conversation).copied().unwrap_or(killed_s)
+    });
+    figures([paused, limited, held, claimed])
 }
 
 impl Stage {
@@ -126,11 +111,11 @@ impl Stage {
         instance: &Service,
         product: &'static str,
         count: u64,
-    ) -> anyhow::Result<u64> {
+    ) -> anyhow::Result<Requests> {
         let mut requests = Requests::new(product, product, count);
         instance.send(&mut requests, count).await?;
         instance.link(product, &requests, count).await?;
-        Ok(count)
+        Ok(requests)
     }
 
     /// The same, until the vendor has seen all of the notes; answers how the sessions go on.
@@ -140,10 +125,8 @@ impl Stage {
         product: &'static str,
         count: u64,
     ) -> anyhow::Result<Requests> {
-        self.begin(instance, product, count).await?;
+        let requests = self.begin(instance, product, count).await?;
         self.until_called(product, 0.0, count).await?;
-        let mut requests = Requests::new(product, product, count);
-        requests.skip(count);
         Ok(requests)
     }
 
@@ -194,6 +177,22 @@ impl Stage {
         calls
     }
 
+    /// Seconds until others did what was left to them of a product, in order, since whatever counts for it.
+    fn took(&self, product: &str, since_s: f64, from_s: impl Fn(&str) -> f64) -> Vec<f64> {
+        let calls = self.calls(product, since_s);
+        let took = calls
+            .iter()
+            .map(|(conversation, at_s)| at_s - from_s(conversation));
+        let mut took: Vec<f64> = took.filter(|took_s| *took_s > 0.0).collect();
+        took.sort_by(f64::total_cmp);
+        let shares = [0.0, 0.25, 0.5, 0.75, 0.9, 1.0].map(|share| percentile(&took, share));
+        say(&format!(
+            "  {product}: {} were left; from first to last after {shares:.2?} s",
+            took.len()
+        ));
+        took
+    }
+
     async fn until_called(&self, product: &str, since_s: f64, count: u64) -> anyhow::Result<()> {
         let began = self.clock.monotonic();
         loop {
@@ -218,58 +217,34 @@ async fn burst(instance: &Service, requests: &mut Requests, count: u64) -> anyho
     Ok(())
 }
 
-/// Seconds until others did it, sorted, of what was left to them.
-fn told(what: &str, taken: Taken) -> anyhow::Result<Vec<f64>> {
-    let after = taken.into_iter().map(|(from_s, at_s)| at_s - from_s);
-    let mut took: Vec<f64> = after.filter(|took_s| *took_s > 0.0).collect();
-    took.sort_by(f64::total_cmp);
-    ensure!(
-        !took.is_empty(),
-        "no {what} were left when the instance died"
-    );
-    say(&format!(
-        "  {what}: {} left, first after {:.2} s, half after {:.2} s, last after {:.2} s",
-        took.len(),
-        percentile(&took, 0.0),
-        median(took.iter().copied()),
-        percentile(&took, 1.0)
-    ));
-    Ok(took)
-}
-
-fn figures([paused, limited, held, claimed]: [Vec<f64>; 4]) -> Vec<Figure> {
-    let figure = |name: &str, took: &[f64], floor, aim| Figure {
-        name: name.to_owned(),
-        detail: format!(
-            "the last of {}, half after {:.2} s",
-            took.len(),
-            percentile(took, 0.5)
+fn figures(all: [Vec<f64>; 4]) -> anyhow::Result<Vec<Figure>> {
+    // What is in flight belongs to its lease of 60 s, and is looked at within a second then. The least that the
+    // configuration allows is 15 s.
+    let bars = [
+        ("pauses of a killed instance, ended by others", 3.0, 2.5),
+        ("notes that nobody had leased, posted by others", 3.0, 2.5),
+        (
+            "notes in flight since they were sent, read back by others",
+            61.0,
+            16.0,
         ),
-        value: percentile(took, 1.0),
-        unit: " s",
-        floor,
-        aim,
-    };
-    vec![
-        figure(
-            "pauses of a killed instance, ended by others",
-            &paused,
+        (
+            "pauses that an instance had claimed before it was killed",
             3.0,
             2.5,
         ),
-        figure(
-            "notes that nobody had leased, posted by others",
-            &limited,
-            3.0,
-            2.0,
-        ),
-        // The lease, 60 s, and one look at the outbox; the least that the configuration allows is 15 s.
-        figure("notes in flight, read back by others", &held, 61.0, 16.0),
-        figure(
-            "pauses claimed by an instance that was killed then",
-            &claimed,
-            3.0,
-            2.5,
-        ),
-    ]
+    ];
+    let figures = bars.into_iter().zip(all).map(|((name, floor, aim), took)| {
+        ensure!(!took.is_empty(), "there were no {name}");
+        let (half, last) = (percentile(&took, 0.5), percentile(&took, 1.0));
+        Ok(Figure {
+            name: name.to_owned(),
+            detail: format!("the last of {}, half after {half:.2} s", took.len()),
+            value: last,
+            unit: " s",
+            floor,
+            aim,
+        })
+    });
+    figures.collect()
 }
