@@ -91,6 +91,7 @@ pub(crate) async fn run(_: &Arguments) -> anyhow::Result<Vec<Figure>> {
     stage.until_called("claimed", begun_s, CLAIMED).await?;
     stage.until_called("held", killed_s, NOTES).await?;
     let mut claimed = stage.took("claimed", begun_s, |_| killed_s);
+    // The few notes that it had written and leased already are in flight like the others below.
     claimed.retain(|took_s| *took_s < LEASED_S);
     let held = stage.took("held", killed_s, |conversation| {
         sent.get(conversation).copied().unwrap_or(killed_s)
