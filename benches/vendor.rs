@@ -1,8 +1,9 @@
-//! A vendor that takes every note: as small as it can be, because it shares the load's core.
+//! A vendor that takes every note, or has its troubles with some until it recovers: as small as it can be,
+//! because it shares the load's core.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use event_connector::clock::Clock;
 use event_connector::tasks::Tasks;
@@ -16,6 +17,7 @@ pub(crate) struct Vendor {
     pub(crate) address: SocketAddr,
     posts: Arc<std::sync::Mutex<Vec<(String, f64)>>>,
     count: Arc<AtomicU64>,
+    has_recovered: Arc<AtomicBool>,
 }
 
 /// How it behaves.
@@ -25,6 +27,27 @@ pub(crate) enum Manner {
     Prompt,
     /// Never answers calls that carry this token.
     HangsFor(&'static str),
+    /// The same, and asks those that carry the second one to wait for a second.
+    HangsForAndLimits(&'static str, &'static str),
+}
+
+/// What becomes of a call.
+enum Treatment {
+    Answered,
+    Limited,
+    Ignored,
+}
+
+impl Manner {
+    fn treatment(self, call: &str) -> Treatment {
+        match self {
+            Self::HangsFor(token) | Self::HangsForAndLimits(token, _) if call.contains(token) => {
+                Treatment::Ignored
+            }
+            Self::HangsForAndLimits(_, token) if call.contains(token) => Treatment::Limited,
+            _ => Treatment::Answered,
+        }
+    }
 }
 
 impl Vendor {
@@ -35,6 +58,7 @@ impl Vendor {
             address: listener.local_addr()?,
             posts: Arc::default(),
             count: Arc::default(),
+            has_recovered: Arc::default(),
         };
         let (own, all) = (vendor.clone(), tasks.clone());
         tasks.spawn("vendor", async move {
@@ -49,7 +73,12 @@ impl Vendor {
         Ok(vendor)
     }
 
-    /// Which calls were answered, word for word, and when, Unix seconds.
+    /// Takes every note from now on.
+    pub(crate) fn recover(&self) {
+        self.has_recovered.store(true, Ordering::Relaxed);
+    }
+
+    /// Which calls came, word for word, and when, Unix seconds.
     pub(crate) fn posts(&self) -> Vec<(String, f64)> {
         self.posts
             .lock()
@@ -73,16 +102,23 @@ impl Vendor {
             };
             let request: Vec<u8> = buffer.drain(..end).collect();
             let text = String::from_utf8_lossy(&request).into_owned();
-            if let Manner::HangsFor(token) = manner
-                && text.contains(token)
-            {
-                continue;
-            }
-            let part = self.count.fetch_add(1, Ordering::Relaxed);
+            let treatment = match self.has_recovered.load(Ordering::Relaxed) {
+                true => Treatment::Answered,
+                false => manner.treatment(&text),
+            };
             self.posts
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
                 .push((text, clock.now_s()));
+            match treatment {
+                Treatment::Answered => {}
+                Treatment::Limited => {
+                    stream.write_all(LIMITED).await?;
+                    continue;
+                }
+                Treatment::Ignored => continue,
+            }
+            let part = self.count.fetch_add(1, Ordering::Relaxed);
             let body = format!(
                 r#"{{"type":"conversation","id":"1","conversation_parts":{{"type":"conversation_part.list","conversation_parts":[{{"type":"conversation_part","id":"{part}","part_type":"note","body":"","author":{{"type":"admin","id":"1"}}}}]}}}}"#
             );
@@ -94,6 +130,10 @@ impl Vendor {
         }
     }
 }
+
+/// As Intercom says that a second is enough.
+const LIMITED: &[u8] =
+    b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
 
 /// The length of the first whole request in `buffer`.
 fn whole(buffer: &[u8]) -> Option<usize> {

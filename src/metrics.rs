@@ -95,6 +95,8 @@ metrics! {
     stream_catch_ups: IntCounter = "connector_stream_catch_ups_total";
     /// Commits by outcome: committed, restored, conflict, not_written, unknown, unchanged.
     commits: IntCounterVec = "connector_commits_total" ["outcome"];
+    /// Conflicts of a decision that had been made again already because of one.
+    conflicts_repeated: IntCounter = "connector_conflicts_repeated_total";
     /// Seconds that a commit took, queueing included.
     commit_seconds: Histogram = "connector_commit_seconds";
     /// Sessions' shares of requests that went into the spool, and out of it, by outcome: kept, refused, fed, parked, unreadable.

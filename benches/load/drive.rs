@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
 use super::connection::Connection;
-use super::request::Requests;
+use super::request::{Requests, Route};
 use crate::process::Process;
 use crate::sample::{Turn, micros};
 
@@ -18,39 +18,58 @@ pub(crate) async fn closed(
     connections: usize,
     turn: Duration,
 ) -> anyhow::Result<Turn> {
+    spread(&[server], Route::Even, requests, connections, turn).await
+}
+
+/// The same over several servers: each of `connections` senders has a connection to every one of them.
+pub(crate) async fn spread(
+    servers: &[&Process],
+    route: Route,
+    requests: &mut Requests,
+    connections: usize,
+    turn: Duration,
+) -> anyhow::Result<Turn> {
     let clock = Clock::system();
     let workers = connections as u64;
     let mut open = Vec::new();
     for number in 0..workers {
-        let connection = Connection::open(server.address).await?;
-        open.push((connection, requests.share(number, workers)));
+        let mut each = Vec::new();
+        for server in servers {
+            each.push(Connection::open(server.address).await?);
+        }
+        open.push((each, requests.share(number, workers)));
     }
-    let (began, busy) = (clock.monotonic(), server.busy_s());
-    let sent = open.into_iter().map(|(connection, requests)| {
+    let busy_s = || servers.iter().map(|server| server.busy_s()).sum::<f64>();
+    let (began, busy) = (clock.monotonic(), busy_s());
+    let sent = open.into_iter().map(|(connections, requests)| {
         let clock = clock.clone();
-        async move { one(connection, requests, &clock, began, turn).await }
+        async move { one(connections, route, requests, &clock, (began, turn)).await }
     });
     let mut sum = Turn::default();
     for part in join_all(sent).await {
         sum.add(part);
     }
     sum.seconds = clock.since(began).as_secs_f64();
-    sum.busy_s = server.busy_s() - busy;
+    sum.busy_s = busy_s() - busy;
     // No two turns send the same event, however uneven the workers were.
     requests.skip((sum.accepted + sum.refused + sum.failed + workers) * 2 + 1_000_000);
     Ok(sum)
 }
 
 async fn one(
-    mut connection: Connection,
+    mut connections: Vec<Connection>,
+    route: Route,
     mut requests: Requests,
     clock: &Clock,
-    began: Instant,
-    turn: Duration,
+    (began, turn): (Instant, Duration),
 ) -> Turn {
     let mut part = Turn::default();
     let mut buffer = Vec::with_capacity(4096);
     while clock.since(began) < turn {
+        let server = requests.server(route, connections.len());
+        let Some(connection) = connections.get_mut(server) else {
+            break;
+        };
         requests.write(&mut buffer);
         let sent = clock.monotonic();
         match connection.call(&buffer).await {

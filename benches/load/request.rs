@@ -8,6 +8,15 @@ use sha2::Sha256;
 /// The secret of every product under load.
 pub(crate) const SECRET: &str = "whsec_bench_0123456789abcdef0123456789abcdef";
 
+/// How sessions are spread over several servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// All requests of a session go to the same server.
+    Even,
+    /// Each request of a session goes to another server than the one before.
+    Alternating,
+}
+
 /// Makes requests to one product, over its sessions in turn.
 #[derive(Clone)]
 pub(crate) struct Requests {
@@ -45,6 +54,21 @@ impl Requests {
     /// Goes on behind everything that `turns` turns may have sent.
     pub(crate) fn skip(&mut self, requests: u64) {
         self.next += requests;
+    }
+
+    /// The name of the session that the next request is about.
+    pub(crate) fn next_session(&self) -> String {
+        self.session(self.next)
+    }
+
+    /// Which of `servers` takes the next request.
+    pub(crate) fn server(&self, route: Route, servers: usize) -> usize {
+        let session = self.next % self.sessions;
+        let turn = match route {
+            Route::Even => session,
+            Route::Alternating => session + self.next / self.sessions,
+        };
+        usize::try_from(turn).unwrap_or_default() % servers
     }
 
     /// The name of a session.

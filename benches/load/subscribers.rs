@@ -45,6 +45,13 @@ impl Subscriber {
         Ok(())
     }
 
+    /// Reads what comes next, at most `chunk` of it, and answers how long that is.
+    pub(crate) async fn read(&mut self, chunk: &mut [u8]) -> anyhow::Result<usize> {
+        let read = self.stream.read(chunk).await?;
+        ensure!(read > 0, "the feed ended");
+        Ok(read)
+    }
+
     /// Reads until `events` events have come since it was opened.
     pub(crate) async fn until(&mut self, events: usize) -> anyhow::Result<()> {
         let mut chunk = [0_u8; 64 * 1024];

@@ -1,8 +1,12 @@
 //! The rows of the table, one module each.
 
+mod crossing;
 mod disk;
 mod feed;
+mod fleet;
+mod footprint;
 mod ingest;
+mod instances;
 mod isolation;
 mod latency;
 mod memory;
@@ -11,6 +15,7 @@ mod peer;
 mod redis;
 pub(crate) mod service;
 mod start;
+mod takeover;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -68,6 +73,26 @@ pub(crate) const ALL: &[Row] = &[
         name: "redis",
         about: "closed loop of 64 connections on a store in Redis, both on the servers' core",
         run: |arguments| Box::pin(redis::run(arguments)),
+    },
+    Row {
+        name: "instances",
+        about: "one, two and three instances on one Redis, all on the servers' core: what sharing costs",
+        run: |arguments| Box::pin(instances::run(arguments)),
+    },
+    Row {
+        name: "crossing",
+        about: "from the answer of one instance to a subscriber of another, at half the load",
+        run: |arguments| Box::pin(crossing::run(arguments)),
+    },
+    Row {
+        name: "takeover",
+        about: "instances are killed with work in hand (takes more than a minute, whatever is asked for)",
+        run: |arguments| Box::pin(takeover::run(arguments)),
+    },
+    Row {
+        name: "footprint",
+        about: "memory of Redis per session that is known and rests",
+        run: |arguments| Box::pin(footprint::run(arguments)),
     },
     Row {
         name: "start",

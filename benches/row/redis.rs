@@ -1,19 +1,18 @@
 //! The store in Redis: durable ingest beside what `redis-benchmark` appends of the same bytes.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, ensure};
-use event_connector::clock::Clock;
-use tempfile::TempDir;
+use anyhow::Context;
 
+use super::fleet::Server;
 use super::ingest::others;
-use super::service::{Product, Service};
+use super::service::Product;
 use crate::arguments::Arguments;
 use crate::figure::Figure;
 use crate::load::drive;
 use crate::load::request::Requests;
-use crate::process::{pinned, say};
+use crate::process::say;
 use crate::sample::{Turn, median};
 
 /// Sessions that the load goes round.
@@ -21,51 +20,6 @@ const SESSIONS: u64 = 10_000;
 
 /// Bytes of one appended entry: what a request's body has.
 const ENTRY_BYTES: usize = 1_536;
-
-/// How long a server may take to answer for the first time.
-const START_MS: u64 = 10_000;
-
-/// A server on the servers' core, with what it keeps; ends when dropped.
-struct Server {
-    child: Child,
-    directory: TempDir,
-}
-
-impl Server {
-    async fn start(appendfsync: &str) -> anyhow::Result<Self> {
-        let directory = tempfile::tempdir()?;
-        let child = pinned("redis-server")
-            .current_dir(directory.path())
-            .args(["--port", "0", "--unixsocket", "socket", "--save", ""])
-            .args(["--appendonly", "yes", "--appendfsync", appendfsync])
-            .stdout(Stdio::null())
-            .spawn()
-            .context("redis-server is needed (package redis-server)")?;
-        let server = Self { child, directory };
-        let clock = Clock::system();
-        let began = clock.monotonic();
-        while std::os::unix::net::UnixStream::connect(server.socket()).is_err() {
-            let waited = clock.since(began).as_millis();
-            ensure!(
-                waited < u128::from(START_MS),
-                "redis-server does not answer"
-            );
-            clock.sleep(std::time::Duration::from_millis(5)).await;
-        }
-        Ok(server)
-    }
-
-    fn socket(&self) -> std::path::PathBuf {
-        self.directory.path().join("socket")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Entries that `redis-benchmark` appends in a second, over sixteen connections.
 fn appended(socket: &Path, entries: u64) -> anyhow::Result<f64> {
@@ -100,12 +54,7 @@ async fn measure(arguments: &Arguments, appendfsync: &str) -> anyhow::Result<Fig
         Server::start(appendfsync).await?,
         Server::start(appendfsync).await?,
     );
-    let url = format!("unix://{}", own.socket().display());
-    let settings = [
-        ("CONNECTOR__STORE__BACKEND", "redis"),
-        ("REDIS_URL", url.as_str()),
-    ];
-    let service = Service::start(&[Product::feed("acme")], &settings).await?;
+    let service = own.instance(&[Product::feed("acme")]).await?;
     let mut requests = Requests::new("acme", "s", SESSIONS);
     service.send(&mut requests, 1_000).await?;
     let (mut turns, mut rates) = (Vec::new(), Vec::new());

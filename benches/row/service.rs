@@ -74,9 +74,11 @@ pub(crate) fn environment(
     products: &Value,
 ) -> Vec<(String, String)> {
     let store = directory.join(STORE).display().to_string();
+    let spool = directory.join("spool.db").display().to_string();
     let pairs = [
         ("CONNECTOR__HTTP__BIND", bind.to_string()),
         ("CONNECTOR__STORE__PATH", store),
+        ("CONNECTOR__SPOOL__PATH", spool),
         ("CONNECTOR__FEED__SUBSCRIBERS_MAX", "20000".to_owned()),
         ("CONNECTOR_ADMIN_KEY", SECRET.to_owned()),
         ("PRODUCTS_CONFIG", products.to_string()),

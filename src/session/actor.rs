@@ -211,7 +211,7 @@ impl<M: Machine> Actor<M> {
             Work::Deadline => self.kept.alarm.due_ms(),
             Work::Inputs(_) => 0,
         };
-        for _ in 0..CONFLICTS_MAX {
+        for conflicts in 0..CONFLICTS_MAX {
             self.load().await.map_err(Failure::Store)?;
             let read = around.clock.monotonic();
             let now_ms = around.clock.now_ms();
@@ -258,6 +258,9 @@ impl<M: Machine> Actor<M> {
             self.kept.set_alarm(as_of_ms, read);
             if let Written::Down(replies) = written {
                 return Ok(replies);
+            }
+            if conflicts > 0 {
+                around.metrics.conflicts_repeated.inc();
             }
         }
         let text = format!("{CONFLICTS_MAX} commits in a row came too late");

@@ -10,8 +10,9 @@ use crate::domain::machine::Machine;
 /// The most keys claimed in one round, so that a restart with many overdue sessions loads gradually.
 const CLAIM_MAX: usize = 500;
 
-/// For how long a claimed key is left to whoever claimed it.
-const CLAIM: Duration = Duration::from_secs(30);
+/// For how long a claimed key is left to whoever claimed it: about as long as it takes to serve one. Who takes longer
+/// has it woken once more; who has died meanwhile does not keep it from others.
+const CLAIM: Duration = Duration::from_secs(1);
 
 /// By how much the clock must have been set back to be noticed, milliseconds; deadlines are late by no
 /// more than that.

@@ -65,6 +65,16 @@ async fn a_conflict_is_decided_again_on_the_newer_state() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_decision_that_conflicts_again_is_counted_apart() {
+    let house = House::new();
+    for (conflicts, repeated) in [(1, 0), (3, 2)] {
+        (0..conflicts).for_each(|_| house.store.inject(Fault::Conflict));
+        house.add("a", 1).await.expect("taken");
+        assert_eq!(house.metrics.conflicts_repeated.get(), repeated);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_instances_never_lose_an_input() {
     let house = House::new();
     let other = house.sibling();
