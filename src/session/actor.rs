@@ -258,7 +258,7 @@ impl<M: Machine> Actor<M> {
                     return Ok(None);
                 }
                 count("committed");
-                act(around, &self.key, &decision.effects);
+                act(around, &self.key, &decision.written(version));
                 self.adopt(newer).await?;
                 return Ok(Some(decision.replies));
             }
@@ -271,7 +271,7 @@ impl<M: Machine> Actor<M> {
                 return Err(error);
             }
         }
-        act(around, &self.key, &decision.effects);
+        act(around, &self.key, &decision.written(version));
         self.kept.keep(decision.state, version + 1);
         Ok(Some(decision.replies))
     }

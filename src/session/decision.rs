@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::registry::Written;
 use crate::domain::id::{DeliveryId, Key};
 use crate::domain::log::Effects;
 use crate::domain::machine::{Encoded, Facts, Machine, Moment};
@@ -95,6 +96,15 @@ fn run<M: Machine>(scene: Scene<'_, M>, work: &Work<M>) -> Decision<M> {
 }
 
 impl<M: Machine> Decision<M> {
+    /// What its commit on version `base` has written.
+    pub(super) fn written(&self, base: u64) -> Written<'_, M> {
+        Written {
+            state: &self.state,
+            version: base + 1,
+            effects: &self.effects,
+        }
+    }
+
     /// The commit that writes the decision down at `now_ms`.
     pub(super) fn commit(&self, key: &Key, base: u64, now_ms: u64, id: CommitId) -> Commit {
         let guards = self.facts.read().map(|(row, value)| Guard::Index {
