@@ -24,6 +24,7 @@ mod instances;
 mod intercom;
 mod link;
 mod metrics;
+mod mirror;
 mod note;
 mod product;
 #[path = "../support/redis.rs"]
