@@ -95,6 +95,8 @@
 //!   or forward means the same on all of them.
 //! * Instances tell each other that there is something to look at, never what it is: what is told may get lost,
 //!   what is looked at is the truth.
+//! * A copy for other programs says which version it is, and its writer looks at what it has replaced: that puts
+//!   things right after instances have overtaken each other, and costs nothing while they have not.
 //! * A note that waits for a pause is flushed early once it holds as many actions as the window may:
 //!   a limit that trims before a link must not lose anything after it.
 
