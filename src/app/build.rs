@@ -25,7 +25,8 @@ use crate::http::{Admission, AppState, Handles};
 use crate::metrics::Metrics;
 use crate::product::{Fingerprint, Products, Source};
 use crate::session::linker::Linker;
-use crate::session::{Eraser, Limits, Mirror, Registry, Surroundings};
+use crate::session::mirror::{self, Mirror};
+use crate::session::{Eraser, Limits, Registry, Surroundings};
 use crate::store::Store;
 use crate::tasks::Tasks;
 
@@ -140,7 +141,10 @@ fn mirror(parts: &Parts) -> Option<Mirror> {
         Arc::clone(&parts.store),
         parts.clock.clone(),
         parts.metrics.clone(),
-        own.mirror_pending_max,
+        mirror::Limits {
+            pending_max: own.mirror_pending_max,
+            known_max: parts.config.session.live_max,
+        },
     ))
 }
 

@@ -11,7 +11,8 @@ use super::{news, time};
 use crate::clock::Instant;
 use crate::domain::retry::WISH_CAPS_MAX;
 use crate::http::{AppState, Handles, Server};
-use crate::session::{Mirror, sweeper};
+use crate::session::mirror::Mirror;
+use crate::session::sweeper;
 use crate::tasks::Tasks;
 
 impl App {

@@ -1,7 +1,7 @@
 //! A copy of every session's state where clients of the published SDK read it.
 //!
 //! The cast: a [`Mirror`] hears of every commit and keeps the newest state of each session until it is written;
-//! one task writes what waits, many sessions at once and never one of them twice at a time. A **stamp** in the
+//! one task writes what waits, some sessions at once and never one of them twice at a time. A **stamp** in the
 //! copy's `metadata` says whose state it is, and which version of it.
 //!
 //! Guaranteed:
@@ -9,6 +9,8 @@
 //! * No commit and no answer waits for a copy, or fails with it. What waits is bounded: a session that waits
 //!   already takes its newer state in place of the older, and one more session than there is room for is left out
 //!   and counted. Its next commit makes up for it, and for every write that failed.
+//! * A commit that leaves the machine as it was copied, as most of those that only bring actions do, writes nothing,
+//!   unless the copy is an hour old. That is only said of a session all whose commits since the copy were made here.
 //! * The copy comes to rest on the newest state, however many instances write. Every write tells what it has
 //!   replaced. Unless that was an earlier version of the same state the truth is read once more, and what it says
 //!   is written, or removed where the state is gone: a copy that was late does not outlive an erasure.
@@ -17,11 +19,13 @@
 //! Times in a copy are readings of this machine's monotonic clock, as the SDK means them: another program on it
 //! can compare them with its own, one on another machine cannot.
 //!
-//! Deliberately absent: reading copies back. What other programs write there is written over by the next commit.
+//! Deliberately absent: reading copies back. What other programs write there is written over when the state changes.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde::Deserialize;
@@ -29,7 +33,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use super::registry::Written;
-use crate::clock::Clock;
+use crate::clock::{Clock, Instant};
 use crate::domain::fsm::Fsm;
 use crate::domain::id::{Key, Kind, ProductId};
 use crate::domain::machine::Machine;
@@ -42,6 +46,10 @@ use crate::tasks::Tasks;
 /// How many copies are written at once.
 const BATCH: usize = 64;
 
+/// How old a copy may be when a commit finds that it need not be another one: so much less than 24 hours may be
+/// left to it.
+const OLD: Duration = Duration::from_secs(3600);
+
 /// Copies the states of sessions. Cheap to clone.
 #[derive(Clone)]
 pub struct Mirror(Arc<Inner>);
@@ -51,19 +59,39 @@ struct Inner {
     store: Arc<dyn Store>,
     clock: Clock,
     metrics: Metrics,
-    pending_max: usize,
-    pending: Mutex<Pending>,
+    limits: Limits,
+    book: Mutex<Book>,
     nudge: Notify,
     /// Whether the newest write failed.
     is_failing: AtomicBool,
 }
 
-/// What is to be written: each session's newest state, whoever waits longest first.
+/// Bounds on what a mirror holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most sessions whose copies wait to be written.
+    pub pending_max: usize,
+    /// The most sessions of which is known what their copy says; one more has all forgotten, at the price of
+    /// writing them again.
+    pub known_max: usize,
+}
+
+/// What is to be written, and what was.
 #[derive(Default)]
-struct Pending {
-    copies: HashMap<Key, Copy>,
-    /// The keys of `copies`, and perhaps some that were taken out of it since.
+struct Book {
+    /// Each session's newest state.
+    waiting: HashMap<Key, Copy>,
+    /// The keys of `waiting`, whoever waits longest first, and perhaps some that do not wait any more.
     order: VecDeque<Key>,
+    known: HashMap<Key, Known>,
+}
+
+/// What a copy says.
+struct Known {
+    /// The newest version of which that holds.
+    version: u64,
+    fingerprint: u64,
+    written: Instant,
 }
 
 /// A state as it was committed.
@@ -80,21 +108,21 @@ struct Stamp {
 }
 
 impl Mirror {
-    /// Nothing is written before [`Mirror::run`]. At most `pending_max` sessions wait.
+    /// Nothing is written before [`Mirror::run`].
     pub fn new(
         states: SessionStates,
         store: Arc<dyn Store>,
         clock: Clock,
         metrics: Metrics,
-        pending_max: usize,
+        limits: Limits,
     ) -> Self {
         Self(Arc::new(Inner {
             states,
             store,
             clock,
             metrics,
-            pending_max,
-            pending: Mutex::default(),
+            limits,
+            book: Mutex::default(),
             nudge: Notify::new(),
             is_failing: AtomicBool::new(false),
         }))
@@ -105,23 +133,29 @@ impl Mirror {
         if key.kind != Kind::Session {
             return;
         }
-        let copy = Copy {
-            fsm: written.state.fsm.clone(),
-            version: written.version,
-        };
-        let mut pending = self.pending();
-        if let Some(waiting) = pending.copies.get_mut(key) {
-            *waiting = copy;
+        let (fsm, version) = (&written.state.fsm, written.version);
+        let mut book = self.book();
+        if let Some(waiting) = book.waiting.get_mut(key) {
+            (waiting.fsm, waiting.version) = (fsm.clone(), version);
             return;
         }
-        if pending.copies.len() >= self.0.pending_max {
-            drop(pending);
+        if let Some(known) = book.known.get_mut(key)
+            && known.version + 1 == version
+            && self.0.clock.since(known.written) < OLD
+            && known.fingerprint == fingerprint(fsm)
+        {
+            known.version = version;
+            return;
+        }
+        if book.waiting.len() >= self.0.limits.pending_max {
+            drop(book);
             self.count("dropped");
             return;
         }
-        pending.copies.insert(key.clone(), copy);
-        pending.order.push_back(key.clone());
-        drop(pending);
+        let fsm = fsm.clone();
+        book.waiting.insert(key.clone(), Copy { fsm, version });
+        book.order.push_back(key.clone());
+        drop(book);
         self.0.nudge.notify_one();
     }
 
@@ -151,13 +185,13 @@ impl Mirror {
     ///
     /// It may still be there.
     pub async fn erase(&self, key: &Key) -> Result<(), Error> {
-        self.pending().copies.remove(key);
+        self.book().forget(key);
         self.remove(key).await
     }
 
     /// Writes those that wait longest; whether there were any.
     async fn write_batch(&self) -> bool {
-        let batch = self.pending().take(BATCH);
+        let batch = self.book().take(BATCH);
         let any = !batch.is_empty();
         join_all(batch.into_iter().map(|(key, copy)| self.write(key, copy))).await;
         any
@@ -165,15 +199,18 @@ impl Mirror {
 
     async fn write(&self, key: Key, copy: Copy) {
         let is_failing = &self.0.is_failing;
+        let written = self.0.clock.monotonic();
         match self.settle(&key, copy).await {
-            Ok(()) => {
+            Ok(copy) => {
                 self.count("written");
+                self.know(key, copy, written);
                 if is_failing.swap(false, Ordering::Relaxed) {
                     tracing::warn!("states of sessions are mirrored again");
                 }
             }
             Err(error) => {
                 self.count("failed");
+                self.book().known.remove(&key);
                 if !is_failing.swap(true, Ordering::Relaxed) {
                     tracing::warn!(%error, "states of sessions cannot be mirrored");
                 }
@@ -181,23 +218,44 @@ impl Mirror {
         }
     }
 
-    /// Writes a copy, and goes on until it is that of the newest state.
-    async fn settle(&self, key: &Key, mut copy: Copy) -> Result<(), Error> {
+    /// Remembers what a copy says; `None` where there is none.
+    fn know(&self, key: Key, copy: Option<Copy>, written: Instant) {
+        let mut book = self.book();
+        let Some(copy) = copy else {
+            book.known.remove(&key);
+            return;
+        };
+        if book.known.len() >= self.0.limits.known_max && !book.known.contains_key(&key) {
+            book.known.clear();
+        }
+        let known = Known {
+            version: copy.version,
+            fingerprint: fingerprint(&copy.fsm),
+            written,
+        };
+        book.known.insert(key, known);
+    }
+
+    /// Writes a copy, and goes on until it is that of the newest state; answers what it is then.
+    async fn settle(&self, key: &Key, mut copy: Copy) -> Result<Option<Copy>, Error> {
         let Inner { states, clock, .. } = &*self.0;
         loop {
             let replaced = states.put(&key.id, &copy.text(key, clock)).await?;
             let replaced = replaced.as_deref().and_then(Stamp::of);
             match replaced {
                 Some(stamp) if stamp.product_id != key.product => {
-                    self.0.metrics.mirror_takeovers.inc()
+                    self.0.metrics.mirror_takeovers.inc();
                 }
-                Some(stamp) if stamp.version <= copy.version => return Ok(()),
+                Some(stamp) if stamp.version <= copy.version => return Ok(Some(copy)),
                 _ => {}
             }
             match self.newest(key).await? {
-                Some(newest) if newest.version == copy.version => return Ok(()),
+                Some(newest) if newest.version == copy.version => return Ok(Some(copy)),
                 Some(newest) => copy = newest,
-                None => return self.remove(key).await,
+                None => {
+                    self.remove(key).await?;
+                    return Ok(None);
+                }
             }
         }
     }
@@ -227,9 +285,9 @@ impl Mirror {
         Ok(())
     }
 
-    fn pending(&self) -> MutexGuard<'_, Pending> {
-        let pending = &self.0.pending;
-        pending.lock().unwrap_or_else(PoisonError::into_inner)
+    fn book(&self) -> MutexGuard<'_, Book> {
+        let book = &self.0.book;
+        book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn count(&self, outcome: &str) {
@@ -238,7 +296,13 @@ impl Mirror {
     }
 }
 
-impl Pending {
+impl Book {
+    /// Lets go of whatever is held of a session.
+    fn forget(&mut self, key: &Key) {
+        self.waiting.remove(key);
+        self.known.remove(key);
+    }
+
     /// Takes out at most `count` of those that wait longest.
     fn take(&mut self, count: usize) -> Vec<(Key, Copy)> {
         let mut taken = Vec::new();
@@ -246,7 +310,7 @@ impl Pending {
             let Some(key) = self.order.pop_front() else {
                 break;
             };
-            taken.extend(self.copies.remove_entry(&key));
+            taken.extend(self.waiting.remove_entry(&key));
         }
         taken
     }
@@ -260,6 +324,13 @@ impl Copy {
         snapshot["metadata"] = json!({"product_id": key.product, "version": self.version});
         snapshot.to_string()
     }
+}
+
+/// Tells a machine from what it was before.
+fn fingerprint(fsm: &Fsm) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&serde_json::to_vec(fsm).unwrap_or_default());
+    hasher.finish()
 }
 
 impl Stamp {

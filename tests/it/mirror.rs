@@ -1,6 +1,7 @@
 //! Copies of session states where clients of the published SDK read them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_connector::clock::Clock;
 use event_connector::domain::id::Key;
@@ -8,7 +9,8 @@ use event_connector::domain::log::Effects;
 use event_connector::domain::machine::Machine;
 use event_connector::domain::session::Session;
 use event_connector::metrics::Metrics;
-use event_connector::session::{Mirror, Written};
+use event_connector::session::Written;
+use event_connector::session::mirror::{Limits, Mirror};
 use event_connector::store::Store;
 use serde_json::{Value, json};
 
@@ -100,19 +102,28 @@ impl Committed {
 }
 
 /// What another instance has for copies, before it gets to write them.
-fn slow_mirror(service: &Service, metrics: &Metrics, pending_max: usize) -> Mirror {
+fn slow_mirror(service: &Service, metrics: &Metrics, limits: Limits) -> Mirror {
+    mirror_by(&Clock::system(), service, metrics, limits)
+}
+
+fn mirror_by(clock: &Clock, service: &Service, metrics: &Metrics, limits: Limits) -> Mirror {
     let states = service.store.session_states();
     Mirror::new(
         states.expect("a place for copies"),
         Arc::clone(&service.store),
-        Clock::system(),
+        clock.clone(),
         metrics.clone(),
-        pending_max,
+        limits,
     )
 }
 
+const ROOM: Limits = Limits {
+    pending_max: 10,
+    known_max: 10,
+};
+
 #[tokio::test(flavor = "multi_thread")]
-async fn every_commit_of_a_session_is_mirrored_for_a_day() {
+async fn a_state_is_mirrored_for_a_day_from_each_change_on() {
     let server = OwnServer::start(&SAFE);
     let service = service_on(&server).await;
     let clock = Clock::system();
@@ -167,31 +178,76 @@ async fn actions_without_a_session_are_not_mirrored() {
 async fn a_stop_leaves_the_newest_state_behind() {
     let server = OwnServer::start(&SAFE);
     let service = service_on(&server).await;
-    for number in 0..30 {
-        service
-            .click(
-                &format!("s{}", number % 3),
-                "u1",
-                &format!("Button {number}"),
-            )
-            .await;
+    for session in ["s1", "s2", "s3"] {
+        service.click(session, session, "Save").await;
+    }
+    for session in ["s1", "s2", "s3"] {
+        let conversation = format!("c-{session}");
+        assert_eq!(service.chat(&conversation, session, "").await.status(), 200);
     }
     service.stop().await;
-    let store = server.store("shared");
-    for session in ["s0", "s1", "s2"] {
-        let key = Key::session(&"acme".into(), &session.into());
-        let stored = store
-            .load(&key)
-            .await
-            .expect("readable")
-            .expect("committed");
+    for session in ["s1", "s2", "s3"] {
         let copy = copy(&server, session);
-        assert!(
-            is_of("acme", stored.version)(&copy),
-            "{}: {copy}",
-            stored.version
-        );
+        assert_eq!(copy["conversation_id"], format!("c-{session}"), "{copy}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_leaves_the_state_as_it_was_copied_writes_nothing() {
+    let server = OwnServer::start(&SAFE);
+    let service = service_on(&server).await;
+    service.click("s1", "u1", "One").await;
+    copied(&server, "s1", is_of("acme", 1)).await;
+    reads("it is written", 1, || written(&service.metrics, "written")).await;
+    for label in ["Two", "Three"] {
+        service.click("s1", "u1", label).await;
+    }
+    service.click("s2", "u1", "One").await;
+    copied(&server, "s2", is_of("acme", 1)).await;
+    reads("as often as needed", 2, || {
+        written(&service.metrics, "written")
+    })
+    .await;
+    assert!(is_of("acme", 1)(&copy(&server, "s1")));
+    // Unless another instance may have changed it meanwhile.
+    let sibling = service.sibling(Arc::new(server.store("shared"))).await;
+    let request = service.client.post(format!("{}/webhook/acme", sibling.url));
+    let request = request.header("x-posthog-secret", SECRET);
+    let request = request.body(click("s2", "u1", "Two").to_string());
+    assert_eq!(request.send().await.expect("an answer").status(), 200);
+    copied(&server, "s2", is_of("acme", 2)).await;
+    service.click("s2", "u1", "Three").await;
+    copied(&server, "s2", is_of("acme", 3)).await;
+    sibling.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_copy_is_renewed_and_a_forgotten_one_written_again() {
+    let server = OwnServer::start(&SAFE);
+    let service = service_with(&server, "false").await;
+    let (clock, hand) = Clock::manual(1_700_000_000.0);
+    let metrics = Metrics::new();
+    let limits = Limits {
+        known_max: 1,
+        ..ROOM
+    };
+    let mirror = mirror_by(&clock, &service, &metrics, limits);
+    let copy_after_a_click = async |session: &str, label: &str| {
+        service.click(session, "u1", label).await;
+        Committed::read(&service, session).await.note(&mirror);
+        mirror.flush().await;
+        written(&metrics, "written")
+    };
+    assert_eq!(copy_after_a_click("s1", "One").await, 1);
+    hand.advance(Duration::from_secs(3599));
+    assert_eq!(copy_after_a_click("s1", "Two").await, 1);
+    hand.advance(Duration::from_secs(1));
+    assert_eq!(copy_after_a_click("s1", "Three").await, 2);
+    assert!(is_of("acme", 3)(&copy(&server, "s1")));
+    assert_eq!(copy_after_a_click("s1", "Four").await, 2);
+    // There is room for one.
+    assert_eq!(copy_after_a_click("s2", "One").await, 3);
+    assert_eq!(copy_after_a_click("s1", "Five").await, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -220,7 +276,11 @@ async fn what_waits_is_bounded_and_a_newer_state_takes_the_place_of_an_older() {
     let server = OwnServer::start(&SAFE);
     let service = service_with(&server, "false").await;
     let metrics = Metrics::new();
-    let slow = slow_mirror(&service, &metrics, 2);
+    let limits = Limits {
+        pending_max: 2,
+        ..ROOM
+    };
+    let slow = slow_mirror(&service, &metrics, limits);
     for session in ["s1", "s2", "s3", "s1"] {
         service
             .click(session, "u1", &written(&metrics, "dropped").to_string())
@@ -244,7 +304,7 @@ async fn a_copy_that_comes_too_late_gives_way_to_the_newest_state() {
     let service = service_on(&server).await;
     service.click("s1", "u1", "Save").await;
     let metrics = Metrics::new();
-    let slow = slow_mirror(&service, &metrics, 10);
+    let slow = slow_mirror(&service, &metrics, ROOM);
     Committed::read(&service, "s1").await.note(&slow);
     service.chat("c1", "u1", "").await;
     let newest = copied(&server, "s1", |copy| copy["conversation_id"] == "c1").await;
@@ -265,10 +325,8 @@ async fn the_last_of_two_products_has_the_key_and_that_is_counted() {
     click_in(&service, "globex", "s1", "One").await;
     copied(&server, "s1", is_of("globex", 1)).await;
     reads("it is counted", 1, takeovers).await;
-    click_in(&service, "globex", "s1", "Two").await;
-    copied(&server, "s1", is_of("globex", 2)).await;
-    click_in(&service, "acme", "s1", "Two").await;
-    copied(&server, "s1", is_of("acme", 2)).await;
+    service.chat("c1", "u1", "").await;
+    copied(&server, "s1", |copy| copy["conversation_id"] == "c1").await;
     reads("it is counted again", 2, takeovers).await;
 }
 
@@ -286,7 +344,7 @@ async fn whoever_is_erased_is_not_in_the_mirror_either() {
     click_in(&service, "globex", "s2", "Theirs").await;
     copied(&server, "s2", is_of("globex", 1)).await;
     let metrics = Metrics::new();
-    let slow = slow_mirror(&service, &metrics, 10);
+    let slow = slow_mirror(&service, &metrics, ROOM);
     for session in ["s1", "s2"] {
         Committed::read(&service, session).await.note(&slow);
     }
