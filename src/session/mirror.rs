@@ -13,7 +13,8 @@
 //!   unless the copy is an hour old. That is only said of a session all whose commits since the copy were made here.
 //! * The copy comes to rest on the newest state, however many instances write. Every write tells what it has
 //!   replaced. Unless that was an earlier version of the same state the truth is read once more, and what it says
-//!   is written, or removed where the state is gone: a copy that was late does not outlive an erasure.
+//!   is written, or removed where the state is gone: a copy that was late does not outlive an erasure. Should Redis
+//!   or this process fail between the two, the next commit puts it right, or the copy expires.
 //! * The same identifier in two products is one key. The last writer has it, and taking it over is counted.
 //!
 //! Times in a copy are readings of this machine's monotonic clock, as the SDK means them: another program on it
