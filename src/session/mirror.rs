@@ -23,7 +23,7 @@
 //! Deliberately absent: reading copies back. What other programs write there is written over when the state changes.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -84,14 +84,15 @@ struct Book {
     waiting: HashMap<Key, Copy>,
     /// The keys of `waiting`, whoever waits longest first, and perhaps some that do not wait any more.
     order: VecDeque<Key>,
-    known: HashMap<Key, Known>,
+    /// By the fingerprint of the key: nobody is named in what is remembered for long.
+    known: HashMap<u64, Known>,
 }
 
 /// What a copy says.
 struct Known {
     /// The newest version of which that holds.
     version: u64,
-    fingerprint: u64,
+    machine: u64,
     written: Instant,
 }
 
@@ -140,10 +141,10 @@ impl Mirror {
             (waiting.fsm, waiting.version) = (fsm.clone(), version);
             return;
         }
-        if let Some(known) = book.known.get_mut(key)
+        if let Some(known) = book.known.get_mut(&fingerprint(key))
             && known.version + 1 == version
             && self.0.clock.since(known.written) < OLD
-            && known.fingerprint == fingerprint(fsm)
+            && known.machine == machine_fingerprint(fsm)
         {
             known.version = version;
             return;
@@ -204,14 +205,14 @@ impl Mirror {
         match self.settle(&key, copy).await {
             Ok(copy) => {
                 self.count("written");
-                self.know(key, copy, written);
+                self.know(&key, copy, written);
                 if is_failing.swap(false, Ordering::Relaxed) {
                     tracing::warn!("states of sessions are mirrored again");
                 }
             }
             Err(error) => {
                 self.count("failed");
-                self.book().known.remove(&key);
+                self.know(&key, None, written);
                 if !is_failing.swap(true, Ordering::Relaxed) {
                     tracing::warn!(%error, "states of sessions cannot be mirrored");
                 }
@@ -219,21 +220,20 @@ impl Mirror {
         }
     }
 
-    /// Remembers what a copy says; `None` where there is none.
-    fn know(&self, key: Key, copy: Option<Copy>, written: Instant) {
+    /// Remembers what a copy says; `None` where there is none, or nobody knows.
+    fn know(&self, key: &Key, copy: Option<Copy>, written: Instant) {
+        let key = fingerprint(key);
+        let known = copy.map(|copy| Known {
+            version: copy.version,
+            machine: machine_fingerprint(&copy.fsm),
+            written,
+        });
         let mut book = self.book();
-        let Some(copy) = copy else {
-            book.known.remove(&key);
-            return;
-        };
-        if book.known.len() >= self.0.limits.known_max && !book.known.contains_key(&key) {
+        book.known.remove(&key);
+        let Some(known) = known else { return };
+        if book.known.len() >= self.0.limits.known_max {
             book.known.clear();
         }
-        let known = Known {
-            version: copy.version,
-            fingerprint: fingerprint(&copy.fsm),
-            written,
-        };
         book.known.insert(key, known);
     }
 
@@ -301,7 +301,7 @@ impl Book {
     /// Lets go of whatever is held of a session.
     fn forget(&mut self, key: &Key) {
         self.waiting.remove(key);
-        self.known.remove(key);
+        self.known.remove(&fingerprint(key));
     }
 
     /// Takes out at most `count` of those that wait longest.
@@ -327,11 +327,15 @@ impl Copy {
     }
 }
 
-/// Tells a machine from what it was before.
-fn fingerprint(fsm: &Fsm) -> u64 {
+fn fingerprint(what: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    hasher.write(&serde_json::to_vec(fsm).unwrap_or_default());
+    what.hash(&mut hasher);
     hasher.finish()
+}
+
+/// Tells a machine from what it was before, and from that of another session.
+fn machine_fingerprint(fsm: &Fsm) -> u64 {
+    fingerprint(&serde_json::to_vec(fsm).unwrap_or_default())
 }
 
 impl Stamp {
