@@ -117,6 +117,22 @@ impl Clock {
         then <= self.monotonic()
     }
 
+    /// Seconds on the monotonic clock as every program of this machine reads it: on Linux those since it was
+    /// started. For times that another program is to compare with its own.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the seconds of a machine's life fit a double exactly"
+    )]
+    pub fn host_monotonic_s(&self) -> f64 {
+        match &self.0 {
+            Source::System => {
+                let read = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+                read.tv_sec as f64 + read.tv_nsec as f64 / 1e9
+            }
+            Source::Manual(manual) => manual.lock().elapsed.as_secs_f64(),
+        }
+    }
+
     /// Returns once `wait` has passed.
     pub async fn sleep(&self, wait: Duration) {
         self.sleep_until(self.monotonic().after(wait)).await;

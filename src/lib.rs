@@ -103,6 +103,8 @@
 //!   written is not repeated as a whole, and what is fed needs no second look at settings that may have changed.
 //! * While anything is in an instance's spool everything goes behind it. Keys with something in it could be told
 //!   from others, but then each of the others would first have to wait for a store that does not answer.
+//! * A copy for other programs says which version it is, and its writer looks at what it has replaced: that puts
+//!   things right after instances have overtaken each other, and costs nothing while they have not.
 //! * A note that waits for a pause is flushed early once it holds as many actions as the window may:
 //!   a limit that trims before a link must not lose anything after it.
 

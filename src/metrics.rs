@@ -115,6 +115,10 @@ metrics! {
     clock_jumps: IntCounterVec = "connector_clock_jumps_total" ["direction"];
     /// Erasures of users by outcome: done, failed (and tried again).
     erasures: IntCounterVec = "connector_erasures_total" ["outcome"];
+    /// Copies of session states for the published SDK, by outcome: written, failed, dropped (too many waited).
+    mirror_writes: IntCounterVec = "connector_mirror_writes_total" ["outcome"];
+    /// Copies written over that of another product's session with the same identifier.
+    mirror_takeovers: IntCounter = "connector_mirror_takeovers_total";
     /// Rows removed because they were about an erased user, by kind.
     erased: IntCounterVec = "connector_erased_total" ["kind"];
     /// Stored rows set aside because they could not be read.

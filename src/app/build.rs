@@ -25,6 +25,7 @@ use crate::http::{Admission, AppState, Handles};
 use crate::metrics::Metrics;
 use crate::product::{Fingerprint, Products, Source};
 use crate::session::linker::Linker;
+use crate::session::mirror::{self, Mirror};
 use crate::session::{Eraser, Limits, Registry, Surroundings};
 use crate::spool::{Intake, Spool};
 use crate::store::Store;
@@ -60,6 +61,7 @@ pub struct App {
     pub(super) tasks: Tasks,
     pub(super) outbox: Outbox,
     pub(super) reloader: Option<Reloader>,
+    pub(super) mirror: Option<Mirror>,
     /// The outbox's bell.
     pub(super) nudge: Nudge,
 }
@@ -80,7 +82,8 @@ impl App {
             feed_limits(&parts.config),
         );
         let nudge = Nudge::new();
-        let sessions = sessions(&parts, &tasks, feed.clone(), nudge.clone());
+        let mirror = mirror(&parts);
+        let sessions = sessions(&parts, &tasks, feed.clone(), nudge.clone(), mirror.clone());
         let outbox = outbox(&parts, &tasks, &sessions, nudge.clone())?;
         let pending_ms = to_ms(parts.config.session.pending_link_s);
         let reloader = reloader(&parts, &tasks);
@@ -94,7 +97,7 @@ impl App {
         let state = AppState::from(Handles {
             intake,
             linker: Linker::new(sessions.clone(), pending_ms),
-            eraser: Eraser::new(sessions.clone(), feed.clone()),
+            eraser: Eraser::new(sessions.clone(), feed.clone(), mirror.clone()),
             sessions,
             feed,
             config: parts.config,
@@ -112,6 +115,7 @@ impl App {
             tasks,
             outbox,
             reloader,
+            mirror,
             nudge: bell,
         })
     }
@@ -133,7 +137,29 @@ fn feed_limits(config: &Config) -> feed::Limits {
     }
 }
 
-fn sessions(parts: &Parts, tasks: &Tasks, feed: Feed, outbox: Nudge) -> Registry<Session> {
+/// Where states are copied to for clients of the published SDK, if they are.
+fn mirror(parts: &Parts) -> Option<Mirror> {
+    let own = &parts.config.redis;
+    let states = parts.store.session_states().filter(|_| own.mirror)?;
+    Some(Mirror::new(
+        states,
+        Arc::clone(&parts.store),
+        parts.clock.clone(),
+        parts.metrics.clone(),
+        mirror::Limits {
+            pending_max: own.mirror_pending_max,
+            known_max: parts.config.session.live_max,
+        },
+    ))
+}
+
+fn sessions(
+    parts: &Parts,
+    tasks: &Tasks,
+    feed: Feed,
+    outbox: Nudge,
+    mirror: Option<Mirror>,
+) -> Registry<Session> {
     let own = &parts.config.session;
     let limits = Limits {
         live_max: own.live_max,
@@ -150,7 +176,12 @@ fn sessions(parts: &Parts, tasks: &Tasks, feed: Feed, outbox: Nudge) -> Registry
         tasks: tasks.clone(),
         metrics: parts.metrics.clone(),
         policy: Box::new(move |id| Arc::new(policy(&config, products.get(id).as_deref()))),
-        committed: Box::new(move |key, effects| tell(key, effects, &feed, &outbox)),
+        committed: Box::new(move |key, written| {
+            tell(key, written.effects, &feed, &outbox);
+            if let Some(mirror) = &mirror {
+                mirror.note(key, written);
+            }
+        }),
     };
     Registry::new(around, limits)
 }

@@ -11,6 +11,7 @@ use super::{news, time};
 use crate::clock::Instant;
 use crate::domain::retry::WISH_CAPS_MAX;
 use crate::http::{AppState, Handles, Server};
+use crate::session::mirror::Mirror;
 use crate::session::sweeper;
 use crate::spool::{self, Feeder};
 use crate::tasks::Tasks;
@@ -24,11 +25,15 @@ impl App {
             tasks,
             outbox,
             reloader,
+            mirror,
             nudge,
         } = self;
         tasks.spawn("outbox", outbox.run());
         if let Some(reloader) = reloader {
             tasks.spawn("products", reloader.run());
+        }
+        if let Some(mirror) = mirror.clone() {
+            tasks.spawn("mirror", mirror.run(tasks.clone()));
         }
         tasks.spawn("news", news::follow(state.clone(), nudge, tasks.clone()));
         start_background(&state, &tasks);
@@ -40,6 +45,7 @@ impl App {
             began: state.clock.monotonic(),
             grace: Duration::from_millis(state.config.shutdown.grace_ms),
             state,
+            mirror,
         };
         stopping.run(&connections, &tasks).await
     }
@@ -53,6 +59,7 @@ const REQUESTS_PART: f64 = 0.8;
 /// What is left over is in the store and goes on at the next start.
 struct Stopping {
     state: AppState,
+    mirror: Option<Mirror>,
     began: Instant,
     grace: Duration,
 }
@@ -75,6 +82,10 @@ impl Stopping {
         let flushed = flushing.await;
         let ended = tasks.finish(clock, self.left()).await;
         let finished = answered && ended && flushed.is_some();
+        if let Some(mirror) = &self.mirror {
+            // Best effort, like all its work: what is left has the next commit to wait for.
+            let _ = clock.timeout(self.left(), mirror.flush()).await;
+        }
         let waiting = match store.depth().await {
             Ok(depth) => depth.outbox,
             Err(error) => {

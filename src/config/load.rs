@@ -157,6 +157,11 @@ impl Config {
             "must be less than http.request_timeout_ms, or requests end before their shares are spooled",
         );
         let own = &self.redis;
+        reader.require(
+            is_redis || !own.mirror,
+            ["redis.mirror", "store.backend"],
+            "needs store.backend to be redis: the copies are written to the Redis of the store",
+        );
         let is_cluster = own.cluster || own.url.expose_secret().contains(',');
         reader.require(
             own.wait_replicas == 0 || !is_cluster,

@@ -291,6 +291,10 @@ section! {
         wait_replicas: u16 = whole(0..=16),
         /// How long a command may take.
         timeout_ms: u64 = whole(WAIT_MS),
+        /// Whether states of sessions are copied to where clients of the published SDK read them.
+        mirror: bool = flag(),
+        /// The most sessions whose copies wait to be written.
+        mirror_pending_max: usize = whole(COUNT),
     }
 }
 

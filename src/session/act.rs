@@ -1,13 +1,13 @@
 //! The last of decide, commit, act: what is written down may now be told.
 
-use super::registry::Surroundings;
+use super::registry::{Surroundings, Written};
 use crate::domain::id::Key;
-use crate::domain::log::{Effects, NewEntry};
+use crate::domain::log::NewEntry;
 use crate::domain::machine::Machine;
 
-/// Counts what was written, logs changes of state, and lets feed and outbox know.
-pub(super) fn act<M: Machine>(around: &Surroundings<M>, key: &Key, effects: &Effects) {
-    for entry in &effects.entries {
+/// Counts what was written, logs changes of state, and lets feed, outbox and mirror know.
+pub(super) fn act<M: Machine>(around: &Surroundings<M>, key: &Key, written: &Written<'_, M>) {
+    for entry in &written.effects.entries {
         let counter = &around.metrics.log_entries;
         counter.with_label_values(&[entry.r#type.as_str()]).inc();
         if !entry.r#type.on_feed() {
@@ -17,8 +17,8 @@ pub(super) fn act<M: Machine>(around: &Surroundings<M>, key: &Key, effects: &Eff
     around
         .metrics
         .window_trimmed
-        .inc_by(effects.trimmed_actions);
-    (around.committed)(key, effects);
+        .inc_by(written.effects.trimmed_actions);
+    (around.committed)(key, written);
 }
 
 /// One line for a change of state, queryable by its fields. The entry's body stays in the store: it

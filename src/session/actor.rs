@@ -6,7 +6,7 @@ use super::asker::{Asker, answer, refuse};
 use super::decision::{Base, Scene, Work, decide};
 use super::kept::Kept;
 use super::registry::{Error, Inner, Message, Registry};
-use super::write::Written;
+use super::write::Fate;
 use crate::domain::id::Key;
 use crate::domain::machine::{Facts, Machine};
 use crate::store::{self, Store, Stored};
@@ -242,7 +242,7 @@ impl<M: Machine> Actor<M> {
                     return Err(Failure::Panicked);
                 };
                 match self.write(decision, base, now_ms).await {
-                    Ok(Written::Lost(decision)) => {
+                    Ok(Fate::Lost(decision)) => {
                         base.is_lost = true;
                         decided = decision.restored(&policy, &mut new_id);
                     }
@@ -256,7 +256,7 @@ impl<M: Machine> Actor<M> {
                 }
             };
             self.kept.set_alarm(as_of_ms, read);
-            if let Written::Down(replies) = written {
+            if let Fate::Down(replies) = written {
                 return Ok(replies);
             }
             if conflicts > 0 {

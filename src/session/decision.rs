@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::registry::Written;
 use crate::domain::id::{DeliveryId, Key};
 use crate::domain::log::Effects;
 use crate::domain::machine::{Encoded, Facts, Machine, Moment};
@@ -133,6 +134,15 @@ impl<M: Machine> Decision<M> {
             self
         };
         catch_unwind(AssertUnwindSafe(restore)).map_err(|_| Panicked)
+    }
+
+    /// What its commit on version `base` has written.
+    pub(super) fn written(&self, base: u64) -> Written<'_, M> {
+        Written {
+            state: &self.state,
+            version: base + 1,
+            effects: &self.effects,
+        }
     }
 
     /// The commit that writes the decision down at `now_ms`.

@@ -2,7 +2,7 @@
 //!
 //! A request is an index row, so it survives a crash, and is gone when the work is done. The work
 //! begins by finding the sessions that were ever theirs, writes them into the request, removes page
-//! by page whatever is about the person, lets go of what is held in memory, and ends by making sure
+//! by page whatever is about the person, lets go of what is held in memory or mirrored, and ends by making sure
 //! that nothing can be read from the store's files. Every step may be repeated.
 //!
 //! What arrives about the person while the work goes on may be erased with the rest; what arrives
@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc};
 
+use super::mirror::Mirror;
 use super::person::{Known, Person, session_in};
 use super::registry::Registry;
 use crate::domain::id::{Key, Kind, ProductId, SessionId};
@@ -84,16 +85,18 @@ impl Drop for Listener {
 pub struct Eraser {
     sessions: Registry<Session>,
     feed: Feed,
+    mirror: Option<Mirror>,
     nudge: Arc<Notify>,
     listeners: Arc<Mutex<Listeners>>,
 }
 
 impl Eraser {
     /// Nothing is erased before [`Eraser::run`].
-    pub fn new(sessions: Registry<Session>, feed: Feed) -> Self {
+    pub fn new(sessions: Registry<Session>, feed: Feed, mirror: Option<Mirror>) -> Self {
         Self {
             sessions,
             feed,
+            mirror,
             nudge: Arc::default(),
             listeners: Arc::default(),
         }
@@ -193,7 +196,11 @@ impl Eraser {
         let erased = self.remove(product, user, &request.known).await?;
         for session in &request.known.sessions {
             let session = SessionId::from(&**session);
-            self.sessions.forget(&Key::session(product, &session));
+            let key = Key::session(product, &session);
+            self.sessions.forget(&key);
+            if let Some(mirror) = &self.mirror {
+                mirror.erase(&key).await?;
+            }
         }
         self.feed.forget(product);
         // The request names the person too, so it goes before the files are cleaned.

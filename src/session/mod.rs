@@ -5,7 +5,8 @@
 //! acts and answers; it ends when nothing waits, and leaves the state to the registry, where the key
 //! **rests**; the `keeper` rouses keys at rest when their deadlines come, and puts idle ones to sleep;
 //! the [`sweeper`] wakes keys whose deadline passed while nobody was live; the
-//! [`linker`] and the [`Eraser`] do what spans the sessions of one person.
+//! [`linker`] and the [`Eraser`] do what spans the sessions of one person; a [`mirror::Mirror`]
+//! copies committed states to where clients of the published SDK read them.
 //!
 //! Guaranteed:
 //!
@@ -33,10 +34,11 @@ mod keeper;
 mod kept;
 pub mod linker;
 mod live;
+pub mod mirror;
 mod person;
 mod registry;
 pub mod sweeper;
 mod write;
 
 pub use eraser::{Erased, Eraser};
-pub use registry::{Committed, Error, Limits, PolicyOf, Registry, Surroundings};
+pub use registry::{Committed, Error, Limits, PolicyOf, Registry, Surroundings, Written};

@@ -36,8 +36,19 @@ pub struct Limits {
 /// Looks up the settings of a product.
 pub type PolicyOf<M> = Box<dyn Fn(&ProductId) -> Arc<<M as Machine>::Policy> + Send + Sync>;
 
-/// Hears of every commit: whose, and what it wrote.
-pub type Committed = Box<dyn Fn(&Key, &Effects) + Send + Sync>;
+/// What a commit wrote.
+#[derive(Debug)]
+pub struct Written<'a, M> {
+    /// The state as it is now.
+    pub state: &'a M,
+    /// How many commits have written it, with this one.
+    pub version: u64,
+    /// What else was written.
+    pub effects: &'a Effects,
+}
+
+/// Hears of every commit: whose, and what it wrote. It is called before the answer, so it must not wait.
+pub type Committed<M> = Box<dyn Fn(&Key, &Written<'_, M>) + Send + Sync>;
 
 /// What actors need from the outside.
 pub struct Surroundings<M: Machine> {
@@ -53,8 +64,8 @@ pub struct Surroundings<M: Machine> {
     pub metrics: Metrics,
     /// The settings of a product.
     pub policy: PolicyOf<M>,
-    /// Called after each commit, so that feed and outbox look at the store.
-    pub committed: Committed,
+    /// Called after each commit, so that feed and outbox look at the store and copies follow it.
+    pub committed: Committed<M>,
 }
 
 /// Why an input was not taken in.

@@ -13,7 +13,7 @@ use crate::store::{self, CommitId, Outcome, Stored};
 const REPEATS_MAX: u32 = 5;
 
 /// What became of a decision.
-pub(super) enum Written<M: Machine> {
+pub(super) enum Fate<M: Machine> {
     /// It is written down; what its inputs led to.
     Down(Vec<M::Reply>),
     /// Someone was faster: it must be made again.
@@ -29,7 +29,7 @@ impl<M: Machine> Actor<M> {
         decision: Decision<M>,
         base: Base,
         now_ms: u64,
-    ) -> Result<Written<M>, store::Error> {
+    ) -> Result<Fate<M>, store::Error> {
         let around = &self.registry.0.around;
         let count = |outcome: &str| around.metrics.commits.with_label_values(&[outcome]).inc();
         let losses = around.store.losses();
@@ -37,7 +37,7 @@ impl<M: Machine> Actor<M> {
         if is_idle && self.has(base.version, &decision.encoded).await {
             count("unchanged");
             self.kept.keep(decision.state, base.version, losses);
-            return Ok(Written::Down(decision.replies));
+            return Ok(Fate::Down(decision.replies));
         }
         let id = around.chance.bytes();
         let commit = Arc::new(decision.commit(&self.key, base, now_ms, id));
@@ -52,24 +52,24 @@ impl<M: Machine> Actor<M> {
                 } else {
                     "committed"
                 });
-                act(around, &self.key, &decision.effects);
+                act(around, &self.key, &decision.written(base.version));
                 let version = base.version + 1;
                 self.kept.keep(decision.state, version, losses);
-                Ok(Written::Down(decision.replies))
+                Ok(Fate::Down(decision.replies))
             }
             Outcome::Conflict(newer) if remembers(newer.as_ref(), &commit.id) => {
                 count("committed");
-                act(around, &self.key, &decision.effects);
+                act(around, &self.key, &decision.written(base.version));
                 self.adopt(newer, losses).await?;
-                Ok(Written::Down(decision.replies))
+                Ok(Fate::Down(decision.replies))
             }
             Outcome::Conflict(newer) if self.is_lost(base, newer.as_ref()) => {
-                Ok(Written::Lost(decision))
+                Ok(Fate::Lost(decision))
             }
             Outcome::Conflict(newer) => {
                 count("conflict");
                 self.adopt(newer, losses).await?;
-                Ok(Written::Late)
+                Ok(Fate::Late)
             }
             Outcome::NotWritten(error) => {
                 count("not_written");

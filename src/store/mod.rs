@@ -308,6 +308,12 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
+    /// The place where clients of the published SDK look for the states of sessions; `None` where a backend has
+    /// no such place.
+    fn session_states(&self) -> Option<redis::SessionStates> {
+        None
+    }
+
     /// What an operator should know of how durable a commit is, once the backend has been reached; nothing
     /// where a commit is as durable as this trait says.
     fn cautions(&self) -> Vec<Arc<str>> {

@@ -6,6 +6,8 @@
 //!
 //! * **sdk**: both clients of `autoplay-sdk`, in both generations, receive typed payloads, value for
 //!   value, and come back by themselves after SIGTERM and SIGKILL without a warning of their own.
+//! * **mirror**: the store of states of `autoplay-sdk` 0.13.0 reads what the service has mirrored, and compares its
+//!   times with its own.
 //! * **resume**: a bare reader goes on at every offset of a feed, misses nothing and gets nothing
 //!   twice; ids that never were, that are gone, or that are yet to come.
 //! * **eventsource**: the npm package is cut after every event and resumes by itself.
@@ -20,9 +22,13 @@
 
 mod eventsource;
 mod intercom;
+mod mirror;
 mod process;
 mod prometheus;
 mod reader;
+#[path = "../support/redis.rs"]
+#[expect(dead_code, reason = "shared with tests that look into a server")]
+mod redis;
 mod resume;
 mod sdk;
 mod service;
@@ -50,9 +56,12 @@ type Case = (
     fn() -> LocalBoxFuture<'static, Result<String, String>>,
 );
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     ("sdk: typed payloads, in order, across restarts", || {
         Box::pin(sdk::receives())
+    }),
+    ("mirror: states as the SDK's own store reads them", || {
+        Box::pin(mirror::is_read())
     }),
     ("resume: at every offset, across restarts", || {
         Box::pin(resume::at_every_offset())

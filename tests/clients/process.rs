@@ -1,7 +1,7 @@
 //! A program of somebody else that answers in lines and ends when its input does.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use event_connector::tasks::Tasks;
@@ -64,6 +64,12 @@ impl Program {
     /// What the program is called.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Says something to the program, in a line of JSON.
+    pub(crate) fn say(&mut self, what: &Value) -> Result<(), String> {
+        let input = self.input.as_mut().ok_or("its input is closed")?;
+        writeln!(input, "{what}").map_err(|error| format!("{}: {error}", self.name))
     }
 
     /// The next line, as it is.

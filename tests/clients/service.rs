@@ -60,10 +60,9 @@ impl Home {
     /// Replaces the configuration; the next process reads it.
     pub(crate) fn configure(&self, settings: &str) -> Result<(), String> {
         let products = self.path().join("products.json");
-        let store = self.path().join("event-connector.db");
         let all = format!(
             "{settings}\n[log]\nlevel = \"info\"\nformat = \"json\"\n\
-             [products]\npath = {products:?}\n[store]\npath = {store:?}\n"
+             [products]\npath = {products:?}\n"
         );
         self.write("config.toml", &all)
     }
@@ -81,6 +80,10 @@ impl Home {
             .arg(self.path().join("config.toml"))
             .env_clear()
             .env("CONNECTOR__HTTP__BIND", address.to_string())
+            .env(
+                "CONNECTOR__STORE__PATH",
+                self.path().join("event-connector.db"),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

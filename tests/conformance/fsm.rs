@@ -20,7 +20,7 @@ pub(crate) const TOPIC: Topic = Topic {
 };
 
 /// What a step comes to, or the class of its error.
-type Outcome = Result<Value, &'static str>;
+pub(crate) type Outcome = Result<Value, &'static str>;
 
 fn answer(input: &Value) -> Value {
     let tours = serde_json::from_value::<TourRegistry>(input["tour_registry"].clone()).ok();
@@ -87,7 +87,8 @@ fn shown(fsm: &mut Fsm, step: &Value, tours: Option<&TourRegistry>) -> Value {
     }
 }
 
-fn take(fsm: &mut Fsm, step: &Value, tours: Option<&TourRegistry>) -> Outcome {
+/// Takes one step; `at` is on the clock of the machine.
+pub(crate) fn take(fsm: &mut Fsm, step: &Value, tours: Option<&TourRegistry>) -> Outcome {
     let now = step["at"].as_f64().ok_or("TypeError")?;
     let args = &step["args"];
     match step["op"].as_str().unwrap_or_default() {

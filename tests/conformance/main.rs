@@ -15,6 +15,7 @@ mod difference;
 mod fsm;
 mod link;
 mod merge;
+mod mirror;
 mod note;
 mod payload;
 mod push;
@@ -33,6 +34,7 @@ use topic::{Tally, Topic};
 const TOPICS: &[Topic] = &[
     fsm::TOPIC,
     link::TOPIC,
+    mirror::TOPIC,
     note::TOPIC,
     payload::ACTION,
     payload::BATCH,

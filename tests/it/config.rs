@@ -163,6 +163,20 @@ fn a_file_that_cannot_be_used_is_one_mistake_among_others() {
 }
 
 #[test]
+fn states_are_mirrored_to_the_redis_of_the_store_only() {
+    let found = lines(None, &[("CONNECTOR__REDIS__MIRROR", "true")]);
+    let expected = "redis.mirror (variable CONNECTOR__REDIS__MIRROR; store.backend from defaults): needs \
+                    store.backend to be redis: the copies are written to the Redis of the store";
+    assert_eq!(found, [expected]);
+    let config = loaded(&[
+        ("CONNECTOR__REDIS__MIRROR", "true"),
+        ("CONNECTOR__STORE__BACKEND", "redis"),
+        ("REDIS_URL", "redis://localhost:6379/0"),
+    ]);
+    assert!(config.redis.mirror);
+}
+
+#[test]
 fn keys_outside_sections_are_refused_and_replace_nothing() {
     let text = "http = 3\n\"http[99999999]\" = 1\nadmin.key.deep = 1\n[\"log.level\"]\nx = 1\n";
     let found = lines(Some(&file(text).path), &[]);

@@ -191,6 +191,27 @@ fn interactions_reach_the_timers_they_concern() {
 }
 
 #[test]
+fn on_another_clock_only_times_are_others() {
+    let mut cooling = proactive();
+    cooling.tick(1000.0, None);
+    for fsm in [thinking(), proactive(), reactive(), cooling.clone()] {
+        let shifted = fsm.shifted(-64.0);
+        let expected = fsm
+            .to_snapshot()
+            .to_string()
+            .replace("1000.0", "936.0")
+            .replace("100.0", "36.0");
+        assert_eq!(shifted.to_snapshot().to_string(), expected);
+        assert_eq!(shifted.shifted(64.0), fsm);
+    }
+    let snapshot = cooling.shifted(-64.0).to_snapshot();
+    assert_eq!(snapshot["thinking"]["cooldown_started_at"], 936.0);
+    cooling.clear_cooldown();
+    let snapshot = cooling.shifted(-64.0).to_snapshot();
+    assert_eq!(snapshot["thinking"]["cooldown_started_at"], 0.0);
+}
+
+#[test]
 fn a_reply_does_not_replace_a_conversation_but_a_new_one_does() {
     let mut fsm = thinking();
     assert_eq!(fsm.resolved(), None);

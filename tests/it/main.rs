@@ -28,6 +28,7 @@ mod intercom;
 mod link;
 mod loss;
 mod metrics;
+mod mirror;
 mod note;
 mod product;
 #[path = "../support/redis.rs"]

@@ -228,10 +228,11 @@ impl Instance {
                     ..policy
                 })
             }),
-            committed: Box::new(move |key, effects| {
+            committed: Box::new(move |key, written| {
                 if world.is(Mutant::LosesNudges) {
                     return;
                 }
+                let effects = written.effects;
                 if effects.entries.iter().any(|entry| entry.r#type.on_feed()) {
                     feed.nudge(&key.product);
                 }

@@ -14,7 +14,8 @@
 //!   serde form is a shorter one of our own, for the store.
 //!
 //! Deliberately absent: a clock. Every time is handed in as Unix seconds, so a stored machine means
-//! the same on another host, which the monotonic readings of published snapshots do not.
+//! the same on another host, which the monotonic readings of published snapshots do not. [`Fsm::shifted`] leads from
+//! the one to the other.
 
 mod machine;
 mod snapshot;

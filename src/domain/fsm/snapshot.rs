@@ -53,6 +53,26 @@ impl Fsm {
         })
     }
 
+    /// The same machine on a clock that reads `by_s` more. Published snapshots that others read hold the
+    /// monotonic readings of a host (contract 5.2): subtract what the wall clock is ahead of them. A cooldown
+    /// that does not run has no start, and what stands in its place is no time.
+    #[must_use]
+    pub fn shifted(&self, by_s: f64) -> Self {
+        let mut shifted = self.clone();
+        let mut times = vec![
+            &mut shifted.last_interaction_at,
+            &mut shifted.proactive.anchor_at,
+            &mut shifted.reactive.anchor_at,
+        ];
+        if shifted.cooldown.active == Some(true) {
+            times.push(&mut shifted.cooldown.started_at);
+        }
+        for at in times.into_iter().flatten() {
+            *at += by_s;
+        }
+        shifted
+    }
+
     /// Loads a published snapshot. A missing time becomes `now`, another missing field its
     /// default; an explicit `null` is kept; an unknown state is `thinking`; unknown keys are
     /// dropped.

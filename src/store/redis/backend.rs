@@ -9,6 +9,7 @@ use super::link::Link;
 use super::options::Options;
 use super::reply::List;
 use super::scrub::Scrubber;
+use super::states::SessionStates;
 use super::{age, aside, commit, deadlines, deliveries, erase, lease, log, name, script};
 use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
 use crate::domain::log::{IndexKey, Offset};
@@ -23,7 +24,7 @@ const LISTED_OF_EACH: usize = 200;
 
 /// A store in Redis.
 pub struct Redis {
-    link: Link,
+    link: Arc<Link>,
     /// The tenant that leased last; the next one has the next turn.
     served: Mutex<Option<ProductId>>,
     scrubber: Scrubber,
@@ -37,7 +38,7 @@ impl Redis {
     /// [`Error::Unavailable`] when the address is none.
     pub fn new(options: &Options) -> Result<Self, Error> {
         Ok(Self {
-            link: Link::new(options)?,
+            link: Arc::new(Link::new(options)?),
             served: Mutex::new(None),
             scrubber: Scrubber::default(),
         })
@@ -311,6 +312,10 @@ impl Store for Redis {
 
     fn may_forget(&self) -> bool {
         true
+    }
+
+    fn session_states(&self) -> Option<SessionStates> {
+        Some(SessionStates::new(Arc::clone(&self.link)))
     }
 
     fn cautions(&self) -> Vec<Arc<str>> {

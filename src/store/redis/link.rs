@@ -278,6 +278,15 @@ impl Link {
         told
     }
 
+    /// Sends a command about what is no part of the store. That it fails says nothing about the store.
+    pub(super) async fn send_aside(&self, command: &Cmd) -> Result<Value, Error> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Error::Unavailable("it is closed".into()));
+        }
+        let answer = self.send(command).await;
+        answer.map_err(|error| failure(&error).into())
+    }
+
     /// Sends a command over the next connection.
     pub(super) async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
         match &self.nodes {

@@ -14,7 +14,8 @@
 //! * Scripts are sent again where Redis does not know them: after a restart, a failover, `SCRIPT FLUSH`.
 //! * Questions about all tenants are one command, whatever the number of tenants, and one for each
 //!   bucket on a cluster.
-//! * No look at a clock: times are the caller's, and nothing expires by itself.
+//! * No look at a clock: times are the caller's, and nothing expires by itself. [`SessionStates`] are no part of
+//!   the store: they lie beside it, where the published SDK puts and expires them.
 //!
 //! Names and shapes of the keys are said at the top of `script/log.lua` and `script/outbox.lua`.
 
@@ -37,6 +38,8 @@ mod options;
 mod reply;
 mod script;
 mod scrub;
+mod states;
 
 pub use backend::Redis;
 pub use options::{Options, hosts};
+pub use states::SessionStates;
