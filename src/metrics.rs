@@ -81,6 +81,8 @@ metrics! {
     accounts_refused: IntGauge = "connector_accounts_refused";
     /// Deliveries that wait or are under way.
     outbox_depth: IntGauge = "connector_outbox_depth";
+    /// Age of the oldest delivery that waits or is under way, seconds, by platform; absent where there is none.
+    outbox_age: IntGaugeVec = "connector_outbox_age_seconds" ["platform"];
     /// Deliveries given up and kept for inspection.
     dead_letters: IntGauge = "connector_dead_letters";
     /// Open feed subscriptions.
@@ -89,6 +91,8 @@ metrics! {
     stream_sent: IntCounter = "connector_stream_sent_total";
     /// Subscribers let go, by reason: stalled, limit, error.
     stream_dropped: IntCounterVec = "connector_stream_dropped_total" ["reason"];
+    /// Seconds from a log entry's commit, on any instance, until this one has it for its subscribers.
+    stream_lag_seconds: Histogram = "connector_stream_lag_seconds";
     /// Gap events sent because retention had removed what a subscriber asked for.
     stream_gaps: IntCounter = "connector_stream_gaps_total";
     /// Feed reads that had to go to the store because a subscriber lagged behind the ring.

@@ -310,6 +310,11 @@ async fn read(feed: Arc<Inner>, channel: Weak<Channel>) {
         match feed.store.feed(&strong.product, after, limit).await {
             Ok(page) => {
                 let is_full = page.entries.len() >= limit;
+                if let Some(first) = page.entries.first() {
+                    let lag_ms = feed.clock.now_ms().saturating_sub(first.offset.ms);
+                    let lag = Duration::from_millis(lag_ms).as_secs_f64();
+                    feed.metrics.stream_lag_seconds.observe(lag);
+                }
                 if page.scanned > after {
                     strong.fill(page, emptied, &feed.limits);
                 }

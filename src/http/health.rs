@@ -6,12 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use prometheus::IntGauge;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::state::AppState;
 use crate::config::Backend;
 use crate::spool::{Depth, Spool};
+use crate::store::Error;
 
 /// How long the store may take to show that it is there.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
@@ -88,35 +90,36 @@ pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, 
 
 /// Everything that is counted, as Prometheus text.
 pub(super) async fn metrics(State(state): State<AppState>) -> Response {
-    let depth = state
-        .clock
-        .timeout(STORE_PATIENCE, state.store.depth())
-        .await;
-    if let Some(Ok(depth)) = depth {
-        let metrics = &state.metrics;
-        let gauges = [
-            (&metrics.outbox_depth, depth.outbox),
-            (&metrics.dead_letters, depth.dead_letters),
-            (&metrics.log_bytes, depth.log_bytes),
-            (&metrics.quarantined, depth.quarantined),
-        ];
-        for (gauge, value) in gauges {
-            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        }
-    }
-    if let Some(spool) = state.intake.spool() {
-        let depth = spool.depth();
-        let gauges = [
-            (&state.metrics.spool_entries, depth.entries),
-            (&state.metrics.spool_bytes, depth.bytes),
-        ];
-        for (gauge, value) in gauges {
-            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        }
+    let looked = state.clock.timeout(STORE_PATIENCE, look(&state)).await;
+    if let Some(Err(error)) = looked {
+        tracing::debug!(%error, "sizes of the store could not be read");
     }
     let headers = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",
     )];
     (headers, state.metrics.render()).into_response()
+}
+
+/// Sets what is not counted as it happens. What cannot be read stays as it was.
+async fn look(state: &AppState) -> Result<(), Error> {
+    let metrics = &state.metrics;
+    let set = |gauge: &IntGauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+    if let Some(depth) = state.intake.spool().map(Spool::depth) {
+        set(&metrics.spool_entries, depth.entries);
+        set(&metrics.spool_bytes, depth.bytes);
+    }
+    let depth = state.store.depth().await?;
+    set(&metrics.outbox_depth, depth.outbox);
+    set(&metrics.dead_letters, depth.dead_letters);
+    set(&metrics.log_bytes, depth.log_bytes);
+    set(&metrics.quarantined, depth.quarantined);
+    let oldest = state.store.oldest_deliveries().await?;
+    metrics.outbox_age.reset();
+    let now_ms = state.clock.now_ms();
+    for (platform, queued_ms) in oldest {
+        let age = metrics.outbox_age.with_label_values(&[&platform]);
+        set(&age, now_ms.saturating_sub(queued_ms) / 1000);
+    }
+    Ok(())
 }

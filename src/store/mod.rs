@@ -289,6 +289,10 @@ pub trait Store: Send + Sync + 'static {
     /// Sizes for metrics.
     async fn depth(&self) -> Result<Depth, Error>;
 
+    /// When the oldest delivery was queued that waits or is under way, Unix milliseconds, by platform and in the
+    /// order of their names.
+    async fn oldest_deliveries(&self) -> Result<Vec<(Arc<str>, u64)>, Error>;
+
     /// Calls `heard` whenever another instance has committed something that is to be looked at. News may
     /// get lost, so everybody also looks now and then. Ends when the connection does; never ends where
     /// there are no other instances.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::support::{Service, Setup, eventually, json_of};
+use event_connector::demo::intercom::{Call, Fault, Twist};
 use event_connector::domain::id::{Key, ProductId, SessionId};
 use event_connector::domain::log::Effects;
 use event_connector::metrics::Metrics;
@@ -165,6 +166,35 @@ async fn limits_that_bite_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_has_an_age_and_what_is_told_had_a_lag() {
+    let service = Service::with(Setup::with("CONNECTOR__DELIVERY__RETRY_BASE_MS", "300000")).await;
+    let refused = Fault::before(Twist::error(503, "service_unavailable"));
+    service.intercom.script(Call::Reply, None, refused);
+    let age = "connector_outbox_age_seconds{platform=\"intercom\"}";
+    let has_age = async || {
+        let text = service.get("/metrics").await.text().await.expect("text");
+        text.contains(age)
+    };
+    assert!(!has_age().await);
+    let mut stream = service.listen("", &[]).await;
+    service.click("s1", "u1", "Save").await;
+    assert_eq!(stream.next_actions(1).await.len(), 1);
+    assert!(service.metrics.stream_lag_seconds.get_sample_count() > 0);
+    service.chat("c1", "u1", "").await;
+    eventually("a note waits", || async {
+        if has_age().await { Ok(()) } else { Err(()) }
+    })
+    .await;
+    // Somebody has it sent again, and it arrives.
+    service.chat("c1", "u1", "").await;
+    service.notes("c1", |notes| notes.len() == 1).await;
+    eventually("nothing waits any more", || async {
+        if has_age().await { Err(()) } else { Ok(()) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_session_is_set_aside_counted_and_begins_anew() {
     let service = Service::start().await;
     service.click("s1", "u1", "Save").await;
@@ -215,11 +245,8 @@ fn names_are_distinct_prefixed_and_carry_their_units() {
     {
         let is_counter = line.contains("IntCounter");
         assert_eq!(is_counter, name.ends_with("_total"), "{name}");
-        assert_eq!(
-            line.contains("Histogram"),
-            name.ends_with("_seconds"),
-            "{name}"
-        );
+        let is_spread = name.ends_with("_seconds") && !name.ends_with("_age_seconds");
+        assert_eq!(line.contains("Histogram"), is_spread, "{name}");
     }
     assert!(!Metrics::new().render().is_empty());
 }

@@ -352,6 +352,12 @@ impl Store for Port {
         self.read(async move { store.depth().await }).await
     }
 
+    async fn oldest_deliveries(&self) -> Result<Vec<(Arc<str>, u64)>, Error> {
+        let store = Arc::clone(&self.store);
+        self.read(async move { store.oldest_deliveries().await })
+            .await
+    }
+
     async fn close(&self) {
         self.store.close().await;
     }

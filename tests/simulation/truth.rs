@@ -220,6 +220,10 @@ impl Store for Truth {
         self.memory.depth().await
     }
 
+    async fn oldest_deliveries(&self) -> Result<Vec<(Arc<str>, u64)>, Error> {
+        self.memory.oldest_deliveries().await
+    }
+
     async fn close(&self) {
         self.memory.close().await;
     }

@@ -168,6 +168,10 @@ impl Store for Around {
         self.store.depth().await
     }
 
+    async fn oldest_deliveries(&self) -> Result<Vec<(Arc<str>, u64)>, Error> {
+        self.store.oldest_deliveries().await
+    }
+
     async fn close(&self) {
         self.store.close().await;
     }

@@ -227,6 +227,10 @@ impl Store for Memory {
         Ok(self.open()?.depth())
     }
 
+    async fn oldest_deliveries(&self) -> Result<Vec<(Arc<str>, u64)>, Error> {
+        Ok(self.open()?.oldest_deliveries())
+    }
+
     async fn close(&self) {
         self.lock().closed = true;
     }

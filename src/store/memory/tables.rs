@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::fault::Plan;
 use crate::domain::attempt::AttemptRecord;
 use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
+use crate::domain::lane::parse_lane;
 use crate::domain::log::{IndexKey, Offset};
 use crate::store::{CommitId, DeliveryStatus, Depth, Entry, FeedPage, Stored};
 
@@ -246,6 +247,22 @@ impl Tables {
     /// Bytes of all log bodies.
     pub(super) fn log_bytes(&self) -> u64 {
         self.log.iter().map(Logged::bytes).sum()
+    }
+
+    /// When the oldest open delivery was queued, by platform.
+    pub(super) fn oldest_deliveries(&self) -> Vec<(Arc<str>, u64)> {
+        let mut oldest = BTreeMap::new();
+        for delivery in self.outbox.values() {
+            let is_over = matches!(delivery.progress, Progress::Finished { .. });
+            let lane = parse_lane(&delivery.key.product, &delivery.lane);
+            let Some((platform, _)) = lane.filter(|_| !is_over) else {
+                continue;
+            };
+            let queued = oldest.entry(platform).or_insert(u64::MAX);
+            *queued = delivery.created_ms.min(*queued);
+        }
+        let named = oldest.into_iter().map(|(name, ms)| (name.into(), ms));
+        named.collect()
     }
 
     /// Sizes for metrics.

@@ -302,6 +302,10 @@ impl Store for Redis {
         age::depth(&self.link).await
     }
 
+    async fn oldest_deliveries(&self) -> Result<Vec<(Arc<str>, u64)>, Error> {
+        deliveries::oldest(self.link.each(&script::OLDEST_DELIVERIES, |_| {}).await?)
+    }
+
     async fn listen(&self, heard: &(dyn Fn(Heard) + Send + Sync)) -> Result<(), Error> {
         self.link.listen(heard).await
     }

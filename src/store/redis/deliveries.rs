@@ -1,5 +1,8 @@
 //! What operators ask about deliveries, and the calls made for them.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use redis::Value;
 use serde::{Deserialize, Serialize};
 
@@ -159,4 +162,19 @@ fn read(id: &str, mut fields: List) -> Result<(u64, DeliveryRecord), Error> {
             body,
         },
     ))
+}
+
+/// When the oldest open delivery was queued, by platform.
+pub(super) fn oldest(buckets: Vec<Value>) -> Result<Vec<(Arc<str>, u64)>, Error> {
+    let mut oldest = BTreeMap::new();
+    for bucket in buckets {
+        let mut found = List::of(bucket)?;
+        while found.len() > 0 {
+            let (platform, ms): (_, u64) = (found.text()?, found.number()?);
+            let queued = oldest.entry(platform).or_insert(u64::MAX);
+            *queued = ms.min(*queued);
+        }
+    }
+    let named = oldest.into_iter().map(|(name, ms)| (name.into(), ms));
+    Ok(named.collect())
 }

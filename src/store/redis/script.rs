@@ -81,6 +81,7 @@ scripts! {
     DELIVERIES = "deliveries.lua" after [FIELDS];
     DELIVERY = "delivery.lua" after [FIELDS];
     PARTS = "parts.lua" after [];
+    OLDEST_DELIVERIES = "oldest_deliveries.lua" after [];
     OVERDUE = "overdue.lua" after [];
     AHEAD = "ahead.lua" after [];
     CLAIM = "claim.lua" after [];

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::keys;
 use super::ledger::Ledger;
-use super::row::{limit, signed};
-use crate::store::{Aged, Retention};
+use super::row::{limit, signed, unsigned};
+use crate::store::{Aged, Depth, Retention};
 
 /// How many rows one call removes from each table, and how many it passes by.
 const CHUNK: usize = 1_000;
@@ -162,4 +162,24 @@ fn outbox(ledger: &Ledger, now_ms: u64, keep: Retention, aged: &mut Aged) -> rus
 fn count(removed: usize, into: &mut u64, more: &mut bool) {
     *into += u64::try_from(removed).unwrap_or(u64::MAX);
     *more |= removed == CHUNK;
+}
+
+/// Sizes for metrics.
+pub(super) fn depth(db: &Connection) -> rusqlite::Result<Depth> {
+    db.prepare_cached(
+        "SELECT (SELECT count(*) FROM outbox WHERE finished_ms IS NULL),
+         (SELECT count(*) FROM outbox WHERE status = 'dead'),
+         (SELECT value FROM sums WHERE name = 'log_bytes'),
+         (SELECT count(*) FROM quarantine),
+         (SELECT coalesce(max(last_ms), 0) FROM products)",
+    )?
+    .query_row([], |row| {
+        Ok(Depth {
+            outbox: unsigned(row, 0)?,
+            dead_letters: unsigned(row, 1)?,
+            log_bytes: unsigned(row, 2)?,
+            quarantined: unsigned(row, 3)?,
+            newest_ms: unsigned(row, 4)?,
+        })
+    })
 }

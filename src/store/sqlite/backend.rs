@@ -11,7 +11,7 @@ use super::ledger::{Failure, Ledger};
 use super::open::{Opened, open};
 use super::options::Options;
 use super::reader::Readers;
-use super::row::{signed, unsigned};
+use super::row::signed;
 use super::writer::Writer;
 use super::{
     age, checkpoint, commit, deliveries, erase, index, keys, lease, log, outbox, quarantine,
@@ -366,26 +366,11 @@ impl Store for Sqlite {
     }
 
     async fn depth(&self) -> Result<Depth, Error> {
-        self.readers
-            .read(|db| {
-                db.prepare_cached(
-                    "SELECT (SELECT count(*) FROM outbox WHERE finished_ms IS NULL),
-                     (SELECT count(*) FROM outbox WHERE status = 'dead'),
-                     (SELECT value FROM sums WHERE name = 'log_bytes'),
-                     (SELECT count(*) FROM quarantine),
-                     (SELECT coalesce(max(last_ms), 0) FROM products)",
-                )?
-                .query_row([], |row| {
-                    Ok(Depth {
-                        outbox: unsigned(row, 0)?,
-                        dead_letters: unsigned(row, 1)?,
-                        log_bytes: unsigned(row, 2)?,
-                        quarantined: unsigned(row, 3)?,
-                        newest_ms: unsigned(row, 4)?,
-                    })
-                })
-            })
-            .await
+        self.readers.read(age::depth).await
+    }
+
+    async fn oldest_deliveries(&self) -> Result<Vec<(Arc<str>, u64)>, Error> {
+        self.readers.read(outbox::oldest).await
     }
 
     async fn close(&self) {

@@ -3,10 +3,12 @@
 //! Only the oldest unfinished delivery of a lane carries a due time. Every change that finishes a
 //! delivery hands the lane on to the next one.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::attempts;
-use super::row::signed;
+use super::row::{signed, unsigned};
 use crate::domain::id::{Key, PartId};
 use crate::domain::log::{NewDelivery, OutboxChange};
 use crate::store::Retry;
@@ -35,6 +37,22 @@ pub(super) fn insert(
         &*new.body
     ])?;
     Ok(())
+}
+
+/// When the oldest open delivery was queued, by platform.
+pub(super) fn oldest(db: &Connection) -> rusqlite::Result<Vec<(Arc<str>, u64)>> {
+    db.prepare_cached(
+        "SELECT substr(rest, 1, instr(rest, '/') - 1) AS platform, min(created_ms)
+         FROM (SELECT substr(o.lane, length(p.name) + 2) AS rest, o.created_ms
+               FROM outbox o JOIN products p ON p.id = o.product
+               WHERE o.finished_ms IS NULL AND substr(o.lane, 1, length(p.name) + 1) = p.name || '/')
+         WHERE instr(rest, '/') > 0 GROUP BY platform ORDER BY platform",
+    )?
+    .query_map([], |row| {
+        let platform: String = row.get(0)?;
+        Ok((platform.into(), unsigned(row, 1)?))
+    })?
+    .collect()
 }
 
 /// Changes work in the outbox. What is finished stays as it is.

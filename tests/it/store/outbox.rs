@@ -4,7 +4,7 @@ use event_connector::domain::attempt::AttemptRecord;
 use event_connector::domain::id::PartId;
 use event_connector::store::Retry;
 
-use super::house::{House, dead, delivered, draft, key, retry, withdrawn, write};
+use super::house::{House, dead, delivered, draft, key, key_of, retry, withdrawn, write};
 
 /// One delivery `d` in lane `a`, committed at 1,000.
 async fn one(house: &House) {
@@ -39,6 +39,51 @@ pub(super) async fn a_leased_delivery_is_not_leased_again_before_its_end(house: 
     assert_eq!(house.lease(1_000).await.len(), 1);
     assert!(house.lease(1_099).await.is_empty());
     assert_eq!(house.lease(1_100).await.len(), 1);
+}
+
+pub(super) async fn the_oldest_open_delivery_of_each_platform_is_known(house: &House) {
+    let oldest = async || {
+        let oldest = house.store.oldest_deliveries().await.expect("readable");
+        let told = oldest.iter().map(|(name, ms)| format!("{name} {ms}"));
+        told.collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(oldest().await, "");
+    house
+        .wrote(write(&key("s"), 0, "").delivery("a", "shop/intercom/a"))
+        .await;
+    house
+        .wrote(
+            write(&key("s"), 1, "")
+                .delivery("b", "shop/ada/b")
+                .at(1_200),
+        )
+        .await;
+    house
+        .wrote(
+            write(&key("s"), 2, "")
+                .delivery("c", "shop/ada/c/1")
+                .at(1_300),
+        )
+        .await;
+    // In a bucket of its own, and in a lane that names no platform.
+    let bank = key_of("bank", "s");
+    house
+        .wrote(write(&bank, 0, "").delivery("d", "bank/ada/d").at(1_100))
+        .await;
+    house
+        .wrote(write(&bank, 1, "").delivery("e", "elsewhere").at(1_000))
+        .await;
+    assert_eq!(oldest().await, "ada 1100, intercom 1000");
+    assert_eq!(house.lease(1_400).await.len(), 5);
+    assert_eq!(oldest().await, "ada 1100, intercom 1000");
+    house.wrote(draft().change(delivered("a", None))).await;
+    let mut bank = draft().change(dead("d"));
+    bank.0.product = "bank".into();
+    house.wrote(bank).await;
+    assert_eq!(oldest().await, "ada 1200");
+    let revived = house.store.replay(&"d".into(), "copy".into(), 1_500).await;
+    assert_eq!(revived.expect("it can be replayed"), Some("d".into()));
+    assert_eq!(oldest().await, "ada 1100");
 }
 
 pub(super) async fn an_expired_lease_is_leased_again_as_unsettled(house: &House) {

@@ -58,6 +58,7 @@ macro_rules! store_suite {
                 outbox: the_earliest_unsettled_attempt_is_remembered
                 outbox: a_retry_waits_and_counts
                 outbox: a_retry_that_does_not_count_leaves_the_count
+                outbox: the_oldest_open_delivery_of_each_platform_is_known
                 outbox: a_retry_of_what_is_not_leased_changes_nothing
                 outbox: a_retry_by_somebody_whose_lease_is_over_changes_nothing
                 outbox: finishing_twice_changes_nothing

@@ -8,9 +8,24 @@
 -- ready                    products by the earliest of those times
 -- parts:<lane>             what was recorded as posted
 -- deliveries, finished     all by number; the finished by time
+-- open:<platform>          what waits or is leased, by the time at which it was queued; `platforms` names them
 
 local function is_open(status)
   return status == 'waiting' or status == 'leased'
+end
+
+-- Counts a delivery that is open from now on, and was queued at `created`; or one that no longer is.
+local function count(base, product, lane, id, created)
+  call('HINCRBY', base .. 'counts', 'open', created and 1 or -1)
+  local is_named = string.sub(lane, 1, #product + 1) == product .. '/'
+  local platform = is_named and string.match(string.sub(lane, #product + 2), '^(.-)/')
+  if not platform then return end
+  if created then
+    call('SADD', base .. 'platforms', platform)
+    call('ZADD', base .. 'open:' .. platform, created, id)
+  else
+    call('ZREM', base .. 'open:' .. platform, id)
+  end
 end
 
 -- Numbers follow the clock, so that those of different buckets can be compared.
@@ -62,7 +77,7 @@ local function insert(base, product, key, id, lane, body, now, replay_of)
   if replay_of then call('HSET', at, 'replay_of', replay_of) end
   call('ZADD', base .. 'lane:' .. product .. '/' .. lane, number, id)
   call('ZADD', base .. 'deliveries', number, id)
-  call('HINCRBY', base .. 'counts', 'open', 1)
+  count(base, product, lane, id, now)
   advance(base, product, lane, now)
 end
 
@@ -91,7 +106,7 @@ local function finish(base, id, status, now, part, reason)
   if reason then call('HSET', at, 'error', reason) end
   call('ZREM', base .. 'lane:' .. product .. '/' .. lane, id)
   call('ZADD', base .. 'finished', now, id)
-  call('HINCRBY', base .. 'counts', 'open', -1)
+  count(base, product, lane, id, nil)
   if status == 'dead' then call('HINCRBY', base .. 'counts', 'dead', 1) end
   if held[4] then step_back(base, product, lane, id) end
   advance(base, product, lane, now)
@@ -117,7 +132,7 @@ local function remove(base, id, now)
   local product, lane = held[2], held[3]
   if held[5] then call('SREM', base .. 'parts:' .. lane, held[5]) end
   if held[1] == 'dead' then call('HINCRBY', base .. 'counts', 'dead', -1) end
-  if is_open(held[1]) then call('HINCRBY', base .. 'counts', 'open', -1) end
+  if is_open(held[1]) then count(base, product, lane, id, nil) end
   call('ZREM', base .. 'lane:' .. product .. '/' .. lane, id)
   call('ZREM', base .. 'deliveries', id)
   call('ZREM', base .. 'finished', id)

@@ -11,7 +11,7 @@ for _, base in ipairs(KEYS) do
     redis.call('HDEL', at, 'finished')
     redis.call('ZREM', base .. 'finished', id)
     redis.call('HINCRBY', base .. 'counts', 'dead', -1)
-    redis.call('HINCRBY', base .. 'counts', 'open', 1)
+    count(base, product, lane, id, redis.call('HGET', at, 'created'))
     redis.call('ZADD', base .. 'lane:' .. product .. '/' .. lane, held[6], id)
     -- Whoever waits in front of the lane steps back.
     local front = redis.call('HGET', base .. 'front:' .. product, lane)
