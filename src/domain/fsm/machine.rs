@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::state::{EmptySessionId, Gate, InvalidTransition, State};
-use super::timers::{Cooldown, OFF, Proactive, Reactive};
+use super::timers::{Cooldown, OFF, Proactive, Reactive, is_off, off};
 use super::tours::TourRegistry;
 use crate::domain::link::LinkEvent;
 
@@ -28,9 +28,11 @@ pub struct Fsm {
     pub(super) last_interaction_at: Option<f64>,
     pub(super) interaction_timeout_s: Option<f64>,
     pub(super) cooldown_period_s: Option<f64>,
+    #[serde(default = "off", skip_serializing_if = "is_off")]
     pub(super) visual_guidance_active: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) active_tour_id: Option<String>,
+    #[serde(default = "off", skip_serializing_if = "is_off")]
     pub(super) conversation_linked: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) conversation_id: Option<String>,

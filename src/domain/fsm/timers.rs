@@ -5,6 +5,23 @@ use serde::{Deserialize, Serialize};
 /// A flag that is known to be off.
 pub(super) const OFF: Option<bool> = Some(false);
 
+pub(super) fn off() -> Option<bool> {
+    OFF
+}
+
+/// Most flags are off most of the time, and are not stored then.
+pub(super) fn is_off(flag: &Option<bool>) -> bool {
+    *flag == OFF
+}
+
+fn zero() -> Option<f64> {
+    Some(0.0)
+}
+
+fn is_zero(seconds: &Option<f64>) -> bool {
+    *seconds == zero()
+}
+
 /// The data of the thinking state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Cooldown {
@@ -33,7 +50,9 @@ impl Default for Cooldown {
 /// The data of the proactive state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Proactive {
+    #[serde(default = "off", skip_serializing_if = "is_off")]
     pub(super) clicked: Option<bool>,
+    #[serde(default = "zero", skip_serializing_if = "is_zero")]
     pub(super) idle_s: Option<f64>,
     pub(super) anchor_at: Option<f64>,
 }
@@ -51,6 +70,7 @@ impl Proactive {
 /// The data of the reactive state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Reactive {
+    #[serde(default = "zero", skip_serializing_if = "is_zero")]
     pub(super) idle_s: Option<f64>,
     pub(super) anchor_at: Option<f64>,
 }

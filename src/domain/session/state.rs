@@ -197,6 +197,7 @@ pub struct Session {
     /// Whose session it is, as last heard.
     pub user: Option<UserId>,
     /// Where the user can be reached, original case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// The three-state machine of contract 5.2.
     pub fsm: Fsm,
@@ -225,6 +226,7 @@ pub struct Session {
 pub(super) struct Indexed {
     pub(super) at: Option<f64>,
     pub(super) user: Option<UserId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) email: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) conversation: Option<ConversationId>,
