@@ -12,7 +12,8 @@
 //!    secrets removed.
 //! 3. [`session`] hands each session its share through a **mailbox**. The actor runs it through the
 //!    pure [`domain::session::Session`] and writes everything that follows in one commit: snapshot,
-//!    log entries, notes for the outbox, index rows, deadline. *A 2xx means: it is written down.*
+//!    log entries, notes for the outbox, index rows, deadline. *A 2xx means: it is written down.* While Redis is
+//!    away the share waits in the [`spool`], on this instance's disk.
 //! 4. [`feed`] follows the committed log and tells everybody who listens.
 //! 5. [`delivery`] leases notes from the outbox, posts them, and returns the outcome to step 3 as an
 //!    input like any other; the session's commit finishes the **row**.

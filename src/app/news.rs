@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::delivery::Nudge;
 use crate::http::AppState;
+use crate::session::mirror::Mirror;
 use crate::store::{Heard, News};
 use crate::tasks::Tasks;
 
@@ -12,11 +13,14 @@ use crate::tasks::Tasks;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Follows the news until the service stops.
-pub(super) async fn follow(state: AppState, outbox: Nudge, tasks: Tasks) {
+pub(super) async fn follow(state: AppState, outbox: Nudge, mirror: Option<Mirror>, tasks: Tasks) {
     let heard = |heard: Heard| match heard {
         Heard::News(news) => tell(&state, &outbox, &news),
         Heard::Loss => {
             state.feed.forget_all();
+            if let Some(mirror) = &mirror {
+                mirror.forget_all();
+            }
             let sessions = state.sessions.clone();
             tasks.spawn("restoring", async move { sessions.restore().await });
         }

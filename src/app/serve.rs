@@ -35,7 +35,8 @@ impl App {
         if let Some(mirror) = mirror.clone() {
             tasks.spawn("mirror", mirror.run(tasks.clone()));
         }
-        tasks.spawn("news", news::follow(state.clone(), nudge, tasks.clone()));
+        let following = news::follow(state.clone(), nudge, mirror.clone(), tasks.clone());
+        tasks.spawn("news", following);
         start_background(&state, &tasks);
         let connections = Tasks::new();
         let server = Server::new(listener, state.clone(), connections.clone());

@@ -180,6 +180,11 @@ impl Mirror {
         while self.write_batch().await {}
     }
 
+    /// Lets go of what is known of copies: they are gone with everything else.
+    pub fn forget_all(&self) {
+        self.book().known.clear();
+    }
+
     /// Removes the copy of a session whose state is gone. One that is on its way meanwhile finds that out and is
     /// removed by whoever wrote it.
     ///

@@ -27,7 +27,8 @@ impl Stage {
         let store: Arc<dyn Store> = Arc::new(server.store("shared"));
         // A note that failed once is not tried again by itself.
         let setup = Setup::with("CONNECTOR__STORE__BACKEND", "redis")
-            .and("CONNECTOR__DELIVERY__RETRY_BASE_MS", "300000");
+            .and("CONNECTOR__DELIVERY__RETRY_BASE_MS", "300000")
+            .and("CONNECTOR__REDIS__MIRROR", "true");
         let first = Service::with(Setup {
             store: Some(Box::new(move |_| store)),
             ..setup.and("REDIS_URL", &server.url())
@@ -111,6 +112,13 @@ async fn sessions_in_memory_outlive_a_redis_that_loses_everything() {
     // Before anything else has come in, from the instance that never had it.
     let told = stage.session(1, "s1").await;
     assert_eq!(told["link"]["conversation_id"], "c1", "{told}");
+    eventually("it is mirrored again", || async {
+        match stage.server.say(&["get", "autoplay:session_state:s1"]) {
+            copy if copy.contains("c1") => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
     // What was taken in is still known, and what is new goes where it belongs.
     assert_eq!(stage.post(1, "s1", 2).await, (0, 1));
     assert_eq!(stage.post(1, "s1", 3).await, (1, 0));
