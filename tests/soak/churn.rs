@@ -29,7 +29,7 @@ const CLICKS: usize = 12;
 pub(crate) struct Churn(Arc<Shared>);
 
 struct Shared {
-    url: String,
+    urls: Vec<String>,
     vendor: Intercom,
     client: reqwest::Client,
     clock: Clock,
@@ -42,10 +42,10 @@ struct Shared {
 }
 
 impl Churn {
-    /// They begin to come.
-    pub(crate) fn start(url: &str, vendor: &Intercom, tasks: &Tasks) -> Self {
+    /// They begin to come, each to any instance at any time.
+    pub(crate) fn start(urls: Vec<String>, vendor: &Intercom, tasks: &Tasks) -> Self {
         let shared = Arc::new(Shared {
-            url: url.to_owned(),
+            urls,
             vendor: vendor.clone(),
             client: reqwest::Client::new(),
             clock: Clock::system(),
@@ -105,6 +105,12 @@ impl Churn {
 }
 
 impl Shared {
+    /// Where one of them turns to next.
+    fn url(&self, turn: u64) -> &str {
+        let count = self.urls.len() as u64;
+        &self.urls[usize::try_from(turn % count).unwrap_or(0)]
+    }
+
     fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
@@ -118,16 +124,16 @@ impl Shared {
                 &session,
                 usize::try_from(number).unwrap_or(0) * CLICKS + click,
             );
-            let sent = send(&self.client, &self.url, &session, &label).await;
+            let url = self.url(number + click as u64);
+            let sent = send(&self.client, url, &session, &label).await;
             let counter = match sent {
                 Ok(answer) if answer.status() == 200 => &self.clicks,
                 _ => &self.refused,
             };
             counter.fetch_add(1, Ordering::Relaxed);
             if click == CLICKS / 2 && number.is_multiple_of(3) {
-                let (client, url) = (&self.client, &self.url);
                 // A refusal shows in the counts of clicks as well.
-                let _ = send_webhook(client, url, "acme", &self.vendor, &session).await;
+                let _ = send_webhook(&self.client, url, "acme", &self.vendor, &session).await;
             }
             self.clock.sleep(Duration::from_millis(5)).await;
         }
@@ -142,7 +148,9 @@ impl Shared {
         } else {
             ""
         };
-        let request = self.client.get(format!("{}/stream/acme{since}", self.url));
+        let request = self
+            .client
+            .get(format!("{}/stream/acme{since}", self.url(number / 2)));
         let listening = async {
             let mut frames = Frames::open(request).await?;
             while let Some(frame) = frames.next().await? {
