@@ -19,8 +19,11 @@ const VISITORS: usize = 32;
 const LISTENERS: usize = 16;
 
 /// How many different people come. Everybody is known for a day after the last visit, so what is kept of
-/// people grows with their number, and is to be the same from the second quarter on.
-const PEOPLE: u64 = 1_500;
+/// people grows with their number. Whoever opens a conversation does so on every visit.
+const PEOPLE: u64 = 300 * CONVERSING;
+
+/// Every how many people one opens a conversation.
+const CONVERSING: u64 = 3;
 
 /// What a visitor does before leaving for good.
 const CLICKS: usize = 12;
@@ -73,6 +76,11 @@ impl Churn {
             });
         }
         Self(shared)
+    }
+
+    /// Whether nobody comes any more who was never here.
+    pub(crate) fn is_everybody_known(&self) -> bool {
+        self.0.visitors.load(Ordering::Relaxed) > PEOPLE + VISITORS as u64
     }
 
     /// Nobody new comes.
@@ -131,7 +139,7 @@ impl Shared {
                 _ => &self.refused,
             };
             counter.fetch_add(1, Ordering::Relaxed);
-            if click == CLICKS / 2 && number.is_multiple_of(3) {
+            if click == CLICKS / 2 && number.is_multiple_of(CONVERSING) {
                 // A refusal shows in the counts of clicks as well.
                 let _ = send_webhook(&self.client, url, "acme", &self.vendor, &session).await;
             }

@@ -4,7 +4,7 @@
 //! to the feed and leave again, while the vendor's network goes through every weather; meanwhile it
 //! takes samples of the service's memory, descriptors and files. What the service keeps has an end
 //! (`retention`), set here so short that everything is old before the test is half over: from then on
-//! nothing may grow. At the end everybody leaves, and everything must be given back.
+//! nothing may grow, for those who come have been there before. At the end everybody leaves, and everything must be given back.
 //!
 //! With `STORE=redis` it is two instances on a Redis of their own, which mirror the states of sessions there.
 //! Each click goes to the other one, and the memory and keys of that Redis are looked at as well.
@@ -61,6 +61,9 @@ use tally::Tally;
 /// How long it runs when nobody says, seconds: enough to see a leak of every visitor's session.
 const SOAK_S: u64 = 30;
 
+/// How long it may take until everybody was there once.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Samples of the whole run.
 const SAMPLES: u32 = 120;
 
@@ -95,6 +98,10 @@ async fn soak(length: Duration) -> Result<String, String> {
     let stage = Stage::start(&network.url(), length)?;
     let churn = Churn::start(stage.urls(), &vendor, &tasks);
     let mut series = stage.series();
+    until::until(PATIENCE, "everybody was there", async || {
+        Ok(churn.is_everybody_known().then_some(()))
+    })
+    .await?;
     let began = clock.monotonic();
     for number in 0..SAMPLES {
         network.set(churn::weather(number));
@@ -112,11 +119,12 @@ async fn soak(length: Duration) -> Result<String, String> {
     }
     network.set(chaos::Weather::default());
     churn.stop();
+    // The vendor is among the tasks, and has to take what is still to be told.
+    let left = stage.until_given_back().await;
     tasks.finish(&clock, Duration::from_secs(1)).await;
     let told = churn.counts();
     churn.acknowledged_enough()?;
     let seen: Result<Vec<String>, String> = series.iter().map(Series::judge).collect();
     let seen = seen?.join(", ");
-    let left = stage.until_given_back(&reqwest::Client::new()).await?;
-    Ok(format!("{told}; {seen}; {left}"))
+    Ok(format!("{told}; {seen}; {}", left?))
 }

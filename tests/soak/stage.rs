@@ -24,6 +24,12 @@ const LASTING: [&str; 8] = [
     "life", "layout", "counts", "product", "heads", "log", "index", "expires",
 ];
 
+/// What a Redis uses that holds nothing but our scripts, with its connections, and to spare.
+const EMPTY_KB: u64 = 4_000;
+
+/// What it uses for one of the keys that last.
+const LASTING_KB: u64 = 1;
+
 /// One instance on a file, or two on a Redis.
 pub(crate) struct Stage {
     homes: Vec<Home>,
@@ -92,26 +98,15 @@ impl Stage {
             }));
         }
         if let Some(redis) = &self.redis {
-            series.push(Series::new("KB of Redis", 2_000, move || {
-                let told = redis.say(&["info", "memory"]);
-                let mut lines = told.lines();
-                let used = lines.find_map(|line| line.strip_prefix("used_memory:"));
-                let used = used.and_then(|used| used.trim().parse::<u64>().ok());
-                used.map(|bytes| bytes / 1024).ok_or(told)
-            }));
-            series.push(Series::new("keys", 200, move || {
-                let told = redis.say(&["dbsize"]);
-                told.trim().parse().map_err(|_| told)
-            }));
+            series.push(Series::new("KB of Redis", 4_000, || used_kb(redis)));
+            series.push(Series::new("keys", 1_000, || keys(redis)));
         }
         series
     }
 
     /// Waits until nothing is left of those who have gone but what outlives them on purpose.
-    pub(crate) async fn until_given_back(
-        &self,
-        client: &reqwest::Client,
-    ) -> Result<String, String> {
+    pub(crate) async fn until_given_back(&self) -> Result<String, String> {
+        let client = reqwest::Client::new();
         for server in &self.servers {
             for gauge in [
                 "connector_sessions_live",
@@ -120,7 +115,7 @@ impl Stage {
                 "connector_stream_subscribers{product=\"acme\"}",
             ] {
                 until::until(PATIENCE, &format!("{gauge} is 0"), async || {
-                    Ok((metric(client, &server.url, gauge).await? < 1.0).then_some(()))
+                    Ok((metric(&client, &server.url, gauge).await? < 1.0).then_some(()))
                 })
                 .await?;
             }
@@ -136,8 +131,29 @@ impl Stage {
         })
         .await
         .map_err(|reason| format!("{reason}: {kinds:?}"))?;
-        Ok(format!("left in Redis: {kinds:?}"))
+        let left = keys(redis)?;
+        let most_kb = EMPTY_KB + left * LASTING_KB;
+        let what = format!("Redis holds no more than {most_kb} KB for {left} keys");
+        let used_kb = until::until(PATIENCE, &what, async || {
+            Ok(Some(used_kb(redis)?).filter(|used_kb| *used_kb <= most_kb))
+        });
+        Ok(format!("{} KB left in Redis of {kinds:?}", used_kb.await?))
     }
+}
+
+/// The memory that Redis uses.
+fn used_kb(redis: &OwnServer) -> Result<u64, String> {
+    let told = redis.say(&["info", "memory"]);
+    let mut lines = told.lines();
+    let used = lines.find_map(|line| line.strip_prefix("used_memory:"));
+    let used = used.and_then(|used| used.trim().parse::<u64>().ok());
+    used.map(|bytes| bytes / 1024).ok_or(told)
+}
+
+/// How many keys Redis holds.
+fn keys(redis: &OwnServer) -> Result<u64, String> {
+    let told = redis.say(&["dbsize"]);
+    told.trim().parse().map_err(|_| told)
 }
 
 /// How many keys there are of each kind.
