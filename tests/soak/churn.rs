@@ -92,20 +92,29 @@ impl Churn {
     pub(crate) fn counts(&self) -> String {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         format!(
-            "{} visitors, {} clicks ({} refused), {} listeners, {} events heard",
+            "{} visitors, {} clicks ({} refused), {} listeners, {} events heard, {} notes",
             of(&self.0.visitors),
             of(&self.0.clicks),
             of(&self.0.refused),
             of(&self.0.listeners),
-            of(&self.0.events)
+            of(&self.0.events),
+            self.notes()
         )
+    }
+
+    /// How often the vendor was told something.
+    fn notes(&self) -> u64 {
+        let requests = self.0.vendor.requests();
+        let notes = requests.iter().filter(|call| call.method == "POST");
+        notes.count() as u64
     }
 
     /// A service that refuses what comes keeps flat for the wrong reason.
     pub(crate) fn acknowledged_enough(&self) -> Result<(), String> {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (clicks, refused) = (of(&self.0.clicks), of(&self.0.refused));
-        if clicks < 1000 || refused * 100 > clicks || of(&self.0.events) == 0 {
+        let has_told = self.notes() > of(&self.0.visitors) / 20;
+        if clicks < 1000 || refused * 100 > clicks || of(&self.0.events) == 0 || !has_told {
             return Err(format!("too little came through: {}", self.counts()));
         }
         Ok(())

@@ -25,7 +25,7 @@ const LASTING: [&str; 8] = [
 ];
 
 /// What a Redis uses that holds nothing but our scripts, with its connections, and to spare.
-const EMPTY_KB: u64 = 4_000;
+const EMPTY_KB: u64 = 3_000;
 
 /// What it uses for one of the keys that last.
 const LASTING_KB: u64 = 1;
@@ -212,6 +212,9 @@ fn settings(length: Duration) -> Vec<(&'static str, &'static str)> {
         ("feed.heartbeat_ms", "500"),
         ("delivery.retries_max", "3"),
         ("delivery.retry_cap_ms", "500"),
+        // Else most of the run would be one pause.
+        ("delivery.breaker_pause_ms", "200"),
+        ("delivery.breaker_pause_cap_ms", "400"),
         (
             "log.level",
             "\"event_connector=warn,event_connector::cli=info\"",
