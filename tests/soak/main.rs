@@ -4,7 +4,8 @@
 //! to the feed and leave again, while the vendor's network goes through every weather; meanwhile it
 //! takes samples of the service's memory, descriptors and files. What the service keeps has an end
 //! (`retention`), set here so short that everything is old before the test is half over: from then on
-//! nothing may grow, for those who come have been there before. At the end everybody leaves, and everything must be given back.
+//! nothing may grow, for those who come have been there before. At the end everybody leaves, and everything
+//! must be given back.
 //!
 //! With `STORE=redis` it is two instances on a Redis of their own, which mirror the states of sessions there.
 //! Each click goes to the other one, and the memory and keys of that Redis are looked at as well.
