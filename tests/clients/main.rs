@@ -14,6 +14,8 @@
 //! * **storm**: five thousand subscribers lose their server and come back.
 //! * **intercom**: every call passes a validator that holds Intercom's own description.
 //! * **prometheus**: metrics, scrape configuration and alerts as Prometheus' own tool judges them.
+//!
+//! With `STORE=redis` the service has its store on a Redis of its own.
 
 #![expect(
     clippy::print_stdout,
@@ -56,6 +58,18 @@ type Case = (
     fn() -> LocalBoxFuture<'static, Result<String, String>>,
 );
 
+/// What is not run with `STORE=redis`, by its name, and why.
+const ON_ANY_STORE: [(&str, &str); 2] = [
+    (
+        "mirror: states as the SDK's own store reads them",
+        "is on a Redis in any case",
+    ),
+    (
+        "prometheus: scrape configuration and alerts",
+        "asks no service",
+    ),
+];
+
 const CASES: [Case; 10] = [
     ("sdk: typed payloads, in order, across restarts", || {
         Box::pin(sdk::receives())
@@ -93,7 +107,18 @@ const CASES: [Case; 10] = [
 
 fn main() -> ExitCode {
     let chosen: Vec<String> = std::env::args().skip(1).collect();
-    let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|part| name.contains(part));
+    let left_out: &[_] = if redis::is_redis() {
+        &ON_ANY_STORE
+    } else {
+        &[]
+    };
+    for (name, why) in left_out {
+        println!("clients: {name} ... left out on Redis: {why}");
+    }
+    let is_chosen = |name: &str| {
+        let is_left_out = left_out.iter().any(|(one, _)| *one == name);
+        !is_left_out && (chosen.is_empty() || chosen.iter().any(|part| name.contains(part)))
+    };
     let mut tally = Tally::new("clients");
     if let Err(reason) = install() {
         tally.tell("installation", Err(reason));

@@ -13,6 +13,7 @@ use event_connector::tasks::Tasks;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::redis::{OwnServer, SAFE, is_redis};
 use super::{PATIENCE, until};
 
 /// The secret of every product.
@@ -28,6 +29,8 @@ pub(crate) const CLIENT_SECRET: &str = "clients-client-secret";
 /// Files that survive a process, and what every process said.
 pub(crate) struct Home {
     directory: TempDir,
+    /// Where the store is, if it is not a file.
+    redis: Option<OwnServer>,
     said: Arc<Mutex<Vec<String>>>,
 }
 
@@ -44,6 +47,7 @@ impl Home {
         let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
         let home = Self {
             directory,
+            redis: is_redis().then(|| OwnServer::start(&SAFE)),
             said: Arc::default(),
         };
         let rows = json!([
@@ -74,7 +78,8 @@ impl Home {
 
     /// Starts a process on this address and waits until it listens.
     pub(crate) fn start_on(&self, address: SocketAddr) -> Result<Service, String> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_event-connector"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_event-connector"));
+        command
             .arg("serve")
             .arg("--config")
             .arg(self.path().join("config.toml"))
@@ -84,9 +89,15 @@ impl Home {
                 "CONNECTOR__STORE__PATH",
                 self.path().join("event-connector.db"),
             )
+            .env("CONNECTOR__SPOOL__PATH", self.path().join("spool.db"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(redis) = &self.redis {
+            command.env("CONNECTOR__STORE__BACKEND", "redis");
+            command.env("REDIS_URL", redis.url());
+        }
+        let mut child = command
             .spawn()
             .map_err(|error| format!("the service cannot be started: {error}"))?;
         let heard = self.listen(&mut child);

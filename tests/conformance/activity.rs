@@ -24,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::compare;
+use crate::redis::{OwnServer, SAFE, is_redis};
 use crate::topic::Tally;
 
 /// The time of receipt: after everything that was recorded, 2026-12-01 00:00:00 UTC.
@@ -32,27 +33,34 @@ const RECEIVED_AT_S: f64 = 1_796_083_200.0;
 /// How long the service may take to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Plays one file.
+/// Plays one file, in memory or with `STORE=redis` on a Redis of its own.
 pub(super) fn run(document: &Value) -> Tally {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
-    runtime.block_on(play(document))
+    let redis = is_redis().then(|| OwnServer::start(&SAFE));
+    runtime.block_on(async {
+        let store: Arc<dyn Store> = match &redis {
+            Some(redis) => Arc::new(redis.store("activity")),
+            None => Arc::new(Memory::new()),
+        };
+        play(document, store).await
+    })
 }
 
 /// A service and what it keeps.
 struct Connector {
     url: String,
     client: reqwest::Client,
-    store: Arc<Memory>,
+    store: Arc<dyn Store>,
     metrics: Metrics,
     seen: BTreeMap<ProductId, Offset>,
 }
 
-async fn play(document: &Value) -> Tally {
+async fn play(document: &Value, store: Arc<dyn Store>) -> Tally {
     let (tasks, stop) = (Tasks::new(), CancellationToken::new());
-    let mut connector = start(document, &tasks, stop.clone()).await;
+    let mut connector = start(document, store, &tasks, stop.clone()).await;
     let mut tally = Tally::default();
     for request in document["requests"].as_array().into_iter().flatten() {
         tally.total += 1;
@@ -69,14 +77,18 @@ async fn play(document: &Value) -> Tally {
     tally
 }
 
-async fn start(document: &Value, tasks: &Tasks, stop: CancellationToken) -> Connector {
+async fn start(
+    document: &Value,
+    store: Arc<dyn Store>,
+    tasks: &Tasks,
+    stop: CancellationToken,
+) -> Connector {
     let secrets = document["secrets"].as_object().cloned().unwrap_or_default();
     let rows: Vec<Value> = secrets
         .iter()
         .map(|(product, secret)| json!({"product_id": product, "webhook_secret": secret}))
         .collect();
     let rows = Value::from(rows).to_string();
-    let store = Arc::new(Memory::new());
     let metrics = Metrics::new();
     // Time stands still, so that what is dated on receipt is dated exactly.
     let (clock, _) = Clock::manual(RECEIVED_AT_S);
@@ -129,9 +141,14 @@ impl Connector {
             let expected: BTreeSet<&str> = expected.filter_map(Value::as_str).collect();
             same("reasons", &json!(expected), &json!(new))?;
         }
-        let produced = self.produced().await;
+        let mut produced = self.produced().await;
         if let Some(expected) = expect["produced"].as_array() {
             same("produced", &json!(expected.len()), &json!(produced.len()))?;
+            // The sessions of one request are written side by side: order holds within each of them.
+            let mut expected = expected.clone();
+            for actions in [&mut expected, &mut produced] {
+                actions.sort_by_cached_key(|action| action["session_id"].to_string());
+            }
             for (expected, action) in expected.iter().zip(&produced) {
                 compare_action(expected, action)?;
             }

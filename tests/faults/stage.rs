@@ -10,6 +10,7 @@ use reqwest::Response;
 use serde_json::Value;
 
 use super::look::{self, until};
+use super::redis::{OwnServer, SAFE, is_redis};
 use super::sent::{self, Sent};
 use super::server::{ACCESS_TOKEN, ADMIN_ID, Build, CLIENT_SECRET, Home, Server};
 
@@ -22,6 +23,8 @@ pub(crate) struct Stage {
     pub client: reqwest::Client,
     pub build: Build,
     server: Option<Server>,
+    /// Where its store is, if that is not a file.
+    _redis: Option<OwnServer>,
     /// One entry per session.
     pub sent: Vec<Sent>,
 }
@@ -41,7 +44,13 @@ impl Stage {
         intercom_url: &str,
         settings: &[(&str, &str)],
     ) -> Result<Self, String> {
-        let home = Home::new(intercom_url, settings);
+        let redis = is_redis().then(|| OwnServer::start(&SAFE));
+        let url = redis.as_ref().map(|redis| format!("{:?}", redis.url()));
+        let mut settings = settings.to_vec();
+        if let Some(url) = &url {
+            settings.extend([("store.backend", "\"redis\""), ("redis.url", url)]);
+        }
+        let home = Home::new(intercom_url, &settings);
         let server = home.start(build)?;
         let client = reqwest::Client::builder().build();
         Ok(Self {
@@ -49,6 +58,7 @@ impl Stage {
             client: client.map_err(|error| error.to_string())?,
             build,
             server: Some(server),
+            _redis: redis,
             sent: Vec::new(),
         })
     }

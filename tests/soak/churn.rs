@@ -19,8 +19,11 @@ const VISITORS: usize = 32;
 const LISTENERS: usize = 16;
 
 /// How many different people come. Everybody is known for a day after the last visit, so what is kept of
-/// people grows with their number, and is to be the same from the second quarter on.
-const PEOPLE: u64 = 1_500;
+/// people grows with their number. Whoever opens a conversation does so on every visit.
+const PEOPLE: u64 = 300 * CONVERSING;
+
+/// Every how many people one opens a conversation.
+const CONVERSING: u64 = 3;
 
 /// What a visitor does before leaving for good.
 const CLICKS: usize = 12;
@@ -29,7 +32,7 @@ const CLICKS: usize = 12;
 pub(crate) struct Churn(Arc<Shared>);
 
 struct Shared {
-    url: String,
+    urls: Vec<String>,
     vendor: Intercom,
     client: reqwest::Client,
     clock: Clock,
@@ -42,10 +45,10 @@ struct Shared {
 }
 
 impl Churn {
-    /// They begin to come.
-    pub(crate) fn start(url: &str, vendor: &Intercom, tasks: &Tasks) -> Self {
+    /// They begin to come, each to any instance at any time.
+    pub(crate) fn start(urls: Vec<String>, vendor: &Intercom, tasks: &Tasks) -> Self {
         let shared = Arc::new(Shared {
-            url: url.to_owned(),
+            urls,
             vendor: vendor.clone(),
             client: reqwest::Client::new(),
             clock: Clock::system(),
@@ -75,6 +78,11 @@ impl Churn {
         Self(shared)
     }
 
+    /// Whether nobody comes any more who was never here.
+    pub(crate) fn is_everybody_known(&self) -> bool {
+        self.0.visitors.load(Ordering::Relaxed) > PEOPLE + VISITORS as u64
+    }
+
     /// Nobody new comes.
     pub(crate) fn stop(&self) {
         self.0.stopped.store(true, Ordering::Relaxed);
@@ -84,20 +92,29 @@ impl Churn {
     pub(crate) fn counts(&self) -> String {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         format!(
-            "{} visitors, {} clicks ({} refused), {} listeners, {} events heard",
+            "{} visitors, {} clicks ({} refused), {} listeners, {} events heard, {} notes",
             of(&self.0.visitors),
             of(&self.0.clicks),
             of(&self.0.refused),
             of(&self.0.listeners),
-            of(&self.0.events)
+            of(&self.0.events),
+            self.notes()
         )
+    }
+
+    /// How often the vendor was told something.
+    fn notes(&self) -> u64 {
+        let requests = self.0.vendor.requests();
+        let notes = requests.iter().filter(|call| call.method == "POST");
+        notes.count() as u64
     }
 
     /// A service that refuses what comes keeps flat for the wrong reason.
     pub(crate) fn acknowledged_enough(&self) -> Result<(), String> {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (clicks, refused) = (of(&self.0.clicks), of(&self.0.refused));
-        if clicks < 1000 || refused * 100 > clicks || of(&self.0.events) == 0 {
+        let has_told = self.notes() > of(&self.0.visitors) / 20;
+        if clicks < 1000 || refused * 100 > clicks || of(&self.0.events) == 0 || !has_told {
             return Err(format!("too little came through: {}", self.counts()));
         }
         Ok(())
@@ -105,6 +122,12 @@ impl Churn {
 }
 
 impl Shared {
+    /// Where one of them turns to next.
+    fn url(&self, turn: u64) -> &str {
+        let count = self.urls.len() as u64;
+        &self.urls[usize::try_from(turn % count).unwrap_or(0)]
+    }
+
     fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
@@ -118,16 +141,16 @@ impl Shared {
                 &session,
                 usize::try_from(number).unwrap_or(0) * CLICKS + click,
             );
-            let sent = send(&self.client, &self.url, &session, &label).await;
+            let url = self.url(number + click as u64);
+            let sent = send(&self.client, url, &session, &label).await;
             let counter = match sent {
                 Ok(answer) if answer.status() == 200 => &self.clicks,
                 _ => &self.refused,
             };
             counter.fetch_add(1, Ordering::Relaxed);
-            if click == CLICKS / 2 && number.is_multiple_of(3) {
-                let (client, url) = (&self.client, &self.url);
+            if click == CLICKS / 2 && number.is_multiple_of(CONVERSING) {
                 // A refusal shows in the counts of clicks as well.
-                let _ = send_webhook(client, url, "acme", &self.vendor, &session).await;
+                let _ = send_webhook(&self.client, url, "acme", &self.vendor, &session).await;
             }
             self.clock.sleep(Duration::from_millis(5)).await;
         }
@@ -142,7 +165,9 @@ impl Shared {
         } else {
             ""
         };
-        let request = self.client.get(format!("{}/stream/acme{since}", self.url));
+        let request = self
+            .client
+            .get(format!("{}/stream/acme{since}", self.url(number / 2)));
         let listening = async {
             let mut frames = Frames::open(request).await?;
             while let Some(frame) = frames.next().await? {

@@ -4,7 +4,11 @@
 //! to the feed and leave again, while the vendor's network goes through every weather; meanwhile it
 //! takes samples of the service's memory, descriptors and files. What the service keeps has an end
 //! (`retention`), set here so short that everything is old before the test is half over: from then on
-//! nothing may grow. At the end everybody leaves, and everything must be given back.
+//! nothing may grow, for those who come have been there before. At the end everybody leaves, and everything
+//! must be given back.
+//!
+//! With `STORE=redis` it is two instances on a Redis of their own, which mirror the states of sessions there.
+//! Each click goes to the other one, and the memory and keys of that Redis are looked at as well.
 
 #![expect(
     clippy::print_stdout,
@@ -25,6 +29,9 @@ mod look;
 #[path = "../support/mutant.rs"]
 #[expect(dead_code, reason = "the broken builds are other tests' business")]
 mod mutant;
+#[path = "../support/redis.rs"]
+#[expect(dead_code, reason = "shared with tests that look into a server")]
+mod redis;
 mod sample;
 #[path = "../support/sent.rs"]
 #[expect(dead_code, reason = "shared with tests that look at more")]
@@ -32,6 +39,7 @@ mod sent;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "shared with tests that do more to a server")]
 mod server;
+mod stage;
 #[path = "../support/tally.rs"]
 mod tally;
 #[path = "../support/until.rs"]
@@ -46,13 +54,16 @@ use event_connector::tasks::Tasks;
 
 use chaos::Chaos;
 use churn::Churn;
-use sample::{Series, judge};
-use serde_json::json;
-use server::{ACCESS_TOKEN, ADMIN_ID, Build, CLIENT_SECRET, Home, row};
+use sample::Series;
+use server::{ACCESS_TOKEN, ADMIN_ID, CLIENT_SECRET};
+use stage::Stage;
 use tally::Tally;
 
 /// How long it runs when nobody says, seconds: enough to see a leak of every visitor's session.
 const SOAK_S: u64 = 30;
+
+/// How long it may take until everybody was there once.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Samples of the whole run.
 const SAMPLES: u32 = 120;
@@ -85,64 +96,36 @@ async fn soak(length: Duration) -> Result<String, String> {
     let network = Chaos::start(address.map_err(|_| "an address")?, 7, &tasks)
         .await
         .map_err(|error| error.to_string())?;
-    let home = Home::new(&network.url(), &settings(length));
-    forget_conversations_soon(&home)?;
-    let server = home.start(Build::Release)?;
-    let churn = Churn::start(&server.url, &vendor, &tasks);
-    let mut series = Series::new(server.id(), home.path().join("data"));
+    let stage = Stage::start(&network.url(), length)?;
+    let churn = Churn::start(stage.urls(), &vendor, &tasks);
+    let mut series = stage.series();
+    until::until(PATIENCE, "everybody was there", async || {
+        Ok(churn.is_everybody_known().then_some(()))
+    })
+    .await?;
     let began = clock.monotonic();
     for number in 0..SAMPLES {
         network.set(churn::weather(number));
         clock.sleep(length / SAMPLES).await;
-        series.take()?;
+        series.iter_mut().try_for_each(Series::take)?;
         if number % (SAMPLES / 10) == 0 {
+            let newest: Vec<String> = series.iter().map(Series::newest).collect();
             println!(
                 "soak: {:>4} s  {}  {}",
                 clock.since(began).as_secs(),
-                series.newest(),
+                newest.join(", "),
                 churn.counts()
             );
         }
     }
     network.set(chaos::Weather::default());
     churn.stop();
+    // The vendor is among the tasks, and has to take what is still to be told.
+    let left = stage.until_given_back().await;
     tasks.finish(&clock, Duration::from_secs(1)).await;
     let told = churn.counts();
     churn.acknowledged_enough()?;
-    judge(&series).map(|seen| format!("{told}; {seen}"))
-}
-
-/// A session that is in conversation, or cools down after one, has a deadline: it is kept, and kept in
-/// memory, until that has passed. Both take a second here.
-fn forget_conversations_soon(home: &Home) -> Result<(), String> {
-    let rows = json!([row("acme", 0.5, 0.5)]);
-    let path = home.path().join("products.json");
-    std::fs::write(path, rows.to_string()).map_err(|error| error.to_string())
-}
-
-/// Everything is forgotten within a tenth of the run.
-fn settings(length: Duration) -> Vec<(&'static str, &'static str)> {
-    let keep: &'static str = match length.as_secs() {
-        0..60 => "2",
-        60..300 => "6",
-        _ => "30",
-    };
-    vec![
-        ("retention.log_s", keep),
-        ("retention.outbox_s", keep),
-        ("retention.state_s", keep),
-        ("retention.interval_ms", "250"),
-        ("store.checkpoint_pages", "100"),
-        ("session.link_carry_s", keep),
-        ("session.pending_link_s", "1"),
-        ("session.idle_s", "1"),
-        ("feed.subscribers_max", "200"),
-        ("feed.heartbeat_ms", "500"),
-        ("delivery.retries_max", "3"),
-        ("delivery.retry_cap_ms", "500"),
-        (
-            "log.level",
-            "\"event_connector=warn,event_connector::cli=info\"",
-        ),
-    ]
+    let seen: Result<Vec<String>, String> = series.iter().map(Series::judge).collect();
+    let seen = seen?.join(", ");
+    Ok(format!("{told}; {seen}; {}", left?))
 }

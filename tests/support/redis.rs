@@ -2,7 +2,8 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "starting a server blocks whoever wants it, and no clock moves what another program does"
+    reason = "starting a server blocks whoever wants it, no clock moves what another program does, and which \
+              store the tests run on is said to them as a whole"
 )]
 
 use std::io::{BufRead, BufReader};
@@ -14,6 +15,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use event_connector::store::redis::{Options, Redis};
+
+/// Whether a test program is to run on Redis, where it is written for either store: `STORE=redis`.
+pub(crate) fn is_redis() -> bool {
+    std::env::var_os("STORE").is_some_and(|store| store == "redis")
+}
 
 /// One server, or the nodes of a cluster.
 pub(crate) struct Servers {

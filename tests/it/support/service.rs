@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::redis::{Servers, prefix};
+use crate::redis::{Servers, is_redis, prefix};
 
 use super::instance::Instance;
 use super::stream::Stream;
@@ -353,14 +353,6 @@ pub(crate) fn click(session: &str, user: &str, label: &str) -> Value {
 
 fn pair(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "which store the tests run on is said to them as a whole"
-)]
-fn is_redis() -> bool {
-    std::env::var_os("STORE").is_some_and(|store| store == "redis")
 }
 
 /// Opens the store of a directory: a file in it, or with `STORE=redis` keys that are named after it, on a
