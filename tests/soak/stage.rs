@@ -20,8 +20,16 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What a Redis may hold when all is old: names, counts, the log's place, and what is known of people and their
 /// conversations, for a day and for thirty.
-const LASTING: [&str; 8] = [
-    "life", "layout", "counts", "product", "heads", "log", "index", "expires",
+const LASTING: [&str; 9] = [
+    "life",
+    "layout",
+    "counts",
+    "product",
+    "heads",
+    "log",
+    "index",
+    "expires",
+    "platforms",
 ];
 
 /// What a Redis uses that holds nothing but our scripts, with its connections, and to spare.
