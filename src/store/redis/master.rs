@@ -14,7 +14,7 @@ pub(super) enum Master {
     /// It is always at the same address.
     Fixed(Client),
     /// It is where Sentinels say, and may be elsewhere after a failover.
-    Elected(Box<Elected>),
+    Elected(Elected),
 }
 
 /// A master that Sentinels know.
@@ -65,13 +65,13 @@ impl Master {
         if let Some(password) = &own.password {
             builder = builder.set_client_to_sentinel_password(password);
         }
-        Ok(Self::Elected(Box::new(Elected {
+        Ok(Self::Elected(Elected {
             name: own.master.clone(),
             asked: Mutex::new(Asked {
                 sentinels: builder.build()?,
                 newest: None,
             }),
-        })))
+        }))
     }
 
     /// The way to the master as it is now. Sentinels are asked anew each time, and believed if the server they name
