@@ -34,7 +34,7 @@
 //! | [`product`] | the tenants, as operators wrote them down | `domain`, `ingest` |
 //! | [`delivery`] | the outbox worker and the vendors, one folder each | `domain`, `store`, `product` |
 //! | [`client`] | the receiving side of the feed, as published clients read it | nothing of the service |
-//! | [`config`] | every setting, where it came from, what is wrong with it | nothing |
+//! | [`config`] | every setting, where it came from, what is wrong with it | the form of an address in `store` |
 //! | [`http`] | the doors | handles of the others |
 //! | [`app`] | the one place that constructs and connects | everybody |
 //! | [`demo`], [`cli`] | what a person at a terminal sees | `app` |

@@ -63,8 +63,8 @@ const ROOMS: [Room; 21] = [
     ),
     room(
         "config",
-        "",
-        "it says what was set, not what is done with it",
+        "store::redis::Address",
+        "it says what was set, not what is done with it; only the store can tell what is an address",
     ),
     room(
         "terminal",

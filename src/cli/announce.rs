@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use super::safety::{Finding, findings, names};
 use crate::config::{Backend, Config};
 use crate::product::{Catalogue, Integration, Product, Region, Source};
-use crate::store::redis;
+use crate::store::redis::Address;
 use crate::terminal::spoken_bytes;
 
 /// Of more products than this each kind is counted instead.
@@ -133,7 +133,8 @@ pub(super) fn destination(product: &Product) -> String {
 fn storing(config: &Config, has_spool: bool) -> String {
     if config.store.backend == Backend::Redis {
         let own = &config.redis;
-        let hosts = redis::hosts(own.url.expose_secret());
+        let address = Address::parse(own.url.expose_secret());
+        let hosts = address.map_or_else(|_| "?".to_owned(), |address| address.hosts());
         return format!(
             "storing in Redis at {hosts} under {} ({} buckets); each 2xx is what Redis has taken, as durable as it \
              is told to be{}",

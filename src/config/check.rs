@@ -4,11 +4,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use redis::IntoConnectionInfo;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
 use super::section::{Backend, LogFormat};
+use crate::store::redis::Address;
 
 /// An address with its port.
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
@@ -85,14 +85,10 @@ pub(super) fn version(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Redis URLs separated by commas, or nothing.
+/// The address of a Redis, or nothing.
 pub(super) fn redis_url(text: &str) -> Result<SecretString, String> {
-    let mut urls = text.split(',');
-    if !text.is_empty() && urls.any(|url| url.into_connection_info().is_err()) {
-        return Err(
-            "must be a Redis URL, e.g. redis://host:6379/0, or several separated by commas"
-                .to_owned(),
-        );
+    if !text.is_empty() {
+        Address::parse(text)?;
     }
     Ok(text.into())
 }

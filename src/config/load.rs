@@ -14,6 +14,7 @@ use super::section::{
     Admin, Backend, Delivery, Feed, Http, Intercom, Log, Metrics, Products, Redis, Retention,
     Session, Shutdown, Spool, Store,
 };
+use crate::store::redis::Address;
 
 /// How much longer than one attempt a lease must be, so that the attempt's end can be recorded.
 const LEASE_MARGIN_MS: u64 = 5000;
@@ -162,7 +163,15 @@ impl Config {
             ["redis.mirror", "store.backend"],
             "needs store.backend to be redis: the copies are written to the Redis of the store",
         );
-        let is_cluster = own.cluster || own.url.expose_secret().contains(',');
+        let address = Address::parse(own.url.expose_secret()).ok();
+        let has_sentinels = matches!(address, Some(Address::Sentinels(_)));
+        let has_several = matches!(address, Some(Address::Servers(servers)) if servers.len() > 1);
+        let is_cluster = own.cluster || has_several;
+        reader.require(
+            !own.cluster || !has_sentinels,
+            ["redis.cluster", "redis.url"],
+            "must be false with Sentinels: they know masters, and no cluster",
+        );
         reader.require(
             own.wait_replicas == 0 || !is_cluster,
             ["redis.wait_replicas", "redis.cluster"],

@@ -177,6 +177,45 @@ fn states_are_mirrored_to_the_redis_of_the_store_only() {
 }
 
 #[test]
+fn sentinels_are_named_with_their_master_and_without_a_cluster() {
+    let redis = |url| [("CONNECTOR__STORE__BACKEND", "redis"), ("REDIS_URL", url)];
+    let url = "redis+sentinel://:hunter2@one:26379,two/main/1?sentinel_password=hunter2";
+    let waits = ("CONNECTOR__REDIS__WAIT_REPLICAS", "1");
+    let config = loaded(&[&redis(url)[..], &[waits]].concat());
+    assert_eq!(config.redis.url.expose_secret(), url);
+    let cluster = ("CONNECTOR__REDIS__CLUSTER", "true");
+    assert_eq!(
+        lines(None, &[&redis(url)[..], &[cluster]].concat()),
+        [
+            "redis.cluster (variable CONNECTOR__REDIS__CLUSTER; redis.url from variable REDIS_URL): must be false with \
+          Sentinels: they know masters, and no cluster"
+        ]
+    );
+    for wrong in [
+        "redis+sentinel://one:26379",
+        "redis+sentinel://one:26379/",
+        "redis+sentinel://one:26379,/main",
+        "redis+sentinel:///main",
+        "redis+sentinel://one/main/first",
+        "redis+sentinel://one/a master",
+        "redis+sentinel://one/main,redis+sentinel://two/main",
+        "redis+sentinel://one,redis+sentinel://two/main",
+    ] {
+        let form = "redis.url (variable REDIS_URL): names Sentinels, and must be of the form \
+                    redis+sentinel://user:password@host1:26379,host2:26379/master/0";
+        assert_eq!(lines(None, &redis(wrong)), [form], "{wrong}");
+    }
+    let misspelt = "redis+sentinel://one/main?sentinel_pasword=hunter2";
+    assert_eq!(
+        lines(None, &redis(misspelt)),
+        [
+            "redis.url (variable REDIS_URL): names Sentinels, and may have the options sentinel_username, \
+          sentinel_password and protocol only"
+        ]
+    );
+}
+
+#[test]
 fn keys_outside_sections_are_refused_and_replace_nothing() {
     let text = "http = 3\n\"http[99999999]\" = 1\nadmin.key.deep = 1\n[\"log.level\"]\nx = 1\n";
     let found = lines(Some(&file(text).path), &[]);

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use event_connector::store::redis::{Options, Redis};
+use rustix::process::{Pid, Signal};
 
 /// Whether a test program is to run on Redis, where it is written for either store: `STORE=redis`.
 pub(crate) fn is_redis() -> bool {
@@ -154,6 +155,8 @@ impl Servers {
 /// A server that may be killed and started again on its data; killed when dropped.
 pub(crate) struct OwnServer {
     home: tempfile::TempDir,
+    socket: String,
+    password: Option<String>,
     options: Vec<String>,
     running: Option<Child>,
 }
@@ -161,8 +164,30 @@ pub(crate) struct OwnServer {
 impl OwnServer {
     /// Starts a server with these options on a socket of its own.
     pub(crate) fn start(options: &[&str]) -> Self {
+        let home = tempfile::tempdir().expect("a directory");
+        let mut named = options.iter().skip_while(|name| **name != "--requirepass");
+        let password = named.nth(1).copied();
+        let options = [&["--port", "0", "--save", ""][..], options].concat();
+        Self::run(home, password, &options)
+    }
+
+    /// Starts a Sentinel with this password and configuration, which it goes on writing.
+    pub(crate) fn sentinel(port: &str, password: &str, configuration: &str) -> Self {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("sentinel.conf");
+        std::fs::write(&path, configuration).expect("writable");
+        let path = path.to_str().expect("a path in UTF-8").to_owned();
+        let mut options = vec![&*path, "--sentinel", "--bind", "127.0.0.1", "--port", port];
+        options.extend(["--requirepass", password]);
+        Self::run(home, Some(password), &options)
+    }
+
+    fn run(home: tempfile::TempDir, password: Option<&str>, options: &[&str]) -> Self {
+        let socket = home.path().join("socket");
         let mut server = Self {
-            home: tempfile::tempdir().expect("a directory"),
+            socket: socket.to_str().expect("a path in UTF-8").to_owned(),
+            home,
+            password: password.map(str::to_owned),
             options: options.iter().map(|&option| option.to_owned()).collect(),
             running: None,
         };
@@ -172,12 +197,19 @@ impl OwnServer {
 
     /// How to reach it.
     pub(crate) fn url(&self) -> String {
-        format!("unix://{}", self.socket())
+        format!("unix://{}", self.socket)
     }
 
     /// Asks it something.
     pub(crate) fn say(&self, arguments: &[&str]) -> String {
-        say(&[&["-s", &self.socket()][..], arguments].concat())
+        say(&self.asked(arguments))
+    }
+
+    fn asked<'a>(&'a self, arguments: &[&'a str]) -> Vec<&'a str> {
+        let mut asked = vec!["-s", &self.socket];
+        asked.extend(self.password.iter().flat_map(|password| ["-a", password]));
+        asked.extend(arguments);
+        asked
     }
 
     /// Whether one of its files holds these bytes.
@@ -201,6 +233,13 @@ impl OwnServer {
         false
     }
 
+    /// Has it do nothing any more, and keep its connections.
+    pub(crate) fn stall(&self) {
+        let running = self.running.as_ref().expect("it runs");
+        let stopped = rustix::process::kill_process(Pid::from_child(running), Signal::STOP);
+        stopped.expect("it can be stopped");
+    }
+
     /// Ends it at once.
     pub(crate) fn kill(&mut self) {
         if let Some(mut running) = self.running.take() {
@@ -213,28 +252,22 @@ impl OwnServer {
     pub(crate) fn resume(&mut self) {
         let started = Command::new("redis-server")
             .current_dir(self.home.path())
-            .args(["--port", "0", "--save", "", "--unixsocket"])
-            .arg(self.socket())
             .args(&self.options)
+            .args(["--unixsocket", &self.socket])
             .stdout(Stdio::null())
             .spawn();
         self.running = Some(started.expect("redis-server starts"));
-        until_says(&["-s", &self.socket(), "ping"], "PONG");
+        until_says(&self.asked(&["ping"]), "PONG");
     }
 
     /// Is found at the address of another one from now on.
     pub(crate) fn take_the_place_of(&self, other: &Self) {
-        std::fs::rename(self.socket(), other.socket()).expect("a socket can be renamed");
+        std::fs::rename(&self.socket, &other.socket).expect("a socket can be renamed");
     }
 
     /// The store whose keys begin with `prefix`, as one more instance sees it.
     pub(crate) fn store(&self, prefix: &str) -> Redis {
         store_at(self.url(), prefix)
-    }
-
-    fn socket(&self) -> String {
-        let socket = self.home.path().join("socket");
-        socket.to_str().expect("a path in UTF-8").to_owned()
     }
 }
 

@@ -5,41 +5,59 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, OnceCell};
 
-/// Connections that share the commands. Once one of them turns out to be broken, or to end at a server that takes
-/// no writes any more, all are made anew: what has happened to one has most likely happened to the server.
+use super::master::Master;
+
+/// Connections that share the commands. Once one of them turns out to be broken or silent, or to end at a server
+/// that takes no writes any more, all are made anew, to whichever server is the master then: what has happened to
+/// one has most likely happened to the server.
 pub(super) struct Lines {
-    client: Client,
+    master: Master,
     config: ConnectionManagerConfig,
+    count: usize,
     turn: AtomicUsize,
-    newest: RwLock<Arc<Vec<ConnectionManager>>>,
+    newest: RwLock<Arc<Attempt>>,
+    renewal: Notify,
 }
+
+/// Connections, once somebody has needed them. Whoever comes meanwhile waits for the same, and is told the same.
+type Attempt = OnceCell<Result<Vec<ConnectionManager>, RedisError>>;
 
 impl Lines {
     /// Makes no connection yet.
-    pub(super) fn new(
-        client: Client,
-        config: ConnectionManagerConfig,
-        count: usize,
-    ) -> Result<Self, RedisError> {
-        let first = prepare(&client, &config, count)?;
-        Ok(Self {
-            client,
+    pub(super) fn new(master: Master, config: ConnectionManagerConfig, count: usize) -> Self {
+        Self {
+            master,
             config,
+            count: count.max(1),
             turn: AtomicUsize::new(0),
-            newest: RwLock::new(Arc::new(first)),
-        })
+            newest: RwLock::default(),
+            renewal: Notify::new(),
+        }
+    }
+
+    /// A way to the server for a connection apart.
+    pub(super) async fn client(&self) -> Result<Client, RedisError> {
+        self.master.client().await
+    }
+
+    /// Completes when the connections are made anew after this was called: another server may be the master.
+    pub(super) fn renewed(&self) -> Notified<'_> {
+        self.renewal.notified()
     }
 
     /// Sends a command. Where no connection could be made it is tried once more, because what is told may be of
     /// an attempt from before the server came back.
     pub(super) async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
-        let lines = self.newest();
-        let answer = command.query_async(&mut self.next(&lines)).await;
-        self.look_at(&answer, &lines)?;
+        let (mut line, of) = self.next().await?;
+        let answer = command.query_async(&mut line).await;
+        self.look_at(&answer, &of);
         match answer {
             Err(error) if error.is_connection_refusal() => {
-                command.query_async(&mut self.next(&self.newest())).await
+                let (mut line, _) = self.next().await?;
+                command.query_async(&mut line).await
             }
             answer => answer,
         }
@@ -51,54 +69,66 @@ impl Lines {
         first: &Cmd,
         second: &Cmd,
     ) -> (Result<Value, RedisError>, Result<Value, RedisError>) {
-        let lines = self.newest();
-        let mut before = self.next(&lines);
+        let (mut before, of) = match self.next().await {
+            Ok(line) => line,
+            Err(error) => return (Err(error.clone()), Err(error)),
+        };
         let mut behind = before.clone();
         let (answer, other) = futures_util::future::join(
             first.query_async(&mut before),
             second.query_async(&mut behind),
         )
         .await;
-        match self.look_at(&answer, &lines) {
-            Ok(()) => (answer, other),
-            Err(error) => (Err(error), other),
+        self.look_at(&answer, &of);
+        (answer, other)
+    }
+
+    /// The connection whose turn it is, and with which others it was made.
+    async fn next(&self) -> Result<(ConnectionManager, Arc<Attempt>), RedisError> {
+        let newest = self.newest();
+        match newest.get_or_init(|| self.make()).await {
+            Ok(lines) => {
+                let turn = self.turn.fetch_add(1, Ordering::Relaxed) % lines.len();
+                Ok((lines[turn].clone(), Arc::clone(&newest)))
+            }
+            Err(error) => {
+                self.renew(&newest);
+                Err(error.clone())
+            }
         }
     }
 
-    fn newest(&self) -> Arc<Vec<ConnectionManager>> {
+    fn newest(&self) -> Arc<Attempt> {
         let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&newest)
     }
 
-    fn next(&self, lines: &[ConnectionManager]) -> ConnectionManager {
-        lines[self.turn.fetch_add(1, Ordering::Relaxed) % lines.len()].clone()
+    async fn make(&self) -> Result<Vec<ConnectionManager>, RedisError> {
+        let client = self.master.client().await?;
+        let prepare =
+            |_| ConnectionManager::new_lazy_with_config(client.clone(), self.config.clone());
+        (0..self.count).map(prepare).collect()
     }
 
-    /// Makes all connections anew if the answer says that it is time to, unless somebody has done it since `lines`
-    /// were looked up. Commands under way on others of them keep theirs.
-    fn look_at(
-        &self,
-        answer: &Result<Value, RedisError>,
-        lines: &Arc<Vec<ConnectionManager>>,
-    ) -> Result<(), RedisError> {
-        let Err(error) = answer else { return Ok(()) };
-        let is_replica = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
-        if !is_replica && !error.is_connection_dropped() {
-            return Ok(());
+    /// Makes all connections anew if the answer says that it is time to. Commands under way on others of them keep
+    /// theirs.
+    fn look_at(&self, answer: &Result<Value, RedisError>, of: &Arc<Attempt>) {
+        let Err(error) = answer else { return };
+        let is_replica = matches!(
+            error.kind(),
+            ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
+        );
+        if is_replica || error.is_connection_dropped() || error.is_timeout() {
+            self.renew(of);
+            self.renewal.notify_waiters();
         }
+    }
+
+    /// Begins anew, unless somebody has done it since these were the newest.
+    fn renew(&self, these: &Arc<Attempt>) {
         let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&newest, lines) {
-            *newest = Arc::new(prepare(&self.client, &self.config, lines.len())?);
+        if Arc::ptr_eq(&newest, these) {
+            *newest = Arc::default();
         }
-        Ok(())
     }
-}
-
-fn prepare(
-    client: &Client,
-    config: &ConnectionManagerConfig,
-    count: usize,
-) -> Result<Vec<ConnectionManager>, RedisError> {
-    let prepare = |_| ConnectionManager::new_lazy_with_config(client.clone(), config.clone());
-    (0..count.max(1)).map(prepare).collect()
 }

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::future::try_join_all;
+use futures_util::future::{Either, pending, try_join_all};
 use redis::aio::ConnectionManagerConfig;
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
-use redis::{Client, Cmd, RedisError, TlsCertificates, Value};
+use redis::{Client, Cmd, ConnectionInfo, ErrorKind, RedisError, TlsCertificates, Value};
 use secrecy::ExposeSecret;
 use tokio::sync::OnceCell;
 
+use super::address::Address;
 use super::lines::Lines;
 use super::lives::Lives;
+use super::master::Master;
 use super::name;
 use super::options::Options;
 use super::script::{self, Script, in_full, is_unknown_script};
@@ -22,8 +24,6 @@ use crate::store::Error;
 /// All buckets, and the way to them.
 pub(super) struct Link {
     nodes: Nodes,
-    /// A way to each server that was named, for what is asked of one server.
-    pub(super) clients: Vec<Client>,
     bases: Vec<String>,
     pub(super) prefix: String,
     pub(super) channel: String,
@@ -40,7 +40,11 @@ pub(super) struct Link {
 
 enum Nodes {
     One(Box<Lines>),
-    Cluster(Box<ClusterConnection>),
+    Cluster {
+        connection: Box<ClusterConnection>,
+        /// A way to each node that was named, for what is asked of one server.
+        clients: Vec<Client>,
+    },
 }
 
 /// Why a command was not answered.
@@ -60,43 +64,56 @@ impl From<Failure> for Error {
     }
 }
 
-impl Link {
-    /// Makes no connection yet: the first command does.
-    pub(super) fn new(options: &Options) -> Result<Self, Error> {
-        let bad = |error: RedisError| Error::Unavailable(error.to_string().into());
-        let urls: Vec<&str> = options.url.expose_secret().split(',').collect();
+impl Nodes {
+    fn new(options: &Options) -> Result<Self, RedisError> {
+        let bad = |flaw| RedisError::from((ErrorKind::InvalidClientConfig, flaw));
         let certificates = options.root_certificates.as_ref();
         let certificates = certificates.map(|pem| TlsCertificates {
             client_tls: None,
             root_cert: Some(pem.clone()),
         });
-        let clients = urls.iter().map(|url| match &certificates {
-            Some(certificates) => Client::build_with_tls(*url, certificates.clone()),
-            None => Client::open(*url),
-        });
-        let clients: Vec<Client> = clients.collect::<Result<_, _>>().map_err(bad)?;
-        let nodes = if options.cluster || urls.len() > 1 {
-            let mut builder = ClusterClientBuilder::new(urls)
-                .connection_timeout(options.timeout)
-                .response_timeout(options.timeout);
-            if let Some(certificates) = certificates {
-                builder = builder.certs(certificates);
-            }
-            let client = builder.build().map_err(bad)?;
-            let config = redis::cluster::ClusterConfig::new();
-            let connection = client.get_pending_async_connection_with_config(config);
-            Nodes::Cluster(Box::new(connection))
-        } else {
-            let config = ConnectionManagerConfig::new()
-                .set_connection_timeout(Some(options.timeout))
-                .set_response_timeout(Some(options.timeout))
-                .set_number_of_retries(1);
-            let lines = Lines::new(clients[0].clone(), config, options.connections);
-            Nodes::One(Box::new(lines.map_err(bad)?))
+        let open = |server: &ConnectionInfo| match &certificates {
+            Some(certificates) => Client::build_with_tls(server.clone(), certificates.clone()),
+            None => Client::open(server.clone()),
         };
+        let master = match Address::parse(options.url.expose_secret()).map_err(bad)? {
+            Address::Sentinels(sentinels) => Master::elected(&sentinels, certificates)?,
+            Address::Servers(servers) => match &servers[..] {
+                [server] if !options.cluster => Master::Fixed(open(server)?),
+                nodes => {
+                    let clients = nodes.iter().map(open).collect::<Result<_, _>>()?;
+                    let mut builder = ClusterClientBuilder::new(servers)
+                        .connection_timeout(options.timeout)
+                        .response_timeout(options.timeout);
+                    if let Some(certificates) = certificates {
+                        builder = builder.certs(certificates);
+                    }
+                    let config = redis::cluster::ClusterConfig::new();
+                    let client = builder.build()?;
+                    let connection = client.get_pending_async_connection_with_config(config);
+                    return Ok(Self::Cluster {
+                        connection: Box::new(connection),
+                        clients,
+                    });
+                }
+            },
+        };
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(options.timeout))
+            .set_response_timeout(Some(options.timeout))
+            .set_number_of_retries(1);
+        let lines = Lines::new(master, config, options.connections);
+        Ok(Self::One(Box::new(lines)))
+    }
+}
+
+impl Link {
+    /// Makes no connection yet: the first command does.
+    pub(super) fn new(options: &Options) -> Result<Self, Error> {
+        let bad = |error: RedisError| Error::Unavailable(error.to_string().into());
+        let nodes = Nodes::new(options).map_err(bad)?;
         Ok(Self {
             nodes,
-            clients,
             channel: format!("{}:news", options.key_prefix),
             instance: options.instance.clone(),
             wait: (options.wait_replicas > 0).then(|| {
@@ -112,6 +129,23 @@ impl Link {
             closed: AtomicBool::new(false),
             is_away: AtomicBool::new(false),
         })
+    }
+
+    /// A way to each server that is asked by itself: the master, or each node that was named.
+    pub(super) async fn clients(&self) -> Result<Vec<Client>, RedisError> {
+        match &self.nodes {
+            Nodes::One(lines) => Ok(vec![lines.client().await?]),
+            Nodes::Cluster { clients, .. } => Ok(clients.clone()),
+        }
+    }
+
+    /// Completes when another server may have become the master since this was called.
+    pub(super) fn moved(&self) -> impl Future<Output = ()> {
+        match &self.nodes {
+            Nodes::One(lines) => Either::Left(lines.renewed()),
+            // Its connection follows moves by itself.
+            Nodes::Cluster { .. } => Either::Right(pending()),
+        }
     }
 
     /// How many buckets there are.
@@ -173,7 +207,7 @@ impl Link {
         self.check().await?;
         match self.nodes {
             Nodes::One(_) => Ok(vec![self.run(script, &self.bases, with).await?]),
-            Nodes::Cluster(_) => {
+            Nodes::Cluster { .. } => {
                 let each = self.bases.chunks(1);
                 try_join_all(each.map(|bases| self.run(script, bases, &with))).await
             }
@@ -291,7 +325,7 @@ impl Link {
     pub(super) async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
         match &self.nodes {
             Nodes::One(lines) => lines.send(command).await,
-            Nodes::Cluster(connection) => {
+            Nodes::Cluster { connection, .. } => {
                 let mut connection = connection.as_ref().clone();
                 command.query_async(&mut connection).await
             }

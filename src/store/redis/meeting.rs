@@ -2,6 +2,7 @@
 //! other instances say.
 
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -56,10 +57,13 @@ impl Link {
         Ok(())
     }
 
-    /// Hears the news of other instances until the connection ends.
+    /// Hears the news of other instances until the connection ends, or another server may have become the master.
     pub(super) async fn listen(&self, heard: &(dyn Fn(Heard) + Send + Sync)) -> Result<(), Error> {
         let mut refused = Error::Unavailable("there is no address".into());
-        for client in &self.clients {
+        // Before anybody is asked where the master is, so that no move is missed.
+        let mut moved = pin!(self.moved());
+        let clients = self.clients().await.map_err(|error| failure(&error))?;
+        for client in clients {
             let mut subscription = match client.get_async_pubsub().await {
                 Ok(subscription) => subscription,
                 Err(error) => {
@@ -75,7 +79,12 @@ impl Link {
                 heard(Heard::Loss);
             }
             let mut messages = subscription.on_message();
-            while let Some(message) = messages.next().await {
+            loop {
+                let message = tokio::select! {
+                    message = messages.next() => message,
+                    () = &mut moved => None,
+                };
+                let Some(message) = message else { break };
                 let text = String::from_utf8_lossy(message.get_payload_bytes());
                 if let Some(news) = news::parse(&text, &self.instance) {
                     heard(Heard::News(news));
@@ -89,7 +98,8 @@ impl Link {
     /// Asks each server how durable its writes are.
     async fn doubts(&self) -> Vec<Arc<str>> {
         let mut cautions = Vec::new();
-        for client in &self.clients {
+        // Nobody is asked who cannot be reached: what is asked next says so.
+        for client in self.clients().await.unwrap_or_default() {
             let Ok(mut connection) = client.get_multiplexed_async_connection().await else {
                 continue;
             };

@@ -1,9 +1,9 @@
-//! The store of many instances: one Redis, or a cluster of them.
+//! The store of many instances: one Redis, a cluster of them, or the one that Sentinels name.
 //!
 //! The cast: every tenant lives in one of a fixed number of **buckets**, and everything in a bucket has
 //! one hash tag, so that a **script** may change all of it in one step, on a cluster too; the **link**
-//! is the connections, and knows which failure leaves a commit's fate open; a **reply** is what comes
-//! back, read with suspicion.
+//! is the connections, and knows which failure leaves a commit's fate open; the **master** is the server that takes
+//! the writes, wherever it is; a **reply** is what comes back, read with suspicion.
 //!
 //! Guarantees beyond those of [`super::Store`]:
 //!
@@ -11,6 +11,8 @@
 //!   between. Where memory or disk are exhausted Redis refuses its first write, so it never writes half.
 //! * [`super::Outcome::Committed`] is as durable as Redis is told to be: nothing acknowledged is lost with
 //!   `appendfsync always` and `noeviction`.
+//! * With Sentinels in the address a broken or silent connection, or one to a replica, is a reason to ask them
+//!   again, for commands and for news alike.
 //! * Scripts are sent again where Redis does not know them: after a restart, a failover, `SCRIPT FLUSH`.
 //! * Questions about all tenants are one command, whatever the number of tenants, and one for each
 //!   bucket on a cluster.
@@ -19,6 +21,7 @@
 //!
 //! Names and shapes of the keys are said at the top of `script/log.lua` and `script/outbox.lua`.
 
+mod address;
 mod age;
 mod aside;
 mod backend;
@@ -31,6 +34,7 @@ mod lines;
 mod link;
 mod lives;
 mod log;
+mod master;
 mod meeting;
 mod name;
 mod news;
@@ -40,6 +44,7 @@ mod script;
 mod scrub;
 mod states;
 
+pub use address::Address;
 pub use backend::Redis;
-pub use options::{Options, hosts};
+pub use options::Options;
 pub use states::SessionStates;

@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use redis::IntoConnectionInfo;
 use secrecy::SecretString;
 
 /// How the store is reached, and how it is laid out.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `redis://`, `rediss://` or `unix://`, with user, password and database where needed. Several,
-    /// separated by commas, are nodes of one cluster.
+    /// What [`Address::parse`](super::Address::parse) reads: a server, nodes of one cluster, or Sentinels.
     pub url: SecretString,
-    /// Whether the address is that of a cluster, although it is only one.
+    /// Whether the address is that of a cluster, although it is only one. Means nothing with Sentinels.
     pub cluster: bool,
     /// Certificates, in PEM form, that vouch for servers reached by TLS; those of the machine otherwise.
     pub root_certificates: Option<Vec<u8>>,
@@ -44,14 +42,4 @@ impl Options {
             timeout: Duration::from_secs(5),
         }
     }
-}
-
-/// Where the servers of a `redis.url` are, without user and password.
-pub fn hosts(urls: &str) -> String {
-    let host = |url: &str| {
-        let info = url.into_connection_info().ok();
-        info.map_or_else(|| "?".to_owned(), |info| info.addr().to_string())
-    };
-    let hosts: Vec<String> = urls.split(',').map(host).collect();
-    hosts.join(", ")
 }

@@ -17,7 +17,8 @@ impl Scrubber {
     pub(super) async fn scrub(&self, link: &Link) -> Result<bool, Error> {
         let was_asked = self.0.load(Ordering::Relaxed);
         let (mut is_done, mut asked) = (true, false);
-        for client in &link.clients {
+        let clients = link.clients().await.map_err(|error| failure(&error))?;
+        for client in clients {
             let connected = client.get_multiplexed_async_connection().await;
             let mut connection = connected.map_err(|error| failure(&error))?;
             let mut info = redis::cmd("INFO");

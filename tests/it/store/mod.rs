@@ -23,6 +23,7 @@ mod outbox;
 mod redis;
 mod reverse;
 mod schema;
+mod sentinels;
 mod states;
 mod story;
 mod suite;
