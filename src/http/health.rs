@@ -12,11 +12,15 @@ use serde_json::{Value, json};
 use super::problem::Problem;
 use super::state::AppState;
 use crate::config::Backend;
-use crate::spool::{Depth, Spool};
+use crate::spool::Spool;
 use crate::store::Error;
 
 /// How long the store may take to show that it is there.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The same where it hardly matters: whoever asks may give up after a second, and then send nothing here that could
+/// be kept.
+const SPOOL_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The process runs and answers, whatever the store does; whether Redis can be written to is only told.
 pub(super) async fn alive(State(state): State<AppState>) -> Json<Value> {
@@ -51,26 +55,29 @@ pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, 
         state.store.ready().await?;
         state.store.depth().await
     };
-    let problem = match state.clock.timeout(STORE_PATIENCE, asked).await {
-        Some(Ok(_)) => None,
-        Some(Err(error)) => Some(Problem::from(error)),
-        None => {
-            let detail = "the store does not answer";
-            Some(Problem::unavailable("store_unavailable", detail))
-        }
+    let depth = state.intake.spool().map(Spool::depth);
+    let has_room = depth.is_some_and(|depth| depth.bytes < state.config.spool.bytes_max);
+    let patience = if has_room {
+        SPOOL_PATIENCE
+    } else {
+        STORE_PATIENCE
     };
-    let spool = state.intake.spool().map(Spool::depth);
+    let failure = match state.clock.timeout(patience, asked).await {
+        Some(Ok(_)) => None,
+        Some(Err(error @ Error::Full)) => Some(("store_full", error.to_string())),
+        Some(Err(error)) => Some(("store_unavailable", error.to_string())),
+        None => Some(("store_unavailable", "the store does not answer".to_owned())),
+    };
     let mut warnings = state.store.cautions();
-    if let Some(problem) = problem {
-        let has_room = |depth: &Depth| depth.bytes < state.config.spool.bytes_max;
-        if !spool.as_ref().is_some_and(has_room) {
-            return Err(problem);
+    match failure {
+        Some((code, reason)) if !has_room => return Err(Problem::unavailable(code, reason)),
+        Some((_, reason)) => {
+            let kept = "activity is kept in the spool, everything else is refused";
+            warnings.push(format!("{reason}; {kept}").into());
         }
-        let warning =
-            "the store is away; activity is kept in the spool, everything else is refused";
-        warnings.push(warning.into());
+        None => {}
     }
-    if spool.is_none() && state.config.store.backend == Backend::Redis {
+    if depth.is_none() && state.config.store.backend == Backend::Redis {
         let warning = "there is no spool; while the store is away activity is refused";
         warnings.push(warning.into());
     }
@@ -79,7 +86,7 @@ pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, 
         "store": state.config.store.backend,
         "products": state.products.all().len(),
     });
-    if let Some(depth) = spool {
+    if let Some(depth) = depth {
         told["spool"] = json!({ "entries": depth.entries, "bytes": depth.bytes });
     }
     if !warnings.is_empty() {

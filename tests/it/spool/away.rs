@@ -32,10 +32,10 @@ async fn what_comes_in_while_redis_is_away_is_told_in_order_once_it_is_back() {
     assert_eq!(ready.status(), 200);
     let told = json_of(ready).await;
     assert_eq!(told["spool"]["entries"], 10, "{told}");
-    assert!(
-        told["warnings"].to_string().contains("kept in the spool"),
-        "{told}"
-    );
+    let warnings = told["warnings"].to_string();
+    for said in ["the store is unavailable: ", "kept in the spool"] {
+        assert!(warnings.contains(said), "{told}");
+    }
     let metrics = service.get("/metrics").await.text().await.expect("text");
     assert!(
         metrics.contains("connector_spool_entries 10\n"),
@@ -193,5 +193,8 @@ async fn without_a_spool_activity_is_refused_and_readiness_says_so() {
     server.kill();
     let (status, told) = post(&service, &service.url, "s1", 1).await;
     assert_eq!((status, &told["code"]), (503, &json!("store_unavailable")));
-    assert_eq!(service.get("/readyz").await.status(), 503);
+    let ready = service.get("/readyz").await;
+    assert_eq!(ready.status(), 503);
+    let told = json_of(ready).await["detail"].to_string();
+    assert!(told.contains("the store is unavailable: "), "{told}");
 }
