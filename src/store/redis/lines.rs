@@ -120,15 +120,15 @@ impl Lines {
         );
         if is_replica || error.is_connection_dropped() || error.is_timeout() {
             self.renew(of);
-            self.renewal.notify_waiters();
         }
     }
 
-    /// Begins anew, unless somebody has done it since these were the newest.
+    /// Begins anew and says so, unless somebody has done it since these were the newest.
     fn renew(&self, these: &Arc<Attempt>) {
         let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&newest, these) {
             *newest = Arc::default();
+            self.renewal.notify_waiters();
         }
     }
 }
