@@ -8,7 +8,7 @@ use event_connector::store::{Error, Heard, News, Outcome, Store};
 use tokio::sync::mpsc;
 
 use super::house::{House, draft, key, key_of, product, write};
-use crate::redis::{OwnServer, Servers};
+use crate::redis::{OwnServer, SAFE, Servers};
 use crate::support::eventually;
 
 /// The news that `store` hears once it listens and `then` has happened.
@@ -134,7 +134,8 @@ async fn a_state_that_cannot_be_read_is_set_aside_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_erased_leaves_the_append_only_file_too() {
-    let server = OwnServer::start(&["--appendonly", "yes"]);
+    // One that syncs later writes later as well, while its disk is busy.
+    let server = OwnServer::start(&SAFE);
     let house = House {
         store: Arc::new(server.store("scrub")),
         directory: None,
