@@ -46,7 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Later than any claim ends and sooner than any lease, seconds.
-const LEASED_S: f64 = 45.0;
+const LEASED_S: f64 = 10.0;
 
 /// What takes part in all of it.
 struct Stage {
@@ -219,14 +219,14 @@ async fn burst(instance: &Service, requests: &mut Requests, count: u64) -> anyho
 }
 
 fn figures(all: [Vec<f64>; 4]) -> anyhow::Result<Vec<Figure>> {
-    // What is in flight belongs to its lease of 60 s, and is looked at within a second then. The least that the
+    // What is in flight belongs to its lease of 20 s, and is looked at within a second then. The least that the
     // configuration allows is 15 s.
     let bars = [
         ("pauses of a killed instance, ended by others", 3.0, 2.5),
         ("notes that nobody had leased, posted by others", 3.0, 2.5),
         (
             "notes in flight since they were sent, read back by others",
-            61.0,
+            21.0,
             16.0,
         ),
         (
