@@ -23,6 +23,11 @@ impl Deref for Metrics {
     }
 }
 
+/// The `product` label of a product, the same for all where labels are not to name it.
+pub fn product_label(is_named: bool, id: &str) -> &str {
+    if is_named { id } else { "" }
+}
+
 /// Buckets from a tenth of a millisecond to ten seconds.
 const BUCKETS_S: &[f64] = &[
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,

@@ -132,7 +132,7 @@ fn start_background(state: &AppState, tasks: &Tasks) {
     );
     tasks.spawn("clock", watching);
     if let Some(spool) = state.intake.spool() {
-        let feeder = Feeder::new(spool::Setting {
+        let feeder = Feeder::new(spool::Surroundings {
             spool: spool.clone(),
             sessions: state.sessions.clone(),
             store: state.store.clone(),

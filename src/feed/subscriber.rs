@@ -11,6 +11,7 @@ use super::filter::Filter;
 use super::shelf::Page;
 use super::sse;
 use crate::domain::log::Offset;
+use crate::metrics::product_label;
 use crate::store;
 
 /// Reads the feed from a position onwards. Dropping it ends the subscription.
@@ -145,12 +146,7 @@ impl Drop for Subscriber {
 }
 
 fn gauge(feed: &Feed, channel: &Channel) -> IntGauge {
-    let is_named = feed.0.limits.product_label;
-    let label = if is_named {
-        channel.product.as_str()
-    } else {
-        ""
-    };
+    let label = product_label(feed.0.limits.product_label, channel.product.as_str());
     feed.0
         .metrics
         .stream_subscribers

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::domain::id::ProductId;
 use crate::domain::session::Session;
 use crate::feed::Feed;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, product_label};
 use crate::product::{Product, Products};
 use crate::session::linker::Linker;
 use crate::session::{Eraser, Registry};
@@ -81,10 +81,6 @@ impl AppState {
 
     /// The `product` label, which an operator may switch off.
     pub fn product_label<'a>(&self, id: &'a str) -> &'a str {
-        if self.config.metrics.product_label {
-            id
-        } else {
-            ""
-        }
+        product_label(self.config.metrics.product_label, id)
     }
 }

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::domain::action::DropReason;
 use crate::domain::id::Key;
 use crate::domain::session::{Input, Reply, Session};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, product_label};
 use crate::session::{self, Registry};
 use crate::store::Store;
 use crate::tasks::Tasks;
@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 const TRIES_MAX: u32 = 8;
 
 /// What the feeder needs from the outside.
-pub struct Setting {
+pub struct Surroundings {
     /// What it empties.
     pub spool: Spool,
     /// Who gets it.
@@ -50,7 +50,7 @@ pub struct Setting {
 
 /// Empties the spool whenever there is something in it and the store is there.
 pub struct Feeder {
-    setting: Setting,
+    around: Surroundings,
     /// How often shares were tried that their sessions did not take.
     tries: HashMap<i64, u32>,
 }
@@ -67,17 +67,17 @@ enum Fed {
 
 impl Feeder {
     /// Nothing was tried yet.
-    pub fn new(setting: Setting) -> Self {
+    pub fn new(around: Surroundings) -> Self {
         Self {
-            setting,
+            around,
             tries: HashMap::new(),
         }
     }
 
     /// Runs until the service stops.
     pub async fn run(mut self) {
-        let (tasks, clock) = (self.setting.tasks.clone(), self.setting.clock.clone());
-        let spool = self.setting.spool.clone();
+        let (tasks, clock) = (self.around.tasks.clone(), self.around.clock.clone());
+        let spool = self.around.spool.clone();
         loop {
             let pause = async {
                 if spool.is_in_use() {
@@ -102,8 +102,8 @@ impl Feeder {
     /// Feeds until the spool is empty or something has to be waited for.
     async fn empty(&mut self) {
         let mut fed = 0;
-        while self.setting.spool.is_in_use() {
-            if let Err(error) = self.setting.store.ready().await {
+        while self.around.spool.is_in_use() {
+            if let Err(error) = self.around.store.ready().await {
                 tracing::debug!(%error, "what is in the spool waits for the store");
                 break;
             }
@@ -117,7 +117,7 @@ impl Feeder {
             }
         }
         if fed > 0 {
-            let left = self.setting.spool.depth().entries;
+            let left = self.around.spool.depth().entries;
             tracing::info!(
                 fed,
                 left,
@@ -128,7 +128,7 @@ impl Feeder {
 
     /// Feeds what has waited longest; answers how much of it need not be kept any longer.
     async fn page(&mut self) -> Result<usize, crate::store::Error> {
-        let rows = self.setting.spool.oldest(PAGE_MAX).await?;
+        let rows = self.around.spool.oldest(PAGE_MAX).await?;
         let (mut done, mut set_aside) = (Vec::with_capacity(rows.len()), 0);
         let mut queues: Vec<Vec<(i64, Share)>> = Vec::new();
         let mut places: HashMap<Key, usize> = HashMap::new();
@@ -144,7 +144,7 @@ impl Feeder {
                 Err(error) => {
                     tracing::error!(id, %error, "a share in the spool is unreadable and is set aside there");
                     self.count("unreadable");
-                    self.setting.spool.set_aside(id, error.to_string()).await?;
+                    self.around.spool.set_aside(id, error.to_string()).await?;
                     set_aside += 1;
                 }
             }
@@ -161,7 +161,7 @@ impl Feeder {
             self.tries.remove(id);
         }
         let count = done.len();
-        self.setting.spool.remove(done).await?;
+        self.around.spool.remove(done).await?;
         Ok(count + set_aside)
     }
 
@@ -184,7 +184,7 @@ impl Feeder {
     async fn give(&self, share: &Share) -> Fed {
         let input = Input::Activity(Arc::clone(&share.activity));
         let correlation_id = Arc::clone(&share.correlation_id);
-        let sessions = &self.setting.sessions;
+        let sessions = &self.around.sessions;
         match sessions.ask(&share.key, input, correlation_id).await {
             Ok(reply) => {
                 self.count("fed");
@@ -209,21 +209,21 @@ impl Feeder {
         if *tries < TRIES_MAX {
             return None;
         }
-        let now_ms = self.setting.clock.now_ms();
+        let now_ms = self.around.clock.now_ms();
         let input = format!("{:?}", share.activity);
-        let (store, reason) = (&self.setting.store, error.to_string());
+        let (store, reason) = (&self.around.store, error.to_string());
         let parked = store.park(&share.key, now_ms, &reason, &input).await;
         if let Err(error) = parked {
             tracing::warn!(key = %share.key, %error, "it could not be parked yet");
             return None;
         }
-        self.setting.metrics.parked.inc();
+        self.around.metrics.parked.inc();
         self.count("parked");
         Some(id)
     }
 
     fn count(&self, outcome: &str) {
-        let counter = &self.setting.metrics.spool_shares;
+        let counter = &self.around.metrics.spool_shares;
         counter.with_label_values(&[outcome]).inc();
     }
 
@@ -236,14 +236,11 @@ impl Feeder {
         else {
             return;
         };
-        let label = match self.setting.product_label {
-            true => share.key.product.as_str(),
-            false => "",
-        };
+        let label = product_label(self.around.product_label, share.key.product.as_str());
         let dropped = [(DropReason::Duplicate.as_str(), duplicates)];
         let provider = share.activity.provider.as_str();
         let dropped = dropped.into_iter().filter(|(_, count)| *count > 0);
-        self.setting
+        self.around
             .metrics
             .count_events(label, provider, actions, dropped);
     }

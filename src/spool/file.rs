@@ -3,17 +3,13 @@
 //! It keeps a rollback journal rather than a write-ahead log. A write that failed is then undone before
 //! anything else is written, so that nothing acknowledged later rests on pages that never reached the disk.
 
-use std::fs::{self, OpenOptions, Permissions, TryLockError};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::{Connection, Transaction, params};
 
 use super::queue::{Depth, Row};
 use crate::store::Error;
-
-/// Nobody but the owner may read what people did.
-const MODE: u32 = 0o600;
+use crate::store::file::{Lock, create, lock};
 
 /// Says that a file is a spool: `spol`.
 const APPLICATION_ID: i32 = 0x73_70_6f_6c;
@@ -27,7 +23,7 @@ pub(super) struct File {
     depth: Depth,
     bytes_max: u64,
     /// Held as long as the file is open.
-    _lock: fs::File,
+    _lock: Lock,
 }
 
 /// What a transaction may do.
@@ -43,15 +39,8 @@ impl File {
         let told = |error: &dyn std::fmt::Display| {
             Error::Unavailable(format!("{}: {error}", path.display()).into())
         };
-        if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
-            fs::create_dir_all(directory).map_err(|error| told(&error))?;
-        }
-        let lock = lock(path).map_err(|reason| told(&reason))?;
-        let mut private = OpenOptions::new();
-        private.read(true).write(true).create(true).mode(MODE);
-        let made = private.open(path);
-        made.and_then(|file| file.set_permissions(Permissions::from_mode(MODE)))
-            .map_err(|error| told(&error))?;
+        let lock = lock(path, "spool.path").map_err(|error| told(&error))?;
+        create(path).map_err(|error| told(&error))?;
         let db = connect(path).map_err(|error| told(&error))?;
         let depth = prepare(&db).map_err(|reason| told(&reason))?;
         Ok(Self {
@@ -144,24 +133,6 @@ impl Writing<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// Takes the lock beside the file. The system releases it whenever its holder ends.
-fn lock(path: &Path) -> Result<fs::File, String> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
-    let mut private = OpenOptions::new();
-    private.read(true).write(true).create(true).mode(MODE);
-    let file = private.open(PathBuf::from(beside));
-    let file = file.map_err(|error| error.to_string())?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(
-            "it is in use already, and each instance needs a file of its own (spool.path)"
-                .to_owned(),
-        ),
-        Err(TryLockError::Error(error)) => Err(error.to_string()),
     }
 }
 

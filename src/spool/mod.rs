@@ -22,6 +22,6 @@ mod file;
 mod intake;
 mod queue;
 
-pub use feeder::{Feeder, Setting};
+pub use feeder::{Feeder, Surroundings};
 pub use intake::{Intake, Refusal, Taken};
 pub use queue::{Depth, Options, Spool, Work};

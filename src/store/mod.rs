@@ -21,6 +21,7 @@ mod commit;
 mod delivery;
 pub mod erasure;
 mod error;
+pub(crate) mod file;
 pub mod memory;
 pub mod redis;
 pub mod sqlite;

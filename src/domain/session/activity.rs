@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::index::{LinkRow, PendingRow, PendingSpace, SessionRow, email_key};
+use super::index::{LinkRow, PendingRow, PendingSpace, email_key};
 use super::state::{Held, IndexMode, Policy, Reply, Session};
 use crate::domain::action::{
     Action, ActionsPayload, Activity, Identity, NewAction, PayloadType, Provider,
@@ -102,10 +102,7 @@ impl Session {
             return;
         }
         let lives_s = moment.policy.index_s.max(moment.policy.link_carry_s);
-        let row: Arc<str> = to_json(&SessionRow {
-            session: id.clone(),
-            user: self.user.clone(),
-        });
+        let row: Arc<str> = to_json(&self.row(&id));
         if let Some(user) = &self.user {
             let key = IndexKey::new(Space::UserSession, user.as_str());
             moment.write_index(key, Some(Arc::clone(&row)), lives_s);

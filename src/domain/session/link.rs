@@ -5,7 +5,7 @@ use serde_json::json;
 use super::activity::to_json;
 use super::index::{LinkRequest, LinkRow, PendingRow, SessionRow, Trust};
 use super::state::{Link, Policy, Reply, Session};
-use crate::domain::id::ConversationId;
+use crate::domain::id::{ConversationId, SessionId};
 use crate::domain::link::LinkEvent;
 use crate::domain::log::{EntryType, IndexKey, OutboxChange, Space};
 use crate::domain::machine::Moment;
@@ -55,10 +55,7 @@ impl Session {
             .as_ref()
             .is_some_and(|row| !row.session.as_str().is_empty());
         let event = LinkEvent::infer(owned);
-        let row = SessionRow {
-            session: id,
-            user: self.user.clone(),
-        };
+        let row = self.row(&id);
         if owner.as_ref() != Some(&row) {
             moment.write_index(key, Some(to_json(&row)), CONVERSATION_S);
         }
@@ -71,15 +68,20 @@ impl Session {
         self.attach(conversation, request.trust, moment)
     }
 
+    /// What look-up rows say that lead to this session.
+    pub(super) fn row(&self, id: &SessionId) -> SessionRow {
+        SessionRow {
+            session: id.clone(),
+            user: self.user.clone(),
+        }
+    }
+
     /// Writes the row of the session's conversation again.
     pub(super) fn renew_link(&self, moment: &mut Moment<'_, Policy>) {
         let (Some(conversation), Some(id)) = (self.conversation(), &self.id) else {
             return;
         };
-        let row = SessionRow {
-            session: id.clone(),
-            user: self.user.clone(),
-        };
+        let row = self.row(id);
         let key = conversation_key(conversation);
         moment.write_index(key, Some(to_json(&row)), CONVERSATION_S);
     }

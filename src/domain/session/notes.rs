@@ -120,11 +120,7 @@ impl Session {
             moment.effects.deliveries.push(NewDelivery {
                 id: delivery.clone(),
                 lane: Arc::clone(&lane),
-                body: to_json(&NoteBody {
-                    conversation_id: conversation.clone(),
-                    session_id: session_id.clone(),
-                    text: piece.text.into(),
-                }),
+                body: body(&conversation, &session_id, piece.text),
             });
             let told = piece.lines.iter().filter_map(|at| lines.get(*at));
             self.open_notes.push(OpenNote {
@@ -146,26 +142,17 @@ impl Session {
                 || NewDelivery {
                     id: note.delivery.clone(),
                     lane: self.lane(&note.conversation, moment),
-                    body: to_json(&NoteBody {
-                        conversation_id: note.conversation.clone(),
-                        session_id: session_id.clone(),
-                        text: self.text_of(note, moment),
-                    }),
+                    body: body(
+                        &note.conversation,
+                        session_id,
+                        text(session_id, note, moment.now),
+                    ),
                 },
                 |place| new.remove(place),
             );
             moment.effects.deliveries.push(delivery);
         }
         moment.effects.deliveries.append(&mut new);
-    }
-
-    /// A note's text without bins; they are known only to the outbox.
-    fn text_of(&self, note: &OpenNote, moment: &Moment<'_, Policy>) -> Arc<str> {
-        let lines: Vec<note::Line> = note.lines.iter().map(Held::as_line).collect();
-        let session = self.id.as_ref().map(SessionId::as_str);
-        let pieces = note::render(session, &lines, 0.0, moment.now, usize::MAX);
-        let texts = pieces.into_iter().map(|piece| piece.text);
-        texts.collect::<String>().into()
     }
 
     /// The order group of everything sent to `conversation`.
@@ -325,6 +312,21 @@ impl Session {
             .iter()
             .find(|note| note.delivery == *delivery)
     }
+}
+
+fn body(conversation: &ConversationId, session: &SessionId, text: String) -> Arc<str> {
+    to_json(&NoteBody {
+        conversation_id: conversation.clone(),
+        session_id: session.clone(),
+        text: text.into(),
+    })
+}
+
+/// A note's text without bins; they are known only to the outbox.
+fn text(session: &SessionId, note: &OpenNote, now: f64) -> String {
+    let lines: Vec<note::Line> = note.lines.iter().map(Held::as_line).collect();
+    let pieces = note::render(Some(session.as_str()), &lines, 0.0, now, usize::MAX);
+    pieces.into_iter().map(|piece| piece.text).collect()
 }
 
 /// Removes what the window rule no longer keeps; returns how many.

@@ -77,7 +77,7 @@ impl Store for Redis {
         if is_missing && commit.state.as_ref().is_some_and(|new| new.base > 0) {
             // Whoever asks wants to know whether it was removed or lost.
             let bucket = self.link.bucket(&commit.product);
-            if let Err(failure) = self.link.look_at_lives(bucket..bucket + 1).await {
+            if let Err(failure) = self.link.look_at_life(bucket).await {
                 return Outcome::NotWritten(failure.into());
             }
         }

@@ -205,6 +205,15 @@ impl Link {
         with: impl Fn(&mut Cmd),
     ) -> Result<Vec<Value>, Failure> {
         self.check().await?;
+        self.everywhere(script, with).await
+    }
+
+    /// The same before the store has been met.
+    pub(super) async fn everywhere(
+        &self,
+        script: &Script,
+        with: impl Fn(&mut Cmd),
+    ) -> Result<Vec<Value>, Failure> {
         match self.nodes {
             Nodes::One(_) => Ok(vec![self.run(script, &self.bases, with).await?]),
             Nodes::Cluster { .. } => {
@@ -229,11 +238,6 @@ impl Link {
             }
         }
         Ok(values)
-    }
-
-    /// The same before the store has been met.
-    pub(super) async fn run_on(&self, bucket: usize, script: &Script) -> Result<Value, Failure> {
-        self.run(script, &self.bases[bucket..=bucket], |_| {}).await
     }
 
     async fn run(

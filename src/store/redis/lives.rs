@@ -21,18 +21,20 @@ impl Lives {
         }
     }
 
-    /// Notes a bucket's name; whether it had another one before, and has lost everything since.
-    pub(super) fn is_another(&self, bucket: usize, life: String) -> bool {
+    /// Notes what buckets are called, from `first` on; whether any of them had another name before, and has lost
+    /// everything since.
+    pub(super) fn note(&self, first: usize, lives: impl Iterator<Item = String>) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_another = seen[bucket].as_ref().is_some_and(|before| *before != life);
-        seen[bucket] = Some(life);
-        if is_another {
-            self.losses.fetch_add(1, Ordering::Release);
+        let mut is_loss = false;
+        for (known, life) in seen.iter_mut().skip(first).zip(lives) {
+            is_loss |= known.as_ref().is_some_and(|before| *before != life);
+            *known = Some(life);
         }
-        is_another
+        self.losses.fetch_add(is_loss.into(), Ordering::Release);
+        is_loss
     }
 
-    /// How often a bucket had lost everything.
+    /// How often buckets were found to have lost everything.
     pub(super) fn losses(&self) -> u64 {
         self.losses.load(Ordering::Acquire)
     }

@@ -1,11 +1,11 @@
 //! Meeting a server: whether the store is laid out as it should be, how durable its writes are, what
 //! other instances say.
 
-use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use redis::Value;
 
 use super::link::{Failure, Link, failure};
 use super::{news, script};
@@ -40,19 +40,26 @@ impl Link {
             );
             return Err(Failure::Refused(Error::Unavailable(text.into())));
         }
-        self.look_at_lives(0..self.buckets()).await
+        let lives = self.everywhere(&script::LIFE, |_| {}).await?;
+        self.note_lives(0, lives)
     }
 
-    /// Looks whether buckets are still those that they were.
-    pub(super) async fn look_at_lives(&self, buckets: Range<usize>) -> Result<(), Failure> {
-        for bucket in buckets {
-            let life = self.run_on(bucket, &script::LIFE).await?;
-            let life = redis::from_redis_value(life).map_err(|error| failure(&error.into()))?;
-            if self.lives.is_another(bucket, life) {
-                tracing::error!(
-                    "Redis has come back without what it held: sessions in memory are written again, the rest is lost"
-                );
-            }
+    /// Notices when a bucket is no longer the one that it was.
+    pub(super) async fn look_at_life(&self, bucket: usize) -> Result<(), Failure> {
+        let life = self.on(bucket, &script::LIFE, |_| {}).await?;
+        self.note_lives(bucket, vec![life])
+    }
+
+    /// Takes note of what buckets are called, from `first` on.
+    fn note_lives(&self, first: usize, answers: Vec<Value>) -> Result<(), Failure> {
+        let lives = answers.into_iter().map(redis::from_redis_value);
+        let lives: Vec<Vec<String>> = lives
+            .collect::<Result<_, _>>()
+            .map_err(|error| failure(&error.into()))?;
+        if self.lives.note(first, lives.into_iter().flatten()) {
+            tracing::error!(
+                "Redis has come back without what it held: sessions in memory are written again, the rest is lost"
+            );
         }
         Ok(())
     }

@@ -1,9 +1,6 @@
 //! From a path to connections: directory, lock, permissions, schema.
 
-use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -14,9 +11,10 @@ use super::examine::examine;
 use super::options::Options;
 use super::upkeep;
 use crate::store::Error;
+use crate::store::file::{Lock, create, lock};
 
-/// Nobody but the owner may read what people did.
-const MODE: u32 = 0o600;
+/// The configuration key that names the file.
+pub(super) const KEY: &str = "store.path";
 
 /// How long one connection waits for another of this process to let go of the file.
 pub(super) const PATIENCE: Duration = Duration::from_millis(250);
@@ -30,7 +28,7 @@ pub(super) struct Opened {
     /// The connections that read, at least one.
     pub(super) readers: Vec<Connection>,
     /// Held as long as any of them is open.
-    pub(super) lock: File,
+    pub(super) lock: Lock,
 }
 
 /// Opens, creates or migrates the database.
@@ -40,7 +38,7 @@ pub(super) fn open(options: &Options) -> Result<Opened, Error> {
         Error::Unavailable(format!("{}: {error}", path.display()).into())
     };
     let of_file = |error: io::Error| unavailable(&with_advice_on_file(&error));
-    let lock = lock(path).map_err(of_file)?;
+    let lock = lock(path, KEY).map_err(of_file)?;
     examine(path).map_err(of_file)?;
     create(path).map_err(of_file)?;
     let mut writer = connect_writer(options).map_err(|error| unavailable(&with_advice(&error)))?;
@@ -99,48 +97,6 @@ fn with_advice(error: &rusqlite::Error) -> String {
         }
         _ => error.to_string(),
     }
-}
-
-/// Takes the lock beside the database. The system releases it whenever its holder ends.
-pub(super) fn lock(path: &Path) -> io::Result<File> {
-    if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
-        fs::create_dir_all(directory)?;
-    }
-    // One database has one lock, by whichever link it is reached.
-    let mut beside = fs::canonicalize(path)
-        .unwrap_or_else(|_| path.to_owned())
-        .into_os_string();
-    beside.push(".lock");
-    let file = private().open(PathBuf::from(beside))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(io::Error::new(
-            io::ErrorKind::ResourceBusy,
-            "it is in use already, and one process at a time is all that a file can serve; give this \
-             one a file of its own (store.path)",
-        )),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
-/// Whether [`lock`] failed because somebody holds the lock.
-pub(super) fn lock_is_taken(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::ResourceBusy
-}
-
-/// Creates the file before the database does, because its other files take their permissions from
-/// this one.
-fn create(path: &Path) -> io::Result<()> {
-    private()
-        .open(path)?
-        .set_permissions(Permissions::from_mode(MODE))
-}
-
-/// Opens or creates a file for its owner only.
-pub(super) fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).mode(MODE);
-    options
 }
 
 /// A connection that may write.

@@ -11,7 +11,6 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::house::{House, key, open, options, product, row, sqlite, successors_steps, write};
-use crate::support::eventually;
 
 /// The newest version of this program.
 fn ours() -> u32 {
@@ -38,19 +37,10 @@ async fn furnished() -> TempDir {
     house.directory.take().expect("a database has a directory")
 }
 
-/// What is answered once the lock is free: a process that another test starts has a part in it until it runs its
-/// own program.
-async fn once_free<T, E: ToString>(mut work: impl FnMut() -> Result<T, E>) -> T {
-    eventually("the file is free", || {
-        std::future::ready(work().map_err(|error| error.to_string()))
-    })
-    .await
-}
-
 /// Opens, checks that everything of [`furnished`] is there, and writes the state once more.
 async fn goes_on(options: Options, version: u64) {
     let house = House {
-        store: std::sync::Arc::new(once_free(|| open(options.clone())).await),
+        store: std::sync::Arc::new(open(options).expect("the file is free")),
         directory: None,
     };
     assert_eq!(
@@ -93,10 +83,18 @@ async fn what_a_version_wrote_is_read_by_the_next_and_after_the_way_back_by_itse
 
     let planned = plan(&later, Some(ours())).expect("there is a way");
     assert_eq!((planned.from, planned.to), (ours() + 1, ours()));
-    assert_eq!(once_free(|| migrate(&later, Some(ours()))).await, planned);
+    assert_eq!(
+        migrate(&later, Some(ours())).expect("the file is free"),
+        planned
+    );
     goes_on(options(&directory), 2).await;
     goes_on(later.clone(), 3).await;
-    assert!(once_free(|| migrate(&later, None)).await.steps.is_empty());
+    assert!(
+        migrate(&later, None)
+            .expect("the file is free")
+            .steps
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -113,7 +111,7 @@ async fn the_file_is_copied_beside_itself_before_it_changes_and_only_then() {
     let copy = Options::new(directory.path().join(&kept));
     goes_on(copy, 2).await;
 
-    once_free(|| migrate(&later, Some(ours()))).await;
+    migrate(&later, Some(ours())).expect("the file is free");
     let newer = format!("store.db.v{}.bak", ours() + 1);
     assert_eq!(
         copies(&directory),
@@ -175,7 +173,10 @@ async fn a_database_in_use_is_not_migrated() {
     // What would be done can be asked at any time.
     assert_eq!(plan(&later, None).expect("readable").steps.len(), 1);
     house.store.close().await;
-    assert_eq!(once_free(|| migrate(&later, None)).await.steps.len(), 1);
+    assert_eq!(
+        migrate(&later, None).expect("the file is free").steps.len(),
+        1
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
--- What a bucket has been called since it was first used, or used again after it had lost everything.
-local at = KEYS[1] .. 'life'
+-- What each bucket has been called since it was first used, or used again after it had lost everything.
 local time = redis.call('TIME')
-redis.call('SET', at, time[1] .. '.' .. time[2], 'NX')
-return redis.call('GET', at)
+local lives = {}
+for i, base in ipairs(KEYS) do
+  redis.call('SET', base .. 'life', time[1] .. '.' .. time[2], 'NX')
+  lives[i] = redis.call('GET', base .. 'life')
+end
+return lives

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::inventory::{Inventory, inspect};
 use super::{UpkeepError, beside, sync_directory};
-use crate::store::sqlite::open::private;
+use crate::store::file::private;
 
 /// How long to wait for a moment in which the database can be opened; recovery after a crash takes
 /// such moments.

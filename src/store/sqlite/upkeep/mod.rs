@@ -30,8 +30,9 @@ pub use restore::{Restored, restore};
 
 pub(super) use migrate::upgrade;
 
-use super::open::{lock, lock_is_taken};
+use super::open::KEY;
 use super::schema::SchemaError;
+use crate::store::file::{Lock, lock, lock_is_taken};
 
 /// Why a database was left as it was.
 #[derive(Debug, thiserror::Error)]
@@ -112,8 +113,8 @@ impl UpkeepError {
 }
 
 /// Takes the lock that serving takes.
-fn take_lock(path: &Path) -> Result<File, UpkeepError> {
-    lock(path).map_err(|error| match lock_is_taken(&error) {
+fn take_lock(path: &Path) -> Result<Lock, UpkeepError> {
+    lock(path, KEY).map_err(|error| match lock_is_taken(&error) {
         true => UpkeepError::InUse(path.to_owned()),
         false => UpkeepError::file(path)(error),
     })

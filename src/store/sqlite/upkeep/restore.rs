@@ -10,7 +10,7 @@ use super::inventory::{Inventory, inspect};
 use super::{UpkeepError, beside, sync_directory, take_lock};
 use crate::domain::id::ProductId;
 use crate::domain::log::Offset;
-use crate::store::sqlite::open::private;
+use crate::store::file::private;
 use crate::store::sqlite::options::Options;
 use crate::store::sqlite::row::signed;
 use crate::store::sqlite::schema::{self, Step};
