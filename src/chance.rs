@@ -35,6 +35,11 @@ impl Chance {
         self.with(|rng| rng.random())
     }
 
+    /// Thirty-two bytes that nobody can guess.
+    pub fn secret(&self) -> [u8; 32] {
+        self.with(|rng| rng.random())
+    }
+
     /// A number in `[0, 1)`.
     pub fn fraction(&self) -> f64 {
         self.with(|rng| rng.random())

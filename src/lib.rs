@@ -32,6 +32,7 @@
 //! | [`session`] | one actor per key at work: decide, commit, act | `domain`, `store` |
 //! | [`spool`] | what is taken in while Redis is away, on this instance's disk | `domain`, `store`, `session` |
 //! | [`product`] | the tenants, as operators wrote them down | `domain`, `ingest` |
+//! | [`registration`] | products that are registered while the service runs, and what is issued for them | `domain`, `product`, `store` |
 //! | [`delivery`] | the outbox worker and the vendors, one folder each | `domain`, `store`, `product` |
 //! | [`client`] | the receiving side of the feed, as published clients read it | nothing of the service |
 //! | [`config`] | every setting, where it came from, what is wrong with it | the form of an address in `store` |
@@ -123,6 +124,7 @@ pub mod http;
 pub mod ingest;
 pub mod metrics;
 pub mod product;
+pub mod registration;
 pub mod session;
 pub mod spool;
 pub mod store;

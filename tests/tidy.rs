@@ -30,7 +30,7 @@ const fn room(name: &'static str, may_use: &'static str, because: &'static str) 
     }
 }
 
-const ROOMS: [Room; 21] = [
+const ROOMS: [Room; 22] = [
     room(
         "domain",
         "",
@@ -63,8 +63,8 @@ const ROOMS: [Room; 21] = [
     ),
     room(
         "config",
-        "store::redis::Address",
-        "it says what was set, not what is done with it; only the store can tell what is an address",
+        "store::redis::Address registration::Vault",
+        "it says what was set, not what is done with it; only others can tell what is an address or a key",
     ),
     room(
         "terminal",
@@ -85,6 +85,11 @@ const ROOMS: [Room; 21] = [
         "product",
         "domain ingest",
         "rows are read and kept; the loop that watches their file is app's",
+    ),
+    room(
+        "registration",
+        "domain product store clock chance tasks metrics",
+        "what is registered is sealed and stored; who may ask for it is the doors' to say",
     ),
     room(
         "feed",
@@ -108,7 +113,7 @@ const ROOMS: [Room; 21] = [
     ),
     room(
         "http",
-        "domain ingest session spool feed store product config clock chance tasks metrics telemetry \
+        "domain ingest session spool feed store product registration config clock chance tasks metrics telemetry \
          delivery::intercom::webhook",
         "doors never ask a worker: work for vendors is committed, and done after the answer",
     ),
@@ -119,18 +124,18 @@ const ROOMS: [Room; 21] = [
     ),
     room(
         "app",
-        "domain ingest chance clock tasks metrics config telemetry store product feed session \
+        "domain ingest chance clock tasks metrics config telemetry store product registration feed session \
          spool delivery http",
         "it constructs everything that serves, and is itself used by commands only",
     ),
     room(
         "demo",
-        "app client config clock chance tasks domain metrics product store telemetry terminal",
+        "app client config clock chance tasks domain metrics product registration::Vault store telemetry terminal",
         "it plays a vendor and a client around a whole app, and reaches into none of its rooms",
     ),
     room(
         "cli",
-        "app demo config product telemetry terminal clock chance tasks metrics spool store client",
+        "app demo config product registration telemetry terminal clock chance tasks metrics spool store client",
         "commands choose the parts an app is built on; the work itself is in the rooms behind it",
     ),
     room(

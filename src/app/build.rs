@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +12,7 @@ use super::outcome::ToSession;
 use super::policy::policy;
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Backend, Config};
 use crate::delivery::client::{self, Client};
 use crate::delivery::intercom::{Account, Accounts, Intercom, region_url};
 use crate::delivery::{self, Nudge, Outbox};
@@ -24,6 +25,7 @@ use crate::feed::{self, Feed};
 use crate::http::{Admission, AppState, Handles};
 use crate::metrics::Metrics;
 use crate::product::{Fingerprint, Products, Source};
+use crate::registration::{self, Directory, Vault};
 use crate::session::linker::Linker;
 use crate::session::mirror::{self, Mirror};
 use crate::session::{Eraser, Limits, Registry, Surroundings};
@@ -94,8 +96,10 @@ impl App {
         let bell = nudge.clone();
         let admission = Admission::new(&parts.config, &parts.clock, &parts.metrics);
         let intake = intake(&parts, &sessions);
+        let directory = directory(&parts)?;
         let state = AppState::from(Handles {
             intake,
+            directory,
             linker: Linker::new(sessions.clone(), pending_ms),
             eraser: Eraser::new(sessions.clone(), feed.clone(), mirror.clone()),
             sessions,
@@ -184,6 +188,28 @@ fn sessions(
         }),
     };
     Registry::new(around, limits)
+}
+
+fn directory(parts: &Parts) -> anyhow::Result<Directory> {
+    let own = &parts.config.registration;
+    let key = &parts.config.secrets.key;
+    let vault = (!key.expose_secret().is_empty()).then(|| Vault::parse(key));
+    Ok(Directory::new(registration::Surroundings {
+        store: Arc::clone(&parts.store),
+        vault: vault.transpose()?,
+        products: parts.products.clone(),
+        clock: parts.clock.clone(),
+        chance: parts.chance.clone(),
+        metrics: parts.metrics.clone(),
+        limits: registration::Limits {
+            overlap_ms: to_ms(own.overlap_s),
+            purge_after_ms: to_ms(own.purge_after_s),
+            products_max: own.products_max,
+            keys_max: own.keys_max,
+            poll: Duration::from_millis(own.poll_ms),
+        },
+        is_shared: parts.config.store.backend == Backend::Redis,
+    }))
 }
 
 fn intake(parts: &Parts, sessions: &Registry<Session>) -> Intake {

@@ -51,6 +51,9 @@ fn tell(state: &AppState, outbox: &Nudge, news: &News) {
     if news.is_erasure {
         state.feed.forget(&news.product);
     }
+    if news.is_registration {
+        state.directory.nudge();
+    }
     if news.is_for_feed {
         state.feed.nudge(&news.product);
     }

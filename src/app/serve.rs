@@ -120,6 +120,7 @@ fn start_background(state: &AppState, tasks: &Tasks) {
     let sessions = state.sessions.clone();
     tasks.spawn("sweeper", sweeper::run(sessions, interval));
     tasks.spawn("eraser", state.eraser.clone().run());
+    tasks.spawn("directory", state.directory.clone().run(tasks.clone()));
     let own = &state.config.delivery;
     let watching = time::watch(
         state.store.clone(),

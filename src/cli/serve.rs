@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::{Backend, Config};
 use crate::metrics::Metrics;
 use crate::product::{Catalogue, Error, Fingerprint, Products, Source};
+use crate::registration::{Vault, key_path, read_or_create};
 use crate::spool::{self, Spool};
 use crate::store::Store;
 use crate::store::redis::Redis;
@@ -35,7 +36,7 @@ use crate::terminal::{Advised, Terminal};
 const OTHER_FILES: u64 = 128;
 
 /// Runs until SIGTERM or SIGINT, and ends at once at the second; SIGHUP reloads the products.
-pub(super) async fn serve(config: Config, log: Terminal) -> anyhow::Result<ExitCode> {
+pub(super) async fn serve(mut config: Config, log: Terminal) -> anyhow::Result<ExitCode> {
     telemetry::install(&config.log, log);
     for notice in &config.notices {
         tracing::warn!("{notice}");
@@ -45,6 +46,7 @@ pub(super) async fn serve(config: Config, log: Terminal) -> anyhow::Result<ExitC
     let (products, seen) = first_products(&source)?;
     let chance = Chance::system();
     let store = open_store(&config, &chance)?;
+    provide_key(&mut config, &chance)?;
     let spool = open_spool(&config);
     let listener = listen(config.http.bind, config.http.connections_max)?;
     let reload = Arc::new(Notify::new());
@@ -63,6 +65,10 @@ pub(super) async fn serve(config: Config, log: Terminal) -> anyhow::Result<ExitC
     let stop = CancellationToken::new();
     let twice_told = until_told_twice(reload, stop.clone())?;
     let state = app.state();
+    // Activity for a registered product must not find it unknown. While the store is away it is refused as such.
+    if let Err(error) = state.directory.refresh().await {
+        tracing::warn!(%error, "registered products are not known yet");
+    }
     let (products, has_spool) = (state.products.all(), state.intake.spool().is_some());
     announce(&state.config, &products, listener.local_addr()?, has_spool);
     tokio::select! {
@@ -111,6 +117,28 @@ fn open_store(config: &Config, chance: &Chance) -> anyhow::Result<Arc<dyn Store>
     })
     .with_context(|| format!("cannot open the store {}", config.store.path.display()))?;
     Ok(Arc::new(store))
+}
+
+/// An embedded store whose operator set no key has one beside it.
+fn provide_key(config: &mut Config, chance: &Chance) -> anyhow::Result<()> {
+    let is_set = !config.secrets.key.expose_secret().is_empty();
+    if is_set || config.store.backend != Backend::Sqlite {
+        return Ok(());
+    }
+    let path = key_path(&config.store.path);
+    let (key, is_new) = read_or_create(&path, chance)
+        .with_context(|| format!("cannot use the key {}", path.display()))?;
+    if is_new {
+        tracing::warn!(
+            path = %path.display(),
+            "secrets of registered products are sealed with a key in {}: keep it with your backups, or set \
+             secrets.key (CONNECTOR_SECRETS_KEY), so that the key is not found wherever the store is",
+            path.display()
+        );
+    }
+    Vault::parse(&key).with_context(|| format!("{} is no key", path.display()))?;
+    config.secrets.key = key;
+    Ok(())
 }
 
 /// Where activity is kept while Redis is away. Without it the service does less, and does it all the same.

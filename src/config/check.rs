@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
-use super::section::{Backend, LogFormat};
+use super::value::{Backend, LogFormat, RegistrationMode};
+use crate::registration::Vault;
 use crate::store::redis::Address;
 
 /// An address with its port.
@@ -67,6 +68,17 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
     }
 }
 
+/// Who may register products.
+pub(super) fn registration_mode(text: &str) -> Result<RegistrationMode, String> {
+    match text {
+        "auto" => Ok(RegistrationMode::Auto),
+        "admin_key" => Ok(RegistrationMode::AdminKey),
+        "invite" => Ok(RegistrationMode::Invite),
+        "open" => Ok(RegistrationMode::Open),
+        _ => Err("must be auto, admin_key, invite or open".to_owned()),
+    }
+}
+
 /// The kind of store.
 pub(super) fn backend(text: &str) -> Result<Backend, String> {
     match text {
@@ -83,6 +95,15 @@ pub(super) fn version(text: &str) -> Result<String, String> {
         return Err("must be a version of the vendor's interface, e.g. 2.11".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// Keys that seal, or nothing.
+pub(super) fn secrets_key(text: &str) -> Result<SecretString, String> {
+    let keys = SecretString::from(text);
+    if !text.is_empty() {
+        Vault::parse(&keys).map_err(|error| error.to_string())?;
+    }
+    Ok(keys)
 }
 
 /// The address of a Redis, or nothing.

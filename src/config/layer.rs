@@ -16,9 +16,10 @@ pub(super) const VARIABLE_ORIGIN: &str = "variable ";
 pub(super) const FILE_VARIABLE: &str = "CONNECTOR_CONFIG";
 
 /// Variables that operators of the original service know, and the keys they set.
-const ALIASES: [(&str, &str, &str); 4] = [
+const ALIASES: [(&str, &str, &str); 5] = [
     ("REDIS_URL", "redis", "url"),
     ("CONNECTOR_ADMIN_KEY", "admin", "key"),
+    ("CONNECTOR_SECRETS_KEY", "secrets", "key"),
     ("PRODUCTS_CONFIG", "products", "inline"),
     ("MAX_RETRIES", "delivery", "retries_max"),
 ];

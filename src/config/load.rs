@@ -11,9 +11,10 @@ use super::layer::{FILE_VARIABLE, Layer, near_misses};
 use super::mistake::Mistakes;
 use super::reader::Reader;
 use super::section::{
-    Admin, Backend, Delivery, Feed, Http, Intercom, Log, Metrics, Products, Redis, Retention,
-    Session, Shutdown, Spool, Store,
+    Admin, Delivery, Feed, Http, Intercom, Log, Metrics, Products, Redis, Registration, Retention,
+    Secrets, Session, Shutdown, Spool, Store,
 };
+use super::value::Backend;
 use crate::store::redis::Address;
 
 /// How much longer than one attempt a lease must be, so that the attempt's end can be recorded.
@@ -26,6 +27,10 @@ pub struct Config {
     pub http: Http,
     /// The operator's door.
     pub admin: Admin,
+    /// What seals the secrets of registered products.
+    pub secrets: Secrets,
+    /// Products that are registered while the service runs.
+    pub registration: Registration,
     /// Log lines.
     pub log: Log,
     /// Where the rows of products are.
@@ -116,6 +121,8 @@ impl Config {
         Self {
             http: Http::read(reader),
             admin: Admin::read(reader),
+            secrets: Secrets::read(reader),
+            registration: Registration::read(reader),
             log: Log::read(reader),
             products: Products::read(reader),
             store: Store::read(reader),
@@ -139,6 +146,11 @@ impl Config {
             retention.state_s >= self.session.link_carry_s,
             ["retention.state_s", "session.link_carry_s"],
             "must be at least session.link_carry_s, or a link is gone before it passes on",
+        );
+        reader.require(
+            self.feed.token_s <= self.feed.token_max_s,
+            ["feed.token_s", "feed.token_max_s"],
+            "must be at most feed.token_max_s",
         );
         reader.require(
             delivery.lease_ms >= delivery.request_timeout_ms + LEASE_MARGIN_MS,

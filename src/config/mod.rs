@@ -20,14 +20,16 @@ mod mistake;
 mod network;
 mod reader;
 mod section;
+mod value;
 
 pub use load::{Config, LoadOptions};
 pub use mistake::{Mistake, Mistakes};
 pub use network::Network;
 pub use section::{
-    Admin, Backend, Delivery, Feed, Http, Intercom, Log, LogFormat, Metrics, Products, Redis,
-    Retention, Session, Shutdown, Spool, Store,
+    Admin, Delivery, Feed, Http, Intercom, Log, Metrics, Products, Redis, Registration, Retention,
+    Secrets, Session, Shutdown, Spool, Store,
 };
+pub use value::{Backend, LogFormat, RegistrationMode};
 
 /// The reference configuration: every key, its default and the reason for it.
 pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");

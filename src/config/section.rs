@@ -5,12 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Serialize, Serializer};
+use secrecy::SecretString;
+use serde::Serialize;
 
 use super::check;
 use super::network::Network;
 use super::reader::Reader;
+use super::value::{Backend, LogFormat, RegistrationMode, redacted};
 
 macro_rules! section {
     ($(#[$doc:meta])* $name:ident = $section:literal { $(
@@ -107,6 +108,39 @@ section! {
         /// What `X-Admin-Key` must equal; while empty, endpoints that need it refuse.
         #[serde(serialize_with = "redacted")]
         key: SecretString = secret(),
+    }
+}
+
+section! {
+    /// What seals the secrets of registered products.
+    Secrets = "secrets" {
+        /// 32 bytes in hex or base64; more of them, after commas, still open what they sealed.
+        #[serde(serialize_with = "redacted")]
+        key: SecretString = parsed(SecretString::default(), check::secrets_key),
+    }
+}
+
+section! {
+    /// Products that are registered while the service runs.
+    Registration = "registration" {
+        /// Who may register.
+        mode: RegistrationMode = parsed(RegistrationMode::Auto, check::registration_mode),
+        /// How long secrets and keys are still accepted that were replaced.
+        overlap_s: f64 = seconds(UP_TO_A_YEAR_S),
+        /// How long an invitation may be used unless told.
+        invite_s: f64 = seconds(UP_TO_A_YEAR_S),
+        /// How long a removed product may be registered anew, before it goes with all it has.
+        purge_after_s: f64 = seconds(UP_TO_A_YEAR_S),
+        /// Registrations a minute from one address.
+        per_minute: u32 = whole(1..=1_000_000),
+        /// Registrations a minute from all addresses.
+        total_per_minute: u32 = whole(1..=1_000_000),
+        /// The most registered products.
+        products_max: usize = whole(COUNT),
+        /// The most valid keys of one product.
+        keys_max: usize = whole(2..=10_000),
+        /// How often other instances' changes are looked for without having been told.
+        poll_ms: u64 = whole(WAIT_MS),
     }
 }
 
@@ -268,6 +302,10 @@ section! {
         write_timeout_ms: u64 = whole(WAIT_MS),
         /// The most subscribers per product.
         subscribers_max: usize = whole(COUNT),
+        /// How long a stream may be begun with a token, unless told.
+        token_s: f64 = seconds(KEPT_S),
+        /// The most that may be told.
+        token_max_s: f64 = seconds(KEPT_S),
     }
 }
 
@@ -324,35 +362,4 @@ section! {
         /// How long what is under way may take.
         grace_ms: u64 = whole(MAYBE_WAIT_MS),
     }
-}
-
-/// The shape of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// Text on a terminal, JSON elsewhere.
-    Auto,
-    /// Text.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
-/// The kinds of store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Backend {
-    /// One file on one machine.
-    Sqlite,
-    /// A Redis server or cluster, for many instances.
-    Redis,
-}
-
-/// Shows that a secret is set, and nothing else.
-fn redacted<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(if secret.expose_secret().is_empty() {
-        ""
-    } else {
-        "[redacted]"
-    })
 }

@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::config::{Config, LoadOptions};
 use crate::metrics::Metrics;
 use crate::product::{Catalogue, Products};
+use crate::registration::Vault;
 use crate::store::sqlite::{self, Sqlite};
 use crate::tasks::Tasks;
 use crate::telemetry;
@@ -149,6 +150,9 @@ fn config(port: u16, pace: Pace, directory: &Path, intercom: &Intercom) -> anyho
         },
     }]);
     let store = directory.join("demo.db").display().to_string();
+    // What it seals is gone with the demonstration.
+    let secrets_key = Vault::draw_key(&Chance::system());
+    let secrets_key = secrets_key.expose_secret().to_owned();
     let pairs = [
         ("CONNECTOR__HTTP__BIND", format!("127.0.0.1:{port}")),
         ("CONNECTOR__STORE__PATH", store),
@@ -163,6 +167,7 @@ fn config(port: u16, pace: Pace, directory: &Path, intercom: &Intercom) -> anyho
         ),
         ("CONNECTOR__LOG__LEVEL", "error".to_owned()),
         ("CONNECTOR_ADMIN_KEY", ADMIN_KEY.to_owned()),
+        ("CONNECTOR_SECRETS_KEY", secrets_key),
         ("PRODUCTS_CONFIG", rows.to_string()),
     ];
     let env = pairs.map(|(name, value)| (name.to_owned(), value));

@@ -141,6 +141,14 @@ pub enum Space {
     PendingEmail,
     /// User → what is known of an erasure that is not finished yet.
     Erasure,
+    /// Product → its registration.
+    Registration,
+    /// Project of an analytics vendor → the product that was registered for it.
+    Project,
+    /// Invitation → what it permits.
+    Invite,
+    /// Issued key → when it was last used.
+    KeyUse,
 }
 
 impl Space {
@@ -155,7 +163,16 @@ impl Space {
             Self::PendingUser => "pending_user",
             Self::PendingEmail => "pending_email",
             Self::Erasure => "erasure",
+            Self::Registration => "registration",
+            Self::Project => "project",
+            Self::Invite => "invite",
+            Self::KeyUse => "key_use",
         }
+    }
+
+    /// Whether the rows of the space can be listed. There are few of them.
+    pub fn is_listed(self) -> bool {
+        matches!(self, Self::Erasure | Self::Registration)
     }
 
     /// Whether rows of the space are link requests that wait for their session.

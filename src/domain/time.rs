@@ -24,6 +24,15 @@ pub fn to_ms(seconds: f64) -> u64 {
     whole.clamp(0.0, MS_MAX) as u64
 }
 
+/// Milliseconds as the wire's seconds.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "milliseconds of this millennium fit a double exactly"
+)]
+pub fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
+}
+
 /// Unix seconds of a time that a person wrote: Unix seconds, or an ISO 8601 time with its zone.
 #[expect(
     clippy::cast_precision_loss,

@@ -13,6 +13,7 @@ use std::time::Duration;
 use prometheus::{IntCounterVec, IntGauge};
 
 use super::queue::Queue;
+use super::throttle::Throttle;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::id::ProductId;
@@ -25,6 +26,8 @@ pub struct Admission {
     pub(super) requests: Queue,
     /// Bytes of memory for ingest bodies that are read or parsed.
     pub(super) bodies: Shares,
+    /// Registrations by whoever is no operator.
+    pub(super) registrations: Arc<Throttle>,
     /// The same for all other bodies, apart so that a flood of activity closes no other door.
     pub(super) small_bodies: Shares,
 }
@@ -54,6 +57,11 @@ impl Admission {
                 clock.clone(),
                 metrics.ingest_wait_seconds.clone(),
             ),
+            registrations: Arc::new(Throttle::new(
+                clock.clone(),
+                config.registration.per_minute,
+                config.registration.total_per_minute,
+            )),
             bodies: shares("bodies", bodies, &metrics.bodies_bytes),
             small_bodies: shares("small_bodies", small_bodies, &metrics.small_bodies_bytes),
         }

@@ -25,7 +25,7 @@ pub(super) async fn probe(
     State(state): State<AppState>,
     Path(product_id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    state.product(&product_id)?;
+    state.product(&product_id).await?;
     Ok(Json(json!({"status": "ok"})))
 }
 
@@ -38,7 +38,7 @@ pub(super) async fn webhook(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Value>, Problem> {
-    let product = state.product(&product_id)?;
+    let product = state.product(&product_id).await?;
     let mut memory = state.admission.small_bodies.open(&product.id);
     let max_bytes = state.config.http.small_body_bytes_max;
     let raw = read_body(&state, body, max_bytes, &mut memory).await?;

@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use super::problem::Problem;
 use super::request::text_header;
 use super::state::AppState;
+use crate::domain::action::Provider;
 use crate::ingest::signature;
 use crate::product::Product;
 
@@ -19,14 +20,23 @@ pub(super) fn admit_ingest(
     product: &Product,
     headers: &HeaderMap,
     body: &[u8],
+    forced: Option<Provider>,
 ) -> Result<(), Problem> {
     if product.allow_unauthenticated_ingest {
         return Ok(());
     }
-    let secret = secret_of(product);
-    let by_header = text_header(headers, &POSTHOG_SECRET)
-        .is_some_and(|given| !secret.is_empty() && signature::posthog(secret, body, given));
-    if by_header || bearer_matches(headers, secret) {
+    let now_ms = state.clock.now_ms();
+    let header = text_header(headers, &POSTHOG_SECRET);
+    let bearer = text_header(headers, &header::AUTHORIZATION).and_then(signature::bearer);
+    for secret in product.secrets(now_ms) {
+        let secret = secret.expose_secret();
+        let by_header = header.is_some_and(|given| signature::posthog(secret, body, given));
+        if by_header || bearer.is_some_and(|given| is_secret(given, secret)) {
+            return Ok(());
+        }
+    }
+    // Amplitude's older destination sends the key of the stream (contract 1.3).
+    if forced == Some(Provider::Amplitude) && uses_key(state, product, bearer) {
         return Ok(());
     }
     let id = product.id.as_str();
@@ -39,21 +49,36 @@ pub(super) fn admit_ingest(
     Err(Problem::unauthorized())
 }
 
-/// Admits a feed subscriber. Until keys are issued the stream key is the webhook secret.
-pub(super) fn admit_stream(product: &Product, headers: &HeaderMap) -> Result<(), Problem> {
-    if bearer_matches(headers, secret_of(product)) {
+/// Admits whoever may read what a product tells: an issued key, or the webhook secret (contract 1.7).
+pub(super) fn admit_reader(
+    state: &AppState,
+    product: &Product,
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
+    let bearer = text_header(headers, &header::AUTHORIZATION).and_then(signature::bearer);
+    let mut secrets = product.secrets(state.clock.now_ms());
+    let by_secret =
+        bearer.is_some_and(|given| secrets.any(|secret| is_secret(given, secret.expose_secret())));
+    if by_secret || uses_key(state, product, bearer) {
         Ok(())
     } else {
         Err(Problem::unauthorized())
     }
 }
 
-/// The product's secret; empty, and so matching nothing, when its row names none.
-fn secret_of(product: &Product) -> &str {
-    let secret = product.secret.as_ref();
-    secret
-        .map(|secret| secret.expose_secret())
-        .unwrap_or_default()
+/// Whether `given` is a key of the product; then its use is noted.
+fn uses_key(state: &AppState, product: &Product, given: Option<&str>) -> bool {
+    let now_ms = state.clock.now_ms();
+    let key = given.and_then(|given| product.key(given, now_ms));
+    if let Some(key) = key {
+        state.directory.note_use(&key.id);
+    }
+    key.is_some()
+}
+
+/// Whether an operator's key is sent, right or wrong.
+pub(super) fn has_admin_key(headers: &HeaderMap) -> bool {
+    headers.contains_key(ADMIN_KEY)
 }
 
 /// Admits an operator.
@@ -74,9 +99,7 @@ pub(super) fn admit_admin(state: &AppState, headers: &HeaderMap) -> Result<(), P
     }
 }
 
-/// Whether the bearer token is `secret`. An empty secret matches nothing.
-pub(super) fn bearer_matches(headers: &HeaderMap, secret: &str) -> bool {
-    let given = text_header(headers, &header::AUTHORIZATION).and_then(signature::bearer);
-    let same = |given: &str| signature::secrets_equal(given.as_bytes(), secret.as_bytes());
-    given.is_some_and(|given| !secret.is_empty() && same(given))
+/// Whether `given` is `secret`. An empty secret matches nothing.
+fn is_secret(given: &str, secret: &str) -> bool {
+    !secret.is_empty() && signature::secrets_equal(given.as_bytes(), secret.as_bytes())
 }

@@ -62,7 +62,7 @@ async fn take(
 ) -> Response {
     let (head, body) = request.into_parts();
     let mut provider = forced.unwrap_or(Provider::Unknown);
-    let product = state.product(&product_id);
+    let product = state.product(&product_id).await;
     let result = match &product {
         Ok(product) => match read(&state, product, &head.headers, body, forced).await {
             Ok(Admitted {
@@ -120,7 +120,7 @@ async fn read(
     let mut memory = state.admission.bodies.open(&product.id);
     let raw = read_body(state, body, limits.body_bytes_max, &mut memory).await?;
     let began = state.clock.monotonic();
-    admit_ingest(state, product, headers, &raw)?;
+    admit_ingest(state, product, headers, &raw, forced)?;
     let place = state.admission.requests.enter(&product.id).await;
     let place = place.map_err(|_| {
         let detail = "too many requests of this product are under way; nothing was taken in, \

@@ -35,7 +35,7 @@ pub(super) async fn link(
     hold_parsed(&mut memory, raw.len())?;
     let fields: Value = serde_json::from_slice(&raw)
         .map_err(|_| Problem::bad_request("invalid_json", "invalid json"))?;
-    let product = state.product(field(&fields, "product_id")?.trim())?;
+    let product = state.product(field(&fields, "product_id")?).await?;
     admit_origin(&product, &headers)?;
     let session = field(&fields, "session_id")?;
     let person = Person {

@@ -16,8 +16,10 @@ mod credentials;
 mod deliveries;
 mod health;
 mod ingest;
+mod keys;
 mod link;
 mod problem;
+mod products;
 mod queue;
 mod request;
 mod routes;
@@ -25,6 +27,7 @@ mod server;
 mod sessions;
 mod state;
 mod stream;
+mod throttle;
 mod users;
 
 pub use admission::Admission;

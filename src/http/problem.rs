@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::chance::Chance;
+use crate::product::Fault;
 use crate::session;
 use crate::spool::Refusal;
 
@@ -23,6 +24,8 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
+    /// What is wrong where, for bodies with several mistakes.
+    faults: Vec<Fault>,
     is_temporary: bool,
     is_last: bool,
 }
@@ -53,6 +56,7 @@ impl Problem {
             status,
             code,
             detail: detail.into(),
+            faults: Vec::new(),
             is_temporary: false,
             is_last: false,
         }
@@ -90,6 +94,27 @@ impl Problem {
     /// 413.
     pub fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
+    }
+
+    /// 422 for a body that is understood and not accepted: every mistake with its place.
+    pub fn unprocessable(code: &'static str, faults: Vec<Fault>) -> Self {
+        let texts = faults.iter().map(|fault| {
+            let place = Some(fault.pointer.as_str()).filter(|pointer| !pointer.is_empty());
+            format!("{} {}", place.unwrap_or("the body"), fault.text)
+        });
+        let detail = texts.collect::<Vec<_>>().join("; ");
+        Self {
+            faults,
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+        }
+    }
+
+    /// 429 with `Retry-After`.
+    pub fn too_many(code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            is_temporary: true,
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail)
+        }
     }
 
     /// 503 with `Retry-After`: nothing happened, repeat later.
@@ -156,7 +181,7 @@ impl From<crate::store::Error> for Problem {
 
 impl Problem {
     fn document(&self) -> String {
-        let document = json!({
+        let mut document = json!({
             "type": format!("urn:event-connector:problem:{}", self.code),
             "title": self.status.canonical_reason().unwrap_or("Error"),
             "status": self.status.as_u16(),
@@ -164,6 +189,12 @@ impl Problem {
             "code": self.code,
             "error": self.code,
         });
+        if !self.faults.is_empty() {
+            let faults = self.faults.iter();
+            document["errors"] = faults
+                .map(|fault| json!({"pointer": fault.pointer, "detail": fault.text}))
+                .collect();
+        }
         document.to_string()
     }
 

@@ -32,6 +32,10 @@ const REQUEST_ID_CHARS_MAX: usize = 128;
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(pub Arc<str>);
 
+/// Who asks, as far as it can be told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client(pub IpAddr);
+
 /// Names the request, answers with the name, ends it when it takes too long, counts refusals by code
 /// and says when to come back. A stream has begun to answer long before that and is not ended.
 pub(super) async fn identify<F: Future<Output = Response>>(
@@ -49,6 +53,7 @@ pub(super) async fn identify<F: Future<Output = Response>>(
         client,
     };
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    request.extensions_mut().insert(Client(client));
     let limit = Duration::from_millis(state.config.http.request_timeout_ms);
     let work = pin!(telemetry::within(caller, handle(request)));
     let answer = state.clock.timeout(limit, work);

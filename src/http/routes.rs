@@ -17,7 +17,7 @@ use super::problem::Problem;
 use super::request::identify;
 use super::server::Peer;
 use super::state::AppState;
-use super::{chatbot, deliveries, health, ingest, link, sessions, stream, users};
+use super::{chatbot, deliveries, health, ingest, keys, link, products, sessions, stream, users};
 use crate::domain::action::Provider;
 
 /// The service: every route, and what is around all of them. That is called rather than layered, because
@@ -75,6 +75,25 @@ fn routes(state: AppState) -> Router {
         )
         .route("/sessions/start", post(link::start_is_gone))
         .route("/sessions/{product_id}/{session_id}", get(sessions::show))
+        .route("/products", post(products::register).get(products::list))
+        .route(
+            "/register/{invite}/products",
+            post(products::register_invited),
+        )
+        .route(
+            "/products/{product_id}",
+            get(products::show)
+                .patch(products::change)
+                .delete(products::remove),
+        )
+        .route("/products/{product_id}/rotate", post(products::rotate))
+        .route(
+            "/products/{product_id}/keys",
+            get(keys::list).post(keys::create),
+        )
+        .route("/products/{product_id}/keys/{key_id}", delete(keys::revoke))
+        .route("/invites", post(keys::invite))
+        .route("/stream-tokens/{product_id}", post(keys::ticket))
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/{id}", get(deliveries::show))
         .route("/deliveries/{id}/replay", post(deliveries::replay))

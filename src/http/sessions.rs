@@ -25,7 +25,7 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     admit_admin(&state, &headers)?;
-    let product = state.product(&product_id)?;
+    let product = state.product(&product_id).await?;
     let key = Key::session(&product.id, &SessionId::from(session_id));
     let unknown = || {
         Problem::new(

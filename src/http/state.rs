@@ -13,6 +13,7 @@ use crate::domain::session::Session;
 use crate::feed::Feed;
 use crate::metrics::{Metrics, product_label};
 use crate::product::{Product, Products};
+use crate::registration::Directory;
 use crate::session::linker::Linker;
 use crate::session::{Eraser, Registry};
 use crate::spool::Intake;
@@ -41,6 +42,8 @@ pub struct Handles {
     pub intake: Intake,
     /// The way from conversations to sessions.
     pub linker: Linker,
+    /// Products that are registered.
+    pub directory: Directory,
     /// What forgets people.
     pub eraser: Eraser,
     /// The live feed.
@@ -73,10 +76,9 @@ impl From<Handles> for AppState {
 
 impl AppState {
     /// The product named in a path: trimmed, compared as a string (contract 0.3).
-    pub fn product(&self, id: &str) -> Result<Arc<Product>, Problem> {
-        self.products
-            .get(&ProductId::from(id.trim()))
-            .ok_or_else(Problem::unknown_product)
+    pub async fn product(&self, id: &str) -> Result<Arc<Product>, Problem> {
+        let found = self.directory.product(&ProductId::from(id.trim())).await;
+        found?.ok_or_else(Problem::unknown_product)
     }
 
     /// The `product` label, which an operator may switch off.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::Extension;
@@ -11,15 +12,18 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
-use super::credentials::admit_stream;
+use super::credentials::admit_reader;
 use super::link::admit_origin;
 use super::problem::Problem;
 use super::request::text_header;
 use super::server::Endless;
 use super::state::AppState;
 use crate::chance::Chance;
+use crate::domain::id::ProductId;
 use crate::domain::log::Offset;
 use crate::feed::{Filter, Start, sse};
+use crate::product::Product;
+use crate::registration::{Reach, Ticket};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -36,31 +40,44 @@ pub(super) async fn stream(
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let product = state.product(&product_id)?;
+    let product = state.product(&product_id).await?;
     admit_origin(&product, &headers)?;
-    admit_stream(&product, &headers)?;
-    let start = start(&query, &headers)?;
-    let subscribed = state
-        .feed
-        .subscribe(&product.id, start, filter(&query))
-        .await?;
+    let visitor = Visitor::admit(&state, &product, &query, headers)?;
+    let start = start(&query, &visitor.headers)?;
+    let filter = visitor.narrow(filter(&query));
+    let subscribed = state.feed.subscribe(&product.id, start, filter).await?;
     let subscriber = subscribed.map_err(|error| {
         let counter = &state.metrics.stream_dropped;
         counter.with_label_values(&["limit"]).inc();
         Problem::unavailable("too_many_subscribers", error.to_string())
     })?;
     let heartbeat = Duration::from_millis(state.config.feed.heartbeat_ms);
-    let (feed, chance) = (state.feed.clone(), state.chance.clone());
-    let frames = stream::unfold(Some(subscriber), move |subscriber| {
-        let (feed, chance) = (feed.clone(), chance.clone());
+    let begun = Some((subscriber, visitor, state.products.changes()));
+    let frames = stream::unfold(begun, move |begun| {
+        let state = state.clone();
         async move {
-            let mut subscriber = subscriber?;
-            if let Some(bytes) = subscriber.next(heartbeat).await {
-                return Some((Ok::<_, Infallible>(bytes), Some(subscriber)));
+            let (mut subscriber, visitor, mut changes) = begun?;
+            let next = {
+                let mut next = pin!(subscriber.next(heartbeat));
+                loop {
+                    tokio::select! {
+                        biased;
+                        bytes = &mut next => break bytes,
+                        // The product may be gone, or the key revoked.
+                        Ok(()) = changes.changed() => {
+                            if !visitor.is_admitted(&state) {
+                                return None;
+                            }
+                        }
+                    }
+                }
+            };
+            if let Some(bytes) = next {
+                let begun = Some((subscriber, visitor, changes));
+                return Some((Ok::<_, Infallible>(bytes), begun));
             }
-            let last = feed
-                .is_closing()
-                .then(|| sse::farewell(reconnect(&chance)))?;
+            let is_closing = state.feed.is_closing();
+            let last = is_closing.then(|| sse::farewell(reconnect(&state.chance)))?;
             Some((Ok(last), None))
         }
     });
@@ -71,6 +88,69 @@ pub(super) async fn stream(
     ];
     let body = Body::from_stream(frames);
     Ok((StatusCode::OK, headers, Extension(Endless), body).into_response())
+}
+
+/// Whoever reads the stream, and by what right.
+struct Visitor {
+    product: ProductId,
+    headers: HeaderMap,
+    /// What the token opens that was shown instead of a key.
+    ticket: Option<Ticket>,
+}
+
+impl Visitor {
+    /// Admits a key in the header, or a token in the address, where browsers cannot set a header. Keys are not taken
+    /// there: addresses are logged by everybody on the way.
+    fn admit(
+        state: &AppState,
+        product: &Product,
+        query: &HashMap<String, String>,
+        headers: HeaderMap,
+    ) -> Result<Self, Problem> {
+        let ticket = match query.get("token") {
+            Some(token) => {
+                let vault = state
+                    .directory
+                    .vault()
+                    .map_err(|_| Problem::unauthorized())?;
+                let ticket = Ticket::read(token, &product.id, vault, state.clock.now_ms());
+                Some(ticket.ok_or_else(Problem::unauthorized)?)
+            }
+            None => {
+                admit_reader(state, product, &headers)?;
+                None
+            }
+        };
+        Ok(Self {
+            product: product.id.clone(),
+            headers,
+            ticket,
+        })
+    }
+
+    /// Whether the right still holds. A stream that was begun with a token goes on for as long as there is the
+    /// product.
+    fn is_admitted(&self, state: &AppState) -> bool {
+        let Some(product) = state.products.get(&self.product) else {
+            return false;
+        };
+        self.ticket.is_some() || admit_reader(state, &product, &self.headers).is_ok()
+    }
+
+    /// Leaves of what is asked for only what the token opens.
+    fn narrow(&self, filter: Filter) -> Filter {
+        match self.ticket.as_ref().map(|ticket| ticket.reach.clone()) {
+            None => filter,
+            Some(Reach::Session(session)) => Filter {
+                session: Some(session),
+                ..filter
+            },
+            Some(Reach::User(user)) => Filter {
+                user: Some(user),
+                ..filter
+            },
+        }
+    }
 }
 
 /// When a subscriber shall come back after a stop: each at another moment, because a restarted service

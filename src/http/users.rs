@@ -19,7 +19,7 @@ pub(super) async fn erase(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     admit_admin(&state, &headers)?;
-    let product = state.product(&product_id)?;
+    let product = state.product(&product_id).await?;
     if state
         .intake
         .spool()

@@ -54,7 +54,7 @@ impl Catalogue {
         let rows = list.as_array().ok_or(NotAList::OtherShape)?;
         let mut catalogue = Self::default();
         for (index, row) in rows.iter().enumerate() {
-            catalogue.add(index, row::read(index, row));
+            catalogue.add(index, row::read(&format!("/{index}"), row));
         }
         Ok(catalogue)
     }

@@ -7,21 +7,24 @@ use serde_json::{Map, Value};
 
 /// The fields of an object at a known place. A field that is `null` counts as absent. What is wrong
 /// becomes a fault and reads as absent, so that reading goes on and finds the next one.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     object: &'a Map<String, Value>,
     pointer: String,
     known: BTreeSet<&'static str>,
-    pub(super) faults: Vec<Fault>,
+    pub(crate) faults: Vec<Fault>,
 }
 
-/// Something wrong at a JSON pointer. Never repeats the value, which may be a secret.
-pub(super) struct Fault {
-    pub(super) pointer: String,
-    pub(super) text: String,
+/// Something wrong at a JSON pointer (RFC 6901). Never repeats the value, which may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where.
+    pub pointer: String,
+    /// What is wrong and what would be right.
+    pub text: String,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(object: &'a Map<String, Value>, pointer: String) -> Self {
+    pub(crate) fn new(object: &'a Map<String, Value>, pointer: String) -> Self {
         Self {
             object,
             pointer,
@@ -31,13 +34,13 @@ impl<'a> Fields<'a> {
     }
 
     /// Fields that nothing has asked for and `accepted` does not name either.
-    pub(super) fn unknown(&self, accepted: &[&str]) -> Vec<&'a str> {
+    pub(crate) fn unknown(&self, accepted: &[&str]) -> Vec<&'a str> {
         let is_known = |key: &&str| self.known.contains(key) || accepted.contains(key);
         let keys = self.object.keys().map(String::as_str);
         keys.filter(|key| !is_known(key)).collect()
     }
 
-    pub(super) fn fault(&mut self, key: &str, text: impl Into<String>) {
+    pub(crate) fn fault(&mut self, key: &str, text: impl Into<String>) {
         let key = key.replace('~', "~0").replace('/', "~1");
         self.faults.push(Fault {
             pointer: format!("{}/{key}", self.pointer),
@@ -45,14 +48,25 @@ impl<'a> Fields<'a> {
         });
     }
 
+    /// All of it.
+    pub(crate) fn object(&self) -> &'a Map<String, Value> {
+        self.object
+    }
+
+    /// Whether nothing is wrong with the field so far.
+    pub(crate) fn is_sound(&self, key: &str) -> bool {
+        let pointer = format!("{}/{key}", self.pointer);
+        self.faults.iter().all(|fault| fault.pointer != pointer)
+    }
+
     /// The field as it stands.
-    pub(super) fn value(&mut self, key: &'static str) -> Option<&'a Value> {
+    pub(crate) fn value(&mut self, key: &'static str) -> Option<&'a Value> {
         self.known.insert(key);
         self.object.get(key).filter(|value| !value.is_null())
     }
 
     /// Text, white space at both ends taken off; empty text counts as absent.
-    pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
+    pub(crate) fn text(&mut self, key: &'static str) -> Option<String> {
         let value = self.value(key)?;
         let Some(text) = value.as_str() else {
             self.fault(key, "must be text");
@@ -63,7 +77,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Text or a whole number, as text.
-    pub(super) fn name(&mut self, key: &'static str) -> Option<String> {
+    pub(crate) fn name(&mut self, key: &'static str) -> Option<String> {
         match self.value(key)? {
             Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
             Value::String(_) => self.text(key),
@@ -76,7 +90,7 @@ impl<'a> Fields<'a> {
 
     /// Text that must never be shown. Headers cannot carry white space at the ends, nor controls, so
     /// a secret with them could never match.
-    pub(super) fn secret(&mut self, key: &'static str) -> Option<SecretString> {
+    pub(crate) fn secret(&mut self, key: &'static str) -> Option<SecretString> {
         let value = self.value(key)?;
         let Some(text) = value.as_str() else {
             self.fault(key, "must be text");
@@ -90,7 +104,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Yes or no; no when absent.
-    pub(super) fn flag(&mut self, key: &'static str) -> bool {
+    pub(crate) fn flag(&mut self, key: &'static str) -> bool {
         match self.value(key) {
             None => false,
             Some(Value::Bool(flag)) => *flag,
@@ -102,7 +116,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A length of time in seconds.
-    pub(super) fn seconds(&mut self, key: &'static str) -> Option<f64> {
+    pub(crate) fn seconds(&mut self, key: &'static str) -> Option<f64> {
         let number = self.value(key)?.as_f64();
         let seconds = number.filter(|seconds| (0.0..=31_536_000.0).contains(seconds));
         if seconds.is_none() {
@@ -112,7 +126,7 @@ impl<'a> Fields<'a> {
     }
 
     /// One of a few words; the first of them when absent.
-    pub(super) fn choice<T: Clone, const N: usize>(
+    pub(crate) fn choice<T: Clone, const N: usize>(
         &mut self,
         key: &'static str,
         choices: [(&str, T); N],
@@ -133,7 +147,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of texts that each pass `check`; `None` when absent.
-    pub(super) fn texts(
+    pub(crate) fn texts(
         &mut self,
         key: &'static str,
         check: fn(&str) -> bool,

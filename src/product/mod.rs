@@ -2,7 +2,7 @@
 //!
 //! The cast: a **row** is one JSON object of the documented form (contract 1.4.1, 6.1, 6.3); a
 //! [`Product`] is a row that was understood; a [`Catalogue`] is a whole list, read; [`Products`] is
-//! the set in force, which replaces itself when the list changes; a [`Source`] is where the list is; a
+//! the set in force: those of the list, which replaces them when it changes, and those that were registered; a [`Source`] is where the list is; a
 //! [`Risk`] is what a row asks for although it is not safe.
 //!
 //! Guaranteed:
@@ -13,8 +13,7 @@
 //!   is not JSON or cannot be read.
 //! * Secrets are never printed, neither by `Debug` nor in a report.
 //!
-//! Deliberately absent: the loop that looks at the file, registration over HTTP, and any use of the
-//! settings.
+//! Deliberately absent: the loop that looks at the file, how products are registered, and any use of the settings.
 
 mod catalogue;
 mod field;
@@ -22,10 +21,17 @@ mod registry;
 mod risk;
 mod row;
 mod settings;
+mod shown;
 mod source;
 
 pub use catalogue::{Catalogue, NotAList, Problem};
+pub use field::Fault;
+pub(crate) use field::Fields;
 pub use registry::{Products, Report};
 pub use risk::{Risk, SECRET_CHARS_MIN};
-pub use settings::{Forward, Integration, Intercom, Product, Region, SessionOverrides, StreamMode};
+pub(crate) use row::{PRODUCT_ID_WORDS, is_product_id, looks_like_an_address};
+pub use settings::{
+    Forward, Integration, Intercom, OldSecret, Origin, Product, ReadKey, Region, SessionOverrides,
+    StreamMode,
+};
 pub use source::{Error, Fingerprint, Loaded, Source};

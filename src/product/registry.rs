@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio::sync::watch;
+
 use super::catalogue::{Catalogue, NotAList, Problem};
 use super::risk::Risk;
 use super::settings::Product;
@@ -10,9 +12,28 @@ use crate::domain::id::ProductId;
 
 type Set = BTreeMap<ProductId, Arc<Product>>;
 
-/// The set in force. Cheap to clone; all clones see a replacement at once.
+/// The set in force. Cheap to clone; all clones see a replacement at once. A product of the list comes before a
+/// registered one of the same name.
 #[derive(Clone, Debug, Default)]
-pub struct Products(Arc<RwLock<Arc<Set>>>);
+pub struct Products(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    layers: RwLock<Layers>,
+    changes: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Layers {
+    listed: Set,
+    registered: Set,
+}
+
+impl Layers {
+    fn get(&self, id: &ProductId) -> Option<&Arc<Product>> {
+        self.listed.get(id).or_else(|| self.registered.get(id))
+    }
+}
 
 /// What a replacement changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,17 +56,41 @@ pub struct Report {
 impl Products {
     /// Puts a list in force.
     pub fn new(initial: Catalogue) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(initial.products))))
+        let products = Self::default();
+        products.write(|layers| layers.listed = initial.products);
+        products
     }
 
     /// The product, if it is in force.
     pub fn get(&self, id: &ProductId) -> Option<Arc<Product>> {
-        self.set().get(id).cloned()
+        self.read(|layers| layers.get(id).cloned())
     }
 
     /// All products, by identifier.
     pub fn all(&self) -> Vec<Arc<Product>> {
-        self.set().values().cloned().collect()
+        let set = self.read(|layers| {
+            let mut all = layers.registered.clone();
+            let listed = layers.listed.iter();
+            all.extend(listed.map(|(id, product)| (id.clone(), Arc::clone(product))));
+            all
+        });
+        set.into_values().collect()
+    }
+
+    /// Puts a registered product in force, in the place of what was registered under its name before.
+    pub fn register(&self, product: Product) {
+        let id = product.id.clone();
+        self.write(|layers| layers.registered.insert(id, Arc::new(product)));
+    }
+
+    /// Takes a registered product out of force.
+    pub fn deregister(&self, id: &ProductId) {
+        self.write(|layers| layers.registered.remove(id));
+    }
+
+    /// Tells whoever waits that some product was changed or removed.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.0.changes.subscribe()
     }
 
     /// Puts a new list in force. A product whose new row is bad stays as it was.
@@ -62,9 +107,9 @@ impl Products {
             .iter()
             .filter_map(|problem| problem.product.as_ref());
         let bad: BTreeSet<&ProductId> = named.collect();
-        let mut set = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let mut report = Report::default();
-        for (id, old) in set.iter() {
+        let before = self.read(|layers| layers.listed.clone());
+        for (id, old) in &before {
             match products.get(id) {
                 Some(new) if new.fingerprint != old.fingerprint => report.changed.push(id.clone()),
                 Some(_) => {}
@@ -77,7 +122,7 @@ impl Products {
         }
         report.added = products
             .keys()
-            .filter(|id| !set.contains_key(*id))
+            .filter(|id| !before.contains_key(*id))
             .cloned()
             .collect();
         for id in report.added.iter().chain(&report.changed) {
@@ -91,11 +136,18 @@ impl Products {
                 .extend(notices.map(|notice| (id.clone(), notice)));
         }
         report.problems = problems;
-        *set = Arc::new(products);
+        self.write(|layers| layers.listed = products);
         Ok(report)
     }
 
-    fn set(&self) -> Arc<Set> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    fn read<T>(&self, look: impl FnOnce(&Layers) -> T) -> T {
+        let layers = &self.0.layers;
+        look(&layers.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut Layers) -> T) {
+        let layers = &self.0.layers;
+        change(&mut layers.write().unwrap_or_else(PoisonError::into_inner));
+        self.0.changes.send_replace(());
     }
 }

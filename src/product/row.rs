@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 
 use super::field::{Fault, Fields};
 use super::settings::{
-    Forward, Integration, Intercom, Product, Region, SessionOverrides, StreamMode,
+    Forward, Integration, Intercom, Origin, Product, Region, SessionOverrides, StreamMode,
 };
+use super::shown;
 use super::source::Fingerprint;
 use crate::domain::id::ProductId;
 use crate::domain::session::IndexMode;
@@ -48,11 +49,11 @@ pub(super) struct Read {
     pub(super) product: Result<Product, Vec<Fault>>,
 }
 
-/// Reads the row at `index` of the list.
-pub(super) fn read(index: usize, row: &Value) -> Read {
+/// Reads the row that stands at `pointer`.
+pub(super) fn read(pointer: &str, row: &Value) -> Read {
     let Some(object) = row.as_object() else {
         let fault = Fault {
-            pointer: format!("/{index}"),
+            pointer: pointer.to_owned(),
             text: "must be an object".to_owned(),
         };
         return Read {
@@ -60,7 +61,7 @@ pub(super) fn read(index: usize, row: &Value) -> Read {
             product: Err(vec![fault]),
         };
     };
-    let mut fields = Fields::new(object, format!("/{index}"));
+    let mut fields = Fields::new(object, pointer.to_owned());
     let empty = Map::new();
     let config = match fields.value("integration_config") {
         Some(Value::Object(config)) => config,
@@ -70,7 +71,7 @@ pub(super) fn read(index: usize, row: &Value) -> Read {
         }
         None => &empty,
     };
-    let mut config = Fields::new(config, format!("/{index}/integration_config"));
+    let mut config = Fields::new(config, format!("{pointer}/integration_config"));
     let id = read_id(&mut fields);
     let allow_unauthenticated_ingest = config.flag("allow_unauthenticated_ingest");
     let secret = read_secret(&mut fields, allow_unauthenticated_ingest);
@@ -97,9 +98,14 @@ pub(super) fn read(index: usize, row: &Value) -> Read {
             .unwrap_or_else(|| vec!["*".to_owned()]),
         forward: read_forward(&mut fields),
         notices: Vec::new(),
+        shown_config: Value::Null,
+        old_secrets: Vec::new(),
+        keys: Vec::new(),
+        origin: Origin::File,
         fingerprint: Fingerprint::of(&row.to_string()),
     };
     product.notices = notices(&product, &fields, &config);
+    product.shown_config = shown::config(config.object(), &config.unknown(&LATER_KEYS));
     let mut faults = fields.faults;
     faults.extend(config.faults);
     let product = if faults.is_empty() {
@@ -110,24 +116,23 @@ pub(super) fn read(index: usize, row: &Value) -> Read {
     Read { id, product }
 }
 
+/// What an identifier must be.
+pub(crate) const PRODUCT_ID_WORDS: &str = "must begin with a letter or digit and hold only letters, digits and . _ ~ : -, at most 128 in all";
+
 fn read_id(fields: &mut Fields<'_>) -> Option<ProductId> {
     let key = "product_id";
     let before = fields.faults.len();
     let name = fields.name(key);
     match name {
         Some(name) if is_product_id(&name) => return Some(ProductId::from(name)),
-        Some(_) => fields.fault(
-            key,
-            "must begin with a letter or digit and hold only letters, digits and . _ ~ : -, at \
-             most 128 in all",
-        ),
+        Some(_) => fields.fault(key, PRODUCT_ID_WORDS),
         None if fields.faults.len() == before => fields.fault(key, "is required"),
         None => {}
     }
     None
 }
 
-fn is_product_id(name: &str) -> bool {
+pub(crate) fn is_product_id(name: &str) -> bool {
     let is_inner = |b: u8| b.is_ascii_alphanumeric() || b"._~:-".contains(&b);
     (1..=128).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -284,7 +289,7 @@ fn notices(product: &Product, fields: &Fields<'_>, config: &Fields<'_>) -> Vec<S
     notices
 }
 
-fn looks_like_an_address(email: &str) -> bool {
+pub(crate) fn looks_like_an_address(email: &str) -> bool {
     email
         .split_once('@')
         .is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !host.contains('@'))

@@ -1,7 +1,14 @@
 //! What is known of one product.
 
-use secrecy::SecretString;
+use std::sync::Arc;
 
+use secrecy::SecretString;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::field::Fault;
+use super::row;
 use super::source::Fingerprint;
 use crate::domain::id::ProductId;
 use crate::domain::session::IndexMode;
@@ -12,9 +19,15 @@ use crate::ingest;
 pub struct Product {
     /// Its identifier in every path.
     pub id: ProductId,
-    /// The webhook secret: key of ingest and, until registration exists, of the stream. Absent only
-    /// where the row allows unauthenticated ingest; then nothing that needs a key can be opened.
+    /// The webhook secret, also known as ingest secret: opens ingest and the stream. Absent only where the row
+    /// allows unauthenticated ingest; then nothing that needs it can be opened.
     pub secret: Option<SecretString>,
+    /// Those before it that are still accepted.
+    pub old_secrets: Vec<OldSecret>,
+    /// Keys that were issued for it and not revoked.
+    pub keys: Vec<ReadKey>,
+    /// Who wrote its row.
+    pub origin: Origin,
     /// Whom to ask about it.
     pub contact_email: Option<String>,
     /// Where its activity goes.
@@ -33,10 +46,73 @@ pub struct Product {
     pub cors_origins: Vec<String>,
     /// A push target of the older form; push arrives with a later version.
     pub forward: Option<Forward>,
+    /// Its `integration_config` as it may be shown.
+    pub shown_config: Value,
     /// What an operator should know of this row although nothing is wrong with it, as sentences.
     pub notices: Vec<String>,
     /// Tells whether a new row says anything different.
     pub(super) fingerprint: Fingerprint,
+}
+
+/// Who wrote a product's row, and so who may change it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// An operator, in the list of products; over HTTP it is read-only.
+    File,
+    /// Whoever registered it over HTTP or from the command line.
+    Registered,
+}
+
+/// A webhook secret that was replaced.
+#[derive(Clone, Debug)]
+pub struct OldSecret {
+    /// The secret.
+    pub secret: SecretString,
+    /// Until when it is accepted, Unix milliseconds.
+    pub until_ms: u64,
+}
+
+/// A key that opens what a product tells. Only its digest is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadKey {
+    /// Its public name.
+    pub id: Arc<str>,
+    /// The SHA-256 of the key.
+    pub digest: [u8; 32],
+    /// Until when it is accepted, Unix milliseconds; `None` for good.
+    pub until_ms: Option<u64>,
+}
+
+impl Product {
+    /// Reads one row that stands in no list; pointers of faults begin at the row.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it.
+    pub fn read(row: &Value) -> Result<Self, Vec<Fault>> {
+        row::read("", row).product
+    }
+
+    /// The webhook secrets that are accepted at `now_ms`, the newest first.
+    pub fn secrets(&self, now_ms: u64) -> impl Iterator<Item = &SecretString> {
+        let old = self.old_secrets.iter();
+        let old = old.filter(move |old| now_ms < old.until_ms);
+        self.secret.iter().chain(old.map(|old| &old.secret))
+    }
+
+    /// The issued key that `given` is, if it is accepted at `now_ms`. Every key is compared, in constant time.
+    pub fn key(&self, given: &str, now_ms: u64) -> Option<&ReadKey> {
+        let digest = Sha256::digest(given);
+        let mut found = None;
+        for key in &self.keys {
+            let is_same: bool = digest.ct_eq(&key.digest).into();
+            let is_valid = key.until_ms.is_none_or(|until_ms| now_ms < until_ms);
+            if is_same && is_valid {
+                found = Some(key);
+            }
+        }
+        found
+    }
 }
 
 /// Where a product's activity goes (contract 1.4.1).

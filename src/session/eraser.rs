@@ -167,8 +167,8 @@ impl Eraser {
 
     async fn work_off(&self) -> Result<(), Error> {
         let around = &self.sessions.0.around;
-        for pending in around.store.erasures().await? {
-            let whom = (pending.product, pending.user);
+        for pending in around.store.listed(Space::Erasure).await? {
+            let whom = (pending.product, pending.id);
             // Found before a crash; what is found now comes on top.
             let request: Request = serde_json::from_str(&pending.value).unwrap_or_default();
             let id = Arc::clone(&request.id);

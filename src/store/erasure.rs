@@ -168,14 +168,3 @@ impl Default for Rows {
         Self::Numbered(Vec::new())
     }
 }
-
-/// An erasure that somebody asked for and that is not finished.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PendingErasure {
-    /// The tenant.
-    pub product: ProductId,
-    /// The user.
-    pub user: Arc<str>,
-    /// The value of its index row.
-    pub value: Arc<str>,
-}

@@ -31,8 +31,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
-use crate::domain::log::{IndexKey, Offset};
-use erasure::{PendingErasure, Place, Subject, Trace};
+use crate::domain::log::{IndexKey, Offset, Space};
+use erasure::{Place, Subject, Trace};
 
 pub use commit::{COMMIT_IDS_MAX, Commit, CommitId, Guard, Outcome, StateWrite};
 pub use delivery::{
@@ -138,6 +138,17 @@ pub struct Depth {
     pub newest_ms: u64,
 }
 
+/// An index row of a space that is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The tenant.
+    pub product: ProductId,
+    /// The identifier looked up.
+    pub id: Arc<str>,
+    /// One JSON text.
+    pub value: Arc<str>,
+}
+
 /// What a listener hears.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
@@ -158,6 +169,8 @@ pub struct News {
     pub is_for_outbox: bool,
     /// Whether a person was erased, so that nobody may go on telling what is in memory.
     pub is_erasure: bool,
+    /// Whether a product was registered, changed or removed.
+    pub is_registration: bool,
 }
 
 /// A backend. All times are Unix milliseconds of the wall clock, always given by the caller.
@@ -280,8 +293,9 @@ pub trait Store: Send + Sync + 'static {
         now_ms: u64,
     ) -> Result<u64, Error>;
 
-    /// Erasures that have an index row, oldest first within a product.
-    async fn erasures(&self) -> Result<Vec<PendingErasure>, Error>;
+    /// All index rows of a space that is listed ([`Space::is_listed`]), in no particular order; none of another
+    /// space.
+    async fn listed(&self, space: Space) -> Result<Vec<Listed>, Error>;
 
     /// Makes sure that what was removed before the call cannot be read from the backend's files
     /// either. `false` means that somebody's reading prevents it: ask again soon.

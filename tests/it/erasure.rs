@@ -252,7 +252,13 @@ async fn what_was_asked_for_is_done_after_a_restart() {
 
     let service = service.restart().await;
     eventually("the work is done", || async {
-        match service.store.erasures().await.expect("readable").len() {
+        match service
+            .store
+            .listed(Space::Erasure)
+            .await
+            .expect("readable")
+            .len()
+        {
             0 => Ok(()),
             waiting => Err(waiting),
         }

@@ -33,6 +33,7 @@ mod note;
 mod product;
 #[path = "../support/redis.rs"]
 mod redis;
+mod registration;
 mod session;
 mod spool;
 mod start;

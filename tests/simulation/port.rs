@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use event_connector::domain::id::{DeliveryId, Key, PartId, ProductId};
-use event_connector::domain::log::{IndexKey, Offset};
-use event_connector::store::erasure::{PendingErasure, Place, Subject, Trace};
+use event_connector::domain::log::{IndexKey, Offset, Space};
+use event_connector::store::erasure::{Place, Subject, Trace};
 use event_connector::store::{
     Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
-    Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
+    Lease, LeaseRequest, Listed, Outcome, Retention, Retry, Store, Stored,
 };
 use tokio::sync::oneshot;
 
@@ -313,9 +313,9 @@ impl Store for Port {
             .await
     }
 
-    async fn erasures(&self) -> Result<Vec<PendingErasure>, Error> {
+    async fn listed(&self, space: Space) -> Result<Vec<Listed>, Error> {
         let store = Arc::clone(&self.store);
-        self.read(async move { store.erasures().await }).await
+        self.read(async move { store.listed(space).await }).await
     }
 
     async fn scrub(&self) -> Result<bool, Error> {

@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use event_connector::domain::id::{DeliveryId, Key, PartId, ProductId};
-use event_connector::domain::log::{IndexKey, Offset};
-use event_connector::store::erasure::{PendingErasure, Place, Subject, Trace};
+use event_connector::domain::log::{IndexKey, Offset, Space};
+use event_connector::store::erasure::{Place, Subject, Trace};
 use event_connector::store::memory::Memory;
 use event_connector::store::{
     Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
-    Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
+    Lease, LeaseRequest, Listed, Outcome, Retention, Retry, Store, Stored,
 };
 
 use super::mutant;
@@ -192,8 +192,8 @@ impl Store for Truth {
         self.memory.erase(subject, trace, now_ms).await
     }
 
-    async fn erasures(&self) -> Result<Vec<PendingErasure>, Error> {
-        self.memory.erasures().await
+    async fn listed(&self, space: Space) -> Result<Vec<Listed>, Error> {
+        self.memory.listed(space).await
     }
 
     async fn scrub(&self) -> Result<bool, Error> {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use event_connector::domain::id::{DeliveryId, Key, PartId, ProductId};
-use event_connector::domain::log::{IndexKey, Offset};
-use event_connector::store::erasure::{PendingErasure, Place, Subject, Trace};
+use event_connector::domain::log::{IndexKey, Offset, Space};
+use event_connector::store::erasure::{Place, Subject, Trace};
 use event_connector::store::{
     Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
-    Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
+    Lease, LeaseRequest, Listed, Outcome, Retention, Retry, Store, Stored,
 };
 use futures_util::future::BoxFuture;
 
@@ -156,8 +156,8 @@ impl Store for Around {
         self.store.erase(subject, trace, now_ms).await
     }
 
-    async fn erasures(&self) -> Result<Vec<PendingErasure>, Error> {
-        self.store.erasures().await
+    async fn listed(&self, space: Space) -> Result<Vec<Listed>, Error> {
+        self.store.listed(space).await
     }
 
     async fn scrub(&self) -> Result<bool, Error> {

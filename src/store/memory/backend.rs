@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use super::fault::Fault;
 use super::tables::Tables;
 use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
-use crate::domain::log::{IndexKey, Offset};
-use crate::store::erasure::{PendingErasure, Place, Subject, Trace};
+use crate::domain::log::{IndexKey, Offset, Space};
+use crate::store::erasure::{Place, Subject, Trace};
 use crate::store::{
     Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
-    Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
+    Lease, LeaseRequest, Listed, Outcome, Retention, Retry, Store, Stored,
 };
 
 /// A store in memory. Every method is one step under one lock, so nothing ever waits.
@@ -215,8 +215,8 @@ impl Store for Memory {
         Ok(self.open()?.erase(&*subject, trace.place.table, now_ms))
     }
 
-    async fn erasures(&self) -> Result<Vec<PendingErasure>, Error> {
-        Ok(self.read()?.erasures())
+    async fn listed(&self, space: Space) -> Result<Vec<Listed>, Error> {
+        Ok(self.read()?.listed(space))
     }
 
     async fn scrub(&self) -> Result<bool, Error> {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::tables::Tables;
 use crate::domain::id::Key;
 use crate::domain::log::Space;
-use crate::store::erasure::{PendingErasure, Place, Row, Rows, Subject, Table, Trace};
+use crate::store::Listed;
+use crate::store::erasure::{Place, Row, Rows, Subject, Table, Trace};
 
 impl Tables {
     /// What a table holds about a person. Parked inputs and rows set aside are not kept here.
@@ -87,14 +88,14 @@ impl Tables {
         u64::try_from(erased).unwrap_or(u64::MAX)
     }
 
-    /// Erasures that wait, by their index rows.
-    pub(super) fn erasures(&self) -> Vec<PendingErasure> {
+    /// The rows of a space that is listed.
+    pub(super) fn listed(&self, space: Space) -> Vec<Listed> {
         let rows = self.index.iter();
-        let pending = rows.filter(|((_, key), _)| key.space == Space::Erasure);
-        pending
-            .map(|((product, key), fact)| PendingErasure {
+        let listed = rows.filter(|((_, key), _)| key.space == space && space.is_listed());
+        listed
+            .map(|((product, key), fact)| Listed {
                 product: product.clone(),
-                user: key.id.clone(),
+                id: key.id.clone(),
                 value: fact.value.clone(),
             })
             .collect()

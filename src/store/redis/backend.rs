@@ -12,11 +12,11 @@ use super::scrub::Scrubber;
 use super::states::SessionStates;
 use super::{age, aside, commit, deadlines, deliveries, erase, lease, log, name, script};
 use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
-use crate::domain::log::{IndexKey, Offset};
-use crate::store::erasure::{PendingErasure, Place, Subject, Trace};
+use crate::domain::log::{IndexKey, Offset, Space};
+use crate::store::erasure::{Place, Subject, Trace};
 use crate::store::{
     Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
-    Heard, LISTED_MAX, Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
+    Heard, LISTED_MAX, Lease, LeaseRequest, Listed, Outcome, Retention, Retry, Store, Stored,
 };
 
 /// How many deliveries of each bucket one page of a listing looks at, unless it is to hold more.
@@ -290,8 +290,14 @@ impl Store for Redis {
         erase::erase(&self.link, &*subject, &trace, now_ms).await
     }
 
-    async fn erasures(&self) -> Result<Vec<PendingErasure>, Error> {
-        erase::pending(self.link.each(&script::ERASURES, |_| {}).await?)
+    async fn listed(&self, space: Space) -> Result<Vec<Listed>, Error> {
+        if !space.is_listed() {
+            return Ok(Vec::new());
+        }
+        let answers = self.link.each(&script::LISTED, |command| {
+            command.arg(space.as_str());
+        });
+        erase::listed(answers.await?)
     }
 
     async fn scrub(&self) -> Result<bool, Error> {

@@ -60,9 +60,16 @@ pub(super) fn write(commit: &Commit, command: &mut Cmd) {
     for write in &effects.index {
         command.arg(name::row(&commit.product, &write.key));
         optional(write.value.as_deref().map(str::as_bytes), command);
-        command
-            .arg(write.expires_ms)
-            .arg(u8::from(write.key.space == Space::Erasure));
+        command.arg(write.expires_ms).arg(list_of(write.key.space));
+    }
+}
+
+/// The list that a row of the space is on; empty for none.
+fn list_of(space: Space) -> &'static str {
+    if space.is_listed() {
+        space.as_str()
+    } else {
+        ""
     }
 }
 

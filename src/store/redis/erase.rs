@@ -10,8 +10,8 @@ use super::reply::{List, parse, surprise};
 use super::script;
 use crate::domain::id::{Key, ProductId};
 use crate::domain::log::Offset;
-use crate::store::Error;
-use crate::store::erasure::{PendingErasure, Place, Row, Rows, Subject, Table, Trace};
+use crate::store::erasure::{Place, Row, Rows, Subject, Table, Trace};
+use crate::store::{Error, Listed};
 
 /// About how many rows one page looks at.
 const PAGE: usize = 500;
@@ -100,28 +100,6 @@ pub(super) async fn erase(
         left.retain(|name| rows.iter().any(|row| row.name == *name));
     }
     Ok(gone)
-}
-
-/// Erasures that wait, by their index rows.
-pub(super) fn pending(buckets: Vec<Value>) -> Result<Vec<PendingErasure>, Error> {
-    let mut pending = Vec::new();
-    for bucket in buckets {
-        for row in List::of(bucket)?.lists() {
-            let mut row = row?;
-            let (name, stored) = (row.text()?, row.text_if_any()?);
-            let (Some(stored), Some((product, rest))) = (stored, name.split_once('/')) else {
-                continue;
-            };
-            let user = rest.split_once('/').map_or(rest, |(_, user)| user);
-            let value = value_of(&stored);
-            pending.push(PendingErasure {
-                product: product.into(),
-                user: user.into(),
-                value: value.into(),
-            });
-        }
-    }
-    Ok(pending)
 }
 
 fn kind(table: Table) -> &'static str {
@@ -251,4 +229,26 @@ fn note(trace: &mut Trace, product: &ProductId, row: &Seen) {
         Table::Outbox | Table::Parked | Table::Quarantine => None,
     };
     trace.keys.extend(key);
+}
+
+/// The rows of a space that is listed.
+pub(super) fn listed(buckets: Vec<Value>) -> Result<Vec<Listed>, Error> {
+    let mut listed = Vec::new();
+    for bucket in buckets {
+        for row in List::of(bucket)?.lists() {
+            let mut row = row?;
+            let (name, stored) = (row.text()?, row.text_if_any()?);
+            let (Some(stored), Some((product, rest))) = (stored, name.split_once('/')) else {
+                continue;
+            };
+            let id = rest.split_once('/').map_or(rest, |(_, id)| id);
+            let value = value_of(&stored);
+            listed.push(Listed {
+                product: product.into(),
+                id: id.into(),
+                value: value.into(),
+            });
+        }
+    }
+    Ok(listed)
 }

@@ -20,6 +20,7 @@ pub(super) fn parse(text: &str, own: &str) -> Option<News> {
         is_for_feed: is("feed"),
         is_for_outbox: is("outbox"),
         is_erasure: is("erased"),
+        is_registration: is("registered"),
     })
 }
 

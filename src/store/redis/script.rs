@@ -96,7 +96,7 @@ scripts! {
     TRACE = "trace.lua" after [LOG, ROWS];
     LOOK = "look.lua" after [LOG, ROWS];
     ERASE = "erase.lua" after [PRELUDE, OUTBOX, LOG, ROWS];
-    ERASURES = "erasures.lua" after [];
+    LISTED = "listed.lua" after [];
 }
 
 /// The functions of the outbox are made anew in every run of a script, so that a commit does so only where

@@ -18,11 +18,11 @@ use super::{
     reader, writer,
 };
 use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
-use crate::domain::log::{IndexKey, Offset};
-use crate::store::erasure::{PendingErasure, Place, Subject, Trace};
+use crate::domain::log::{IndexKey, Offset, Space};
+use crate::store::erasure::{Place, Subject, Trace};
 use crate::store::{
     Aged, Commit, DeliveryHistory, DeliveryPage, DeliveryQuery, Depth, Entry, Error, FeedPage,
-    Lease, LeaseRequest, Outcome, Retention, Retry, Store, Stored,
+    Lease, LeaseRequest, Listed, Outcome, Retention, Retry, Store, Stored,
 };
 
 /// What one of the store's threads runs.
@@ -357,8 +357,8 @@ impl Store for Sqlite {
             .map_err(error)
     }
 
-    async fn erasures(&self) -> Result<Vec<PendingErasure>, Error> {
-        self.readers.read(erase::pending).await
+    async fn listed(&self, space: Space) -> Result<Vec<Listed>, Error> {
+        self.readers.read(move |db| index::listed(db, space)).await
     }
 
     async fn scrub(&self) -> Result<bool, Error> {

@@ -1,16 +1,12 @@
 //! Rows about a person: found by readers, page by page, and removed by the writer.
 
-use std::borrow::Cow;
-
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row as SqlRow, params};
 
 use super::ledger::Ledger;
-use super::row::{limit, signed};
+use super::row::{limit, signed, text};
 use super::{chain, keys, outbox};
 use crate::domain::id::{Key, Kind, ProductId};
-use crate::domain::log::Space;
-use crate::store::erasure::{PendingErasure, Place, Row, Rows, Subject, Table, Trace};
+use crate::store::erasure::{Place, Row, Rows, Subject, Table, Trace};
 
 /// How many rows one page looks at, and so the most that one transaction removes.
 const PAGE: usize = 1_000;
@@ -139,24 +135,6 @@ fn delete(db: &Connection, sql: &str, numbers: &[i64]) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Erasures that wait, by their index rows.
-pub(super) fn pending(db: &Connection) -> rusqlite::Result<Vec<PendingErasure>> {
-    let mut select = db.prepare_cached(
-        "SELECT p.name, i.id, i.value FROM products p
-         JOIN index_rows i ON i.product = p.id AND i.space = ?1 ORDER BY p.id, i.number",
-    )?;
-    let mut rows = select.query([Space::Erasure.as_str()])?;
-    let mut pending = Vec::new();
-    while let Some(row) = rows.next()? {
-        pending.push(PendingErasure {
-            product: ProductId::from(&*text(row, 0)?),
-            user: text(row, 1)?.into(),
-            value: text(row, 2)?.into(),
-        });
-    }
-    Ok(pending)
-}
-
 fn is_about(subject: &dyn Subject, table: Table, row: &SqlRow<'_>) -> rusqlite::Result<bool> {
     let is_aside = matches!(table, Table::Parked | Table::Quarantine);
     if !is_aside && text(row, 1)? != subject.product().as_str() {
@@ -215,14 +193,4 @@ fn note(
         Table::Outbox | Table::Parked | Table::Quarantine => {}
     }
     Ok(())
-}
-
-/// A column as text, however damaged it is.
-fn text<'a>(row: &'a SqlRow<'_>, column: usize) -> rusqlite::Result<Cow<'a, str>> {
-    Ok(match row.get_ref(column)? {
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes),
-        ValueRef::Integer(number) => number.to_string().into(),
-        ValueRef::Real(number) => number.to_string().into(),
-        ValueRef::Null => "".into(),
-    })
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::quarantine;
-use super::row::{flaw, signed};
+use super::row::{flaw, signed, text};
 use crate::domain::id::ProductId;
-use crate::domain::log::{IndexKey, IndexWrite};
+use crate::domain::log::{IndexKey, IndexWrite, Space};
+use crate::store::Listed;
 
 /// Index rows as a reader found them.
 pub(super) struct Rows {
@@ -105,4 +106,25 @@ fn value_of(
         |row| row.get(0),
     )
     .optional()
+}
+
+/// All rows of a space that is listed.
+pub(super) fn listed(db: &Connection, space: Space) -> rusqlite::Result<Vec<Listed>> {
+    if !space.is_listed() {
+        return Ok(Vec::new());
+    }
+    let mut select = db.prepare_cached(
+        "SELECT p.name, i.id, i.value FROM products p
+         JOIN index_rows i ON i.product = p.id AND i.space = ?1 ORDER BY p.id, i.number",
+    )?;
+    let mut rows = select.query([space.as_str()])?;
+    let mut listed = Vec::new();
+    while let Some(row) = rows.next()? {
+        listed.push(Listed {
+            product: ProductId::from(&*text(row, 0)?),
+            id: text(row, 1)?.into(),
+            value: text(row, 2)?.into(),
+        });
+    }
+    Ok(listed)
 }

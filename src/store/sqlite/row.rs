@@ -1,6 +1,8 @@
 //! Columns in and out: unsigned numbers, and telling a damaged row from a failing database.
 
-use rusqlite::types::Type;
+use std::borrow::Cow;
+
+use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Error, Row};
 
 use crate::domain::log::Offset;
@@ -28,6 +30,16 @@ pub(super) fn unsigned_if_any(row: &Row<'_>, column: usize) -> Result<Option<u64
     number
         .map(|n| u64::try_from(n).map_err(|_| Error::IntegralValueOutOfRange(column, n)))
         .transpose()
+}
+
+/// A column as text, however damaged it is.
+pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<Cow<'a, str>, Error> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes),
+        ValueRef::Integer(number) => number.to_string().into(),
+        ValueRef::Real(number) => number.to_string().into(),
+        ValueRef::Null => "".into(),
+    })
 }
 
 /// An offset from two columns: its time, its number.

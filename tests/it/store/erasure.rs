@@ -233,14 +233,21 @@ pub(super) async fn requests_are_listed_until_they_are_removed(house: &House) {
             u64::MAX,
         ))
         .await;
-    let waiting = house.store.erasures().await.expect("readable");
+    let waiting = house.store.listed(Space::Erasure).await.expect("readable");
     let users: Vec<_> = waiting
         .iter()
-        .map(|one| (one.product.as_str(), &*one.user))
+        .map(|one| (one.product.as_str(), &*one.id))
         .collect();
     assert_eq!(users, [("shop", "ada")]);
     house.wrote(draft().fact(request("ada"), None, 0)).await;
-    assert!(house.store.erasures().await.expect("readable").is_empty());
+    assert!(
+        house
+            .store
+            .listed(Space::Erasure)
+            .await
+            .expect("readable")
+            .is_empty()
+    );
 }
 
 pub(super) async fn a_page_is_looked_at_again_before_anything_goes(house: &House) {

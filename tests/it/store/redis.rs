@@ -60,6 +60,7 @@ async fn others_hear_what_is_new_and_one_does_not_hear_oneself() {
         is_for_feed: true,
         is_for_outbox: false,
         is_erasure: false,
+        is_registration: false,
     };
     assert_eq!(news.await, expected);
     let news = heard(&server, &own, async {
@@ -70,6 +71,7 @@ async fn others_hear_what_is_new_and_one_does_not_hear_oneself() {
         is_for_feed: false,
         is_for_outbox: true,
         is_erasure: false,
+        is_registration: false,
     };
     assert_eq!(news.await, expected);
     let request = IndexKey::new(Space::Erasure, "ada");

@@ -6,6 +6,6 @@ mod service;
 mod stream;
 mod wait;
 
-pub(crate) use service::{ADMIN_KEY, SECRET, Service, Setup, click, json_of, open};
+pub(crate) use service::{ADMIN_KEY, SECRET, SECRETS_KEY, Service, Setup, click, json_of, open};
 pub(crate) use stream::Stream;
 pub(crate) use wait::{eventually, reads};

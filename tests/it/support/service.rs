@@ -25,6 +25,8 @@ use super::stream::Stream;
 use super::wait::eventually;
 
 pub(crate) const SECRET: &str = "whsec_acme_5c1f0a77";
+/// What seals registrations: 32 bytes in base64.
+pub(crate) const SECRETS_KEY: &str = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU=";
 pub(crate) const ADMIN_KEY: &str = "admin-5c1f0a77";
 
 /// What differs from the documented defaults.
@@ -119,6 +121,7 @@ impl Service {
         let rows = Value::from(rows).to_string();
         let mut env = vec![
             pair("CONNECTOR_ADMIN_KEY", ADMIN_KEY),
+            pair("CONNECTOR_SECRETS_KEY", SECRETS_KEY),
             pair("CONNECTOR__INTERCOM__BASE_URL", &intercom.base_url()),
             pair("CONNECTOR__DELIVERY__RETRY_BASE_MS", "20"),
             pair("CONNECTOR__SESSION__SWEEP_MS", "50"),
@@ -167,6 +170,13 @@ impl Service {
         let mut parts = parts(&self.env, &self.rows, store, self.clock.clone());
         parts.spool = spool;
         Instance::start(parts).await
+    }
+
+    /// The same with another value of a variable.
+    pub(crate) async fn restart_with(mut self, variable: &str, value: &str) -> Self {
+        self.env.retain(|(name, _)| name != variable);
+        self.env.push(pair(variable, value));
+        self.restart().await
     }
 
     /// Stops, waits until everything is put away, and starts again on the same data.

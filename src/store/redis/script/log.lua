@@ -8,7 +8,7 @@
 -- gaps:<product>                entries erased from its middle, and the ones before them of their keys
 -- logs, heads                   products by the time of their oldest entry; of the newest ever
 -- index:<product>/<space>/<id>  "<expiry> <value>"; `expires` has them by expiry
--- erasures                      index rows that are requests for erasure
+-- <space>s                      index rows of a space that is listed, by when they were first written
 -- parked, aside                 inputs and rows that could not be handled
 
 -- What is still there of a chain from an offset on: an entry that was erased left word of the one before.
@@ -85,7 +85,7 @@ end
 local function drop_row(base, row)
   redis.call('DEL', base .. 'index:' .. row)
   redis.call('ZREM', base .. 'expires', row)
-  redis.call('ZREM', base .. 'erasures', row)
+  redis.call('ZREM', base .. string.match(row, '^[^/]*/([^/]*)') .. 's', row)
 end
 
 -- Removes up to `most` of a product's oldest entries, older than `before` if that is given.
