@@ -18,6 +18,7 @@ pub(super) async fn follow(state: AppState, outbox: Nudge, mirror: Option<Mirror
         Heard::News(news) => tell(&state, &outbox, &news),
         Heard::Loss => {
             state.feed.forget_all();
+            state.directory.nudge();
             if let Some(mirror) = &mirror {
                 mirror.forget_all();
             }

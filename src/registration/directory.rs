@@ -1,8 +1,8 @@
 //! Registrations in the store, and their products in force.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Mutex, Notify};
@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, Notify};
 use super::application::Application;
 use super::decision::{self, Authority, Issued, Refused, Terms};
 use super::missing::Missing;
-use super::record::{Flaw, Registration, Scope, one_line};
+use super::record::{Registration, Scope};
 use super::rows::{Draft, Rows};
 use super::secret::{Drawn, IssuedKey, Kind, digest};
 use super::setup::{Error, Limits, Surroundings, Unreadable};
@@ -19,7 +19,7 @@ use super::vault::Vault;
 use crate::domain::id::ProductId;
 use crate::domain::log::{IndexKey, Space};
 use crate::metrics::Metrics;
-use crate::product::{Origin, Product, Products};
+use crate::product::{Origin, Products};
 use crate::store;
 use crate::tasks::Tasks;
 
@@ -32,15 +32,15 @@ pub struct Directory(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) rows: Rows,
-    vault: Option<Vault>,
-    products: Products,
-    metrics: Metrics,
+    pub(super) vault: Option<Vault>,
+    pub(super) products: Products,
+    pub(super) metrics: Metrics,
     pub(super) limits: Limits,
-    is_shared: bool,
+    pub(super) is_shared: bool,
     /// Whether all of them were seen once.
-    is_complete: AtomicBool,
+    pub(super) is_complete: AtomicBool,
     /// Names that were looked for in vain, and when: whoever asks for them again and again costs nothing.
-    missing: Missing,
+    pub(super) missing: Missing,
     /// Registrations as they were last seen. Held while one is changed or all are read, so that what is put in force
     /// is never older than what was.
     pub(super) known: Mutex<HashMap<Arc<str>, Known>>,
@@ -50,7 +50,7 @@ pub(super) struct Inner {
 
 /// A registration as it was last seen.
 pub(super) struct Known {
-    text: Arc<str>,
+    pub(super) text: Arc<str>,
     /// When it was removed.
     pub(super) deleted_ms: Option<u64>,
 }
@@ -233,59 +233,6 @@ impl Directory {
         self.0.vault.as_ref().ok_or(Error::NoVault)
     }
 
-    /// Puts in force what the store has; what cannot be opened is reported, and is not in force.
-    ///
-    /// # Errors
-    ///
-    /// The store did not answer; everything stays as it was.
-    pub async fn refresh(&self) -> Result<(), Error> {
-        let mut known = self.0.known.lock().await;
-        let rows = self.0.rows.registrations().await?;
-        let there: HashSet<&Arc<str>> = rows.iter().map(|row| &row.id).collect();
-        known.retain(|id, _| {
-            let is_there = there.contains(id);
-            if !is_there {
-                self.0.products.deregister(&ProductId::from(&**id));
-            }
-            is_there
-        });
-        for row in &rows {
-            if known
-                .get(&row.id)
-                .is_none_or(|known| known.text != row.value)
-            {
-                self.adopt(&mut known, &row.id, &row.value);
-            }
-        }
-        self.count();
-        self.0.is_complete.store(true, Ordering::Release);
-        Ok(())
-    }
-
-    /// The product, if it is in force. What another instance may have registered a moment ago is looked for in the
-    /// store.
-    ///
-    /// # Errors
-    ///
-    /// Nobody knows yet: the store has not answered since the start.
-    pub async fn product(&self, id: &ProductId) -> Result<Option<Arc<Product>>, Error> {
-        let inner = &*self.0;
-        let found = inner.products.get(id);
-        let is_complete = inner.is_complete.load(Ordering::Acquire);
-        if found.is_some() || (is_complete && !inner.is_shared) || inner.vault.is_none() {
-            return Ok(found);
-        }
-        if !is_complete {
-            self.refresh().await?;
-        } else if inner.missing.is_worth_a_look(id, inner.rows.clock.now_ms()) {
-            let mut known = inner.known.lock().await;
-            if let Some(text) = inner.rows.read(Some(&row(id))).await? {
-                self.adopt(&mut known, id.as_str(), &text);
-            }
-        }
-        Ok(inner.products.get(id))
-    }
-
     /// Looks for other instances' changes until the service stops, writes down last uses, and removes for good what
     /// was removed long enough ago.
     pub async fn run(self, tasks: Tasks) {
@@ -357,37 +304,6 @@ impl Directory {
 
     pub(super) fn open(&self, stored: &str) -> Result<Registration, Error> {
         Ok(Registration::open(stored, self.vault()?)?)
-    }
-
-    /// Puts a registration in force as it is stored, or takes it out of force.
-    fn adopt(&self, known: &mut HashMap<Arc<str>, Known>, id: &str, text: &Arc<str>) {
-        let products = &self.0.products;
-        let mut seen = Known {
-            text: Arc::clone(text),
-            deleted_ms: None,
-        };
-        let product = self.open(text).and_then(|registration| {
-            seen.deleted_ms = registration.record.deleted_ms;
-            let product = registration.product();
-            let product = product.map_err(|faults| Flaw::Row(one_line(&faults)))?;
-            Ok(registration.is_live().then_some(product))
-        });
-        known.insert(id.into(), seen);
-        match product {
-            Ok(Some(product)) => products.register(product),
-            Ok(None) => products.deregister(&ProductId::from(id)),
-            Err(error) => {
-                products.deregister(&ProductId::from(id));
-                tracing::error!(product_id = id, %error, "a registered product is not in force");
-            }
-        }
-        self.count();
-    }
-
-    fn count(&self) {
-        let number = self.0.products.all().len();
-        let gauge = &self.0.metrics.products;
-        gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
     }
 }
 

@@ -21,6 +21,7 @@
 mod application;
 pub mod decision;
 mod directory;
+mod in_force;
 mod key_file;
 mod missing;
 pub mod patch;

@@ -3,6 +3,7 @@
 mod change;
 mod keys;
 mod secrets;
+mod shared;
 mod who;
 
 use serde_json::{Value, json};
