@@ -6,6 +6,8 @@
 //!
 //! * **sdk**: both clients of `autoplay-sdk`, in both generations, receive typed payloads, value for
 //!   value, and come back by themselves after SIGTERM and SIGKILL without a warning of their own.
+//! * **onboard**: `onboard_product` of `autoplay-sdk`, in both generations, registers a product; what it returns posts to
+//!   it and hears it, before and after it was registered anew.
 //! * **mirror**: the store of states of `autoplay-sdk` 0.13.0 reads what the service has mirrored, and compares its
 //!   times with its own.
 //! * **resume**: a bare reader goes on at every offset of a feed, misses nothing and gets nothing
@@ -25,6 +27,7 @@
 mod eventsource;
 mod intercom;
 mod mirror;
+mod onboard;
 mod process;
 mod prometheus;
 mod reader;
@@ -70,9 +73,12 @@ const ON_ANY_STORE: [(&str, &str); 2] = [
     ),
 ];
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 11] = [
     ("sdk: typed payloads, in order, across restarts", || {
         Box::pin(sdk::receives())
+    }),
+    ("onboard: registered, posted to and heard", || {
+        Box::pin(onboard::works())
     }),
     ("mirror: states as the SDK's own store reads them", || {
         Box::pin(mirror::is_read())

@@ -18,6 +18,8 @@ use super::{PATIENCE, until};
 
 /// The secret of every product.
 pub(crate) const SECRET: &str = "whsec_clients";
+/// What seals registrations: 32 bytes in base64.
+const SECRETS_KEY: &str = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU=";
 /// The product that is read through the feed.
 pub(crate) const PRODUCT: &str = "acme";
 /// The product that writes notes to Intercom.
@@ -90,6 +92,7 @@ impl Home {
                 self.path().join("event-connector.db"),
             )
             .env("CONNECTOR__SPOOL__PATH", self.path().join("spool.db"))
+            .env("CONNECTOR_SECRETS_KEY", SECRETS_KEY)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
