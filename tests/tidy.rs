@@ -114,7 +114,7 @@ const ROOMS: [Room; 21] = [
     ),
     room(
         "client",
-        "domain",
+        "domain clock chance",
         "it is the other side of the wire and must not lean on ours",
     ),
     room(
@@ -130,7 +130,8 @@ const ROOMS: [Room; 21] = [
     ),
     room(
         "cli",
-        "app demo config product telemetry terminal clock chance tasks metrics spool store client",
+        "app demo config product telemetry terminal clock chance tasks metrics spool store client \
+         http::outbox",
         "commands choose the parts an app is built on; the work itself is in the rooms behind it",
     ),
     room(

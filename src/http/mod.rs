@@ -17,6 +17,7 @@ mod deliveries;
 mod health;
 mod ingest;
 mod link;
+pub(crate) mod outbox;
 mod problem;
 mod queue;
 mod request;

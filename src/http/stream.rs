@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
-use super::credentials::admit_stream;
+use super::credentials::{admit_admin, admit_stream};
 use super::link::admit_origin;
 use super::problem::Problem;
 use super::request::text_header;
@@ -38,7 +38,9 @@ pub(super) async fn stream(
 ) -> Result<Response, Problem> {
     let product = state.product(&product_id)?;
     admit_origin(&product, &headers)?;
-    admit_stream(&product, &headers)?;
+    // An operator may see everything anyway. Whoever is neither is told what a subscriber is told.
+    admit_stream(&product, &headers)
+        .or_else(|refused| admit_admin(&state, &headers).map_err(|_| refused))?;
     let start = start(&query, &headers)?;
     let subscribed = state
         .feed
