@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -215,8 +216,8 @@ pub(super) struct ListArgs {
     #[arg(long, value_name = "STATUS", value_parser = deliveries::filter("http_status"))]
     pub(super) http_status: Option<String>,
     /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub(super) limit: usize,
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub(super) limit: NonZeroUsize,
     /// All of them
     #[arg(long, conflicts_with = "limit")]
     pub(super) all: bool,

@@ -69,7 +69,7 @@ async fn list(source: &Source, arguments: ListArgs, out: Terminal) -> anyhow::Re
     let mut left = if arguments.all {
         usize::MAX
     } else {
-        arguments.limit
+        arguments.limit.get()
     };
     let mut table = Table::new(out, &LISTED);
     let mut cursor = None;
