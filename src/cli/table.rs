@@ -141,6 +141,7 @@ impl<'a> Table<'a> {
             line += painted.as_deref().unwrap_or(&text);
             padding = room.saturating_sub(width(&text)) + GAP;
         }
+        line.truncate(line.trim_end().len());
         line + "\n"
     }
 }

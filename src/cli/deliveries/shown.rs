@@ -21,14 +21,13 @@ pub(super) const LISTED: [Column; 8] = [
 ];
 
 /// The columns of a delivery's calls.
-const CALLS: [Column; 7] = [
+const CALLS: [Column; 6] = [
     column("#", Keep::Whole),
-    column("CALL", Keep::LeaveOut(3)),
-    column("BEGAN (UTC)", Keep::LeaveOut(4)),
-    column("TOOK", Keep::LeaveOut(5)),
-    column("ANSWER", Keep::LeaveOut(2)),
+    column("CALL", Keep::LeaveOut(2)),
+    column("BEGAN (UTC)", Keep::LeaveOut(3)),
+    column("TOOK", Keep::LeaveOut(4)),
+    column("ANSWER", Keep::LeaveOut(1)),
     column("OUTCOME", Keep::Whole),
-    column("REASON", Keep::LeaveOut(1)),
 ];
 
 const fn column(title: &'static str, keep: Keep) -> Column {
@@ -77,7 +76,8 @@ pub(super) fn whole(out: Terminal, delivery: &Value) -> String {
         ("queued", when("created_at"), None),
         ("next call", when("next_attempt_at"), None),
         ("finished", when("finished_at"), None),
-        ("last answer", last_answer(delivery), None),
+        ("last answer", text(delivery, "http_status"), None),
+        ("last error", text(delivery, "error"), None),
         ("part", text(delivery, "part_id"), None),
         ("replay of", text(delivery, "replay_of"), None),
     ];
@@ -134,8 +134,6 @@ fn calls(out: Terminal, delivery: &Value) -> String {
                 "rejected" | "gone" | "unauthorized" | "misconfigured" => Style::Bad,
                 _ => Style::Warning,
             };
-            let said = [text(call, "reason"), text(call, "excerpt")];
-            let said = said.into_iter().filter(|text| !text.is_empty());
             vec![
                 Cell::plain(text(call, "number")),
                 Cell::plain(text(call, "call")),
@@ -143,13 +141,27 @@ fn calls(out: Terminal, delivery: &Value) -> String {
                 Cell::plain(took(call)),
                 Cell::plain(text(call, "http_status")),
                 Cell::styled(style, outcome),
-                Cell::plain(said.collect::<Vec<_>>().join(": ")),
             ]
         })
         .collect();
-    let heading = out.paint(Style::Strong, "calls");
-    format!("\n{heading}\n{}", Table::new(out, &CALLS).page(&rows))
+    let table = Table::new(out, &CALLS).page(&rows);
+    let mut table = table.lines();
+    let mut lines = format!("\n{}\n", out.paint(Style::Strong, "calls"));
+    lines += table.next().unwrap_or_default();
+    for (line, call) in table.zip(history) {
+        lines += &format!("\n{line}");
+        for why in ["reason", "excerpt"].map(|name| text(call, name)) {
+            let why = painted(out, Some(Style::Faint), &why, WHY_INDENT);
+            for line in why.iter().filter(|line| !line.is_empty()) {
+                lines += &format!("\n{:WHY_INDENT$}{line}", "");
+            }
+        }
+    }
+    lines + "\n"
 }
+
+/// The column in which it stands why a call ended as it did.
+const WHY_INDENT: usize = 3;
 
 fn status(delivery: &Value) -> Cell {
     let status = text(delivery, "status");
@@ -162,12 +174,13 @@ fn status(delivery: &Value) -> Cell {
     Cell::styled(style, status)
 }
 
-/// What was said last: our words on what went wrong, else the status.
+/// What was said last: our words on what went wrong; the status alone once it has arrived all the same.
 fn last_answer(delivery: &Value) -> String {
-    match text(delivery, "error") {
-        error if error.is_empty() => text(delivery, "http_status"),
-        error => error,
+    let error = text(delivery, "error");
+    if error.is_empty() || delivery["status"] == "delivered" {
+        return text(delivery, "http_status");
     }
+    error
 }
 
 /// `value` in lines that fit beside a margin.
