@@ -1,7 +1,6 @@
 //! What one is told before anything runs: help, suggestions, exit codes, and what to do next.
 
 use std::net::TcpListener;
-use std::path::Path;
 
 use event_connector::terminal::width;
 
@@ -92,10 +91,7 @@ fn exit_codes_tell_what_was_typed_from_what_failed() {
     let store = home.path().join("store.db").display().to_string();
     let bind = ("CONNECTOR__HTTP__BIND", address.as_str());
     let own = ("CONNECTOR__STORE__PATH", store.as_str());
-    let missing = home.path().join("missing.db").display().to_string();
-    let nothing = ("CONNECTOR__STORE__PATH", missing.as_str());
-    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], i32, &'a str);
-    let cases: [Case<'_>; 17] = [
+    let cases: [Case<'_>; 11] = [
         (&["--version"], &[], 0, ""),
         (&["check", "--defaults"], &[], 0, ""),
         (&[], &[], 2, "Usage:"),
@@ -121,6 +117,36 @@ fn exit_codes_tell_what_was_typed_from_what_failed() {
             1,
             "event-connector serve",
         ),
+        (
+            &["demo", "--once", "--port", port],
+            &[],
+            1,
+            "leave out --port",
+        ),
+    ];
+    assert_ends(&cases);
+}
+
+/// Arguments, variables, the exit code, and what is said on standard error.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], i32, &'a str);
+
+fn assert_ends(cases: &[Case<'_>]) {
+    for &(arguments, environment, code, advice) in cases {
+        let ended = run(arguments, environment);
+        let said = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(advice), "{arguments:?}: {said}");
+        assert!(!said.contains("canary"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn whoever_asks_a_service_is_told_where_it_should_be_and_what_it_is_asked_with() {
+    let home = tempfile::tempdir().expect("a directory");
+    let store = home.path().join("store.db");
+    let path = store.display().to_string();
+    let nothing = ("CONNECTOR__STORE__PATH", path.as_str());
+    assert_ends(&[
         (&["tail", "acme"], &[], 2, "CONNECTOR_STREAM_KEY"),
         (
             &["tail", "acme", "--url", "http://127.0.0.1:1"],
@@ -152,19 +178,6 @@ fn exit_codes_tell_what_was_typed_from_what_failed() {
             2,
             "is waiting, leased, delivered, dead or withdrawn",
         ),
-        (
-            &["demo", "--once", "--port", port],
-            &[],
-            1,
-            "leave out --port",
-        ),
-    ];
-    for (arguments, environment, code, advice) in cases {
-        let ended = run(arguments, environment);
-        let said = text(&ended.stderr);
-        assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {said}");
-        assert!(said.contains(advice), "{arguments:?}: {said}");
-        assert!(!said.contains("canary"), "{arguments:?}: {said}");
-    }
-    assert!(!Path::new(&missing).exists(), "asking makes no store");
+    ]);
+    assert!(!store.exists(), "asking makes no store");
 }
