@@ -163,7 +163,8 @@ Examples:
   event-connector deliveries list --product acme_prod --all
   event-connector deliveries list --status dead --all --json | jq -r .id
 
-The columns for which the terminal is too narrow are left out; --json has everything but the texts. Times are UTC.
+The columns for which the terminal is too narrow are left out; --json has everything but the texts. \
+Times are UTC. event-connector deliveries --help names the variables.
 
 Exit codes:
   0  it is done, whether there are any or not
@@ -175,6 +176,8 @@ pub(super) const DELIVERIES_SHOW: &str = "\
 Examples:
   event-connector deliveries show 0199f5d2-…
   event-connector deliveries show 0199f5d2-… --json | jq .history
+
+event-connector deliveries --help names the variables.
 
 Exit codes:
   0  it is shown
@@ -188,7 +191,7 @@ Examples:
 
 It really sends again. What waits is due at once; a dead letter waits again; what was delivered or \
 withdrawn is sent as a new delivery, whose identifier is said. Without a running service it is sent \
-once one runs.
+once one runs. event-connector deliveries --help names the variables.
 
 Exit codes:
   0  it is to be sent again

@@ -50,7 +50,7 @@ impl Shown {
         let missed = gap(&payload);
         let text = match (self.format, &missed) {
             (Format::Json, _) => json(&event.id, payload),
-            (_, Some(missed)) => self.line(&[(Some(Style::Warning), missed.clone())]),
+            (_, Some(missed)) => self.paragraph(Some(Style::Warning), missed),
             (Format::Compact, None) => self.compact(&payload),
             (Format::Verbose, None) => self.verbose(&event.id, &payload),
         };
