@@ -131,15 +131,14 @@ impl Follower {
 
     /// What a frame says to whoever follows. From here on the feed would go on behind it.
     fn told(&mut self, frame: Frame) -> Option<Told> {
+        let (Frame::Event(Event { id, .. }) | Frame::TooLarge { id }) = &frame;
+        // A stream that has told nothing yet has no id; the place is where the one before it was.
+        if !id.is_empty() {
+            self.last_id.clone_from(id);
+        }
         match frame {
-            Frame::Event(event) => {
-                self.last_id.clone_from(&event.id);
-                (event.name != HEARTBEAT).then_some(Told::Event(event))
-            }
-            Frame::TooLarge { id } => {
-                self.last_id.clone_from(&id);
-                Some(Told::TooLarge(id))
-            }
+            Frame::Event(event) => (event.name != HEARTBEAT).then_some(Told::Event(event)),
+            Frame::TooLarge { id } => Some(Told::TooLarge(id)),
         }
     }
 
