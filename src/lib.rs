@@ -34,7 +34,7 @@
 //! | [`product`] | the tenants, as operators wrote them down | `domain`, `ingest` |
 //! | [`registration`] | products that are registered while the service runs, and what is issued for them | `domain`, `product`, `store` |
 //! | [`delivery`] | the outbox worker and the vendors, one folder each | `domain`, `store`, `product` |
-//! | [`client`] | the receiving side of the feed, as published clients read it | nothing of the service |
+//! | [`client`] | the other side of the wire: the feed as clients read it, the service as operators ask it | nothing of the service |
 //! | [`config`] | every setting, where it came from, what is wrong with it | the form of an address in `store` |
 //! | [`http`] | the doors | handles of the others |
 //! | [`app`] | the one place that constructs and connects | everybody |
@@ -107,6 +107,10 @@
 //!   from others, but then each of the others would first have to wait for a store that does not answer.
 //! * A copy for other programs says which version it is, and its writer looks at what it has replaced: that puts
 //!   things right after instances have overtaken each other, and costs nothing while they have not.
+//! * A command that looks at the outbox opens the store itself only where nobody listens at the configured address.
+//!   It answers through what the doors answer with, so that both say the same.
+//! * Whoever follows the feed live and has heard nothing yet goes on, after a lost connection, from the time at which
+//!   the service said that it began: that may tell what happened in the second before, and misses nothing.
 //! * A note that waits for a pause is flushed early once it holds as many actions as the window may:
 //!   a limit that trims before a link must not lose anything after it.
 

@@ -92,13 +92,19 @@ impl Terminal {
 
     /// How many columns there are at this moment: the terminal's own, else `COLUMNS`, else 100.
     pub fn columns(self) -> usize {
+        self.room().unwrap_or(COLUMNS)
+    }
+
+    /// How many columns a line may take: the terminal's own, else `COLUMNS`; `None` in a pipe, whose reader
+    /// wants lines whole.
+    pub fn room(self) -> Option<usize> {
         let size = match self.stream {
             Stream::Out => terminal_size::terminal_size_of(std::io::stdout()),
             Stream::Err => terminal_size::terminal_size_of(std::io::stderr()),
         };
         let own = size.map(|(width, _)| usize::from(width.0));
-        let columns = own.or(self.told_columns).unwrap_or(COLUMNS);
-        columns.max(COLUMNS_MIN)
+        let columns = own.or(self.told_columns);
+        columns.map(|columns| columns.max(COLUMNS_MIN))
     }
 
     /// `text` in the colour of `style`, or as it is where colour is not wanted.

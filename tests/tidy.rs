@@ -119,7 +119,7 @@ const ROOMS: [Room; 22] = [
     ),
     room(
         "client",
-        "domain",
+        "domain clock chance",
         "it is the other side of the wire and must not lean on ours",
     ),
     room(
@@ -135,7 +135,8 @@ const ROOMS: [Room; 22] = [
     ),
     room(
         "cli",
-        "app demo config product registration telemetry terminal clock chance tasks metrics spool store client",
+        "app demo config product registration telemetry terminal clock chance tasks metrics spool store client \
+         http::outbox",
         "commands choose the parts an app is built on; the work itself is in the rooms behind it",
     ),
     room(

@@ -52,7 +52,7 @@ pub(super) fn announce(
 }
 
 /// Where the store is, in a word.
-fn store_name(config: &Config) -> String {
+pub(super) fn store_name(config: &Config) -> String {
     match config.store.backend {
         Backend::Sqlite => config.store.path.display().to_string(),
         Backend::Redis => "redis".to_owned(),

@@ -1,11 +1,15 @@
 //! What can be typed.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
-use super::help;
+use super::moment::Moment;
+use super::tail::Format;
+use super::{deliveries, help};
 
 /// Turns product analytics into readable UI actions and brings them to where help is given.
 #[derive(Debug, Parser)]
@@ -46,10 +50,16 @@ pub(super) enum Command {
     /// Change the store's schema: up to this program's version, or back for an older program
     #[command(after_help = help::MIGRATE)]
     Migrate(MigrateArgs),
+    /// List notes on their way out, show what became of one, or send it again
+    #[command(after_help = help::DELIVERIES)]
+    Deliveries(DeliveriesArgs),
+    /// Follow the feed of a product; goes on by itself after restarts and sleep
+    #[command(after_help = help::TAIL)]
+    Tail(TailArgs),
 }
 
 /// Where the configuration comes from.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub(super) struct ConfigArgs {
     /// A TOML file laid over the defaults; CONNECTOR_CONFIG names one as well
     #[arg(long, value_name = "FILE")]
@@ -136,4 +146,122 @@ pub(super) struct MigrateArgs {
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+/// Which service is asked.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct ServiceArgs {
+    #[command(flatten)]
+    pub(super) source: ConfigArgs,
+    /// Where the service is; else CONNECTOR_URL says it, else the configured http.bind
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
+}
+
+/// What is wanted of the outbox.
+#[derive(Args, Debug)]
+pub(super) struct DeliveriesArgs {
+    #[command(subcommand)]
+    pub(super) command: DeliveriesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DeliveriesCommand {
+    /// List deliveries, newest first
+    #[command(after_help = help::DELIVERIES_LIST)]
+    List(ListArgs),
+    /// Show one delivery, its text, and the calls made for it
+    #[command(after_help = help::DELIVERIES_SHOW)]
+    Show(DeliveryArgs),
+    /// Send a delivery again, whatever became of it
+    #[command(after_help = help::DELIVERIES_REPLAY)]
+    Replay(DeliveryArgs),
+}
+
+impl DeliveriesCommand {
+    /// Which service is asked.
+    pub(super) fn service(&self) -> &ServiceArgs {
+        match self {
+            Self::List(list) => &list.service,
+            Self::Show(one) | Self::Replay(one) => &one.service,
+        }
+    }
+}
+
+/// Which deliveries.
+#[derive(Args, Debug)]
+pub(super) struct ListArgs {
+    /// Only those of this product
+    #[arg(long, value_name = "ID")]
+    pub(super) product: Option<String>,
+    /// Only those that are this far: waiting, leased, delivered, dead or withdrawn
+    #[arg(long, value_name = "STATUS", value_parser = deliveries::filter("status"))]
+    pub(super) status: Option<String>,
+    /// Only those to this platform
+    #[arg(long, value_name = "NAME")]
+    pub(super) platform: Option<String>,
+    /// Only those to this conversation
+    #[arg(long, value_name = "ID")]
+    pub(super) conversation: Option<String>,
+    /// Only those of this session
+    #[arg(long, value_name = "ID")]
+    pub(super) session: Option<String>,
+    /// Only those queued then or later: 2h (ago), Unix seconds, or an ISO 8601 time
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<Moment>,
+    /// Only those queued before
+    #[arg(long, value_name = "TIME")]
+    pub(super) until: Option<Moment>,
+    /// Only those whose newest answer had this status
+    #[arg(long, value_name = "STATUS", value_parser = deliveries::filter("http_status"))]
+    pub(super) http_status: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub(super) limit: NonZeroUsize,
+    /// All of them
+    #[arg(long, conflicts_with = "limit")]
+    pub(super) all: bool,
+    /// For programs: one JSON object per line
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) service: ServiceArgs,
+}
+
+/// Which delivery.
+#[derive(Args, Debug)]
+pub(super) struct DeliveryArgs {
+    /// Its identifier, as `list` shows it
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) id: String,
+    /// For programs: one JSON object on one line
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) service: ServiceArgs,
+}
+
+/// Which feed, and how it is shown.
+#[derive(Args, Debug)]
+pub(super) struct TailArgs {
+    /// The product
+    #[arg(value_name = "PRODUCT", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) product: String,
+    /// Begin there instead of now: 10m (ago), an event's id, Unix seconds, or an ISO 8601 time
+    #[arg(long, value_name = "WHERE")]
+    pub(super) since: Option<Moment>,
+    /// Only this session
+    #[arg(long, value_name = "ID")]
+    pub(super) session: Option<String>,
+    /// Only this user
+    #[arg(long, value_name = "ID")]
+    pub(super) user: Option<String>,
+    /// Only these types, separated by commas, e.g. actions
+    #[arg(long, value_name = "TYPES")]
+    pub(super) types: Option<String>,
+    /// How it is shown; compact on a terminal and json elsewhere if not given
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<Format>,
+    #[command(flatten)]
+    pub(super) service: ServiceArgs,
 }

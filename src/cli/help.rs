@@ -137,8 +137,93 @@ Exit codes:
   1  it failed; the steps that are named stand
   2  configuration is wrong";
 
+/// Under `deliveries`.
+pub(super) const DELIVERIES: &str = "\
+Examples:
+  event-connector deliveries list --status dead
+  event-connector deliveries show 0199f5d2-…
+  event-connector deliveries replay 0199f5d2-…
+
+They ask the running service with the admin key. Where none listens they open the configured store, \
+and say so; a service that is named by --url or CONNECTOR_URL is never replaced like that.
+
+Environment:
+  CONNECTOR_URL        where the service is (http.bind of the configuration)
+  CONNECTOR_ADMIN_KEY  the key that it was started with
+
+Exit codes:
+  0  it is done
+  1  it failed, e.g. nothing answers, the key is wrong, no such delivery
+  2  what was typed or configured is wrong, and nothing was done";
+
+/// Under `deliveries list`.
+pub(super) const DELIVERIES_LIST: &str = "\
+Examples:
+  event-connector deliveries list --status dead --since 2h
+  event-connector deliveries list --product acme_prod --all
+  event-connector deliveries list --status dead --all --json | jq -r .id
+
+The columns for which the terminal is too narrow are left out; --json has everything but the texts. \
+Times are UTC. event-connector deliveries --help names the variables.
+
+Exit codes:
+  0  it is done, whether there are any or not
+  1  it failed, e.g. nothing answers or the key is wrong
+  2  what was typed or configured is wrong";
+
+/// Under `deliveries show`.
+pub(super) const DELIVERIES_SHOW: &str = "\
+Examples:
+  event-connector deliveries show 0199f5d2-…
+  event-connector deliveries show 0199f5d2-… --json | jq .history
+
+event-connector deliveries --help names the variables.
+
+Exit codes:
+  0  it is shown
+  1  it failed, e.g. there is no such delivery
+  2  what was typed or configured is wrong";
+
+/// Under `deliveries replay`.
+pub(super) const DELIVERIES_REPLAY: &str = "\
+Examples:
+  event-connector deliveries replay 0199f5d2-…
+
+It really sends again. What waits is due at once; a dead letter waits again; what was delivered or \
+withdrawn is sent as a new delivery, whose identifier is said. Without a running service it is sent \
+once one runs. event-connector deliveries --help names the variables.
+
+Exit codes:
+  0  it is to be sent again
+  1  it failed, e.g. there is no such delivery
+  2  what was typed or configured is wrong";
+
+/// Under `tail`.
+pub(super) const TAIL: &str = "\
+Examples:
+  event-connector tail acme_prod
+  event-connector tail acme_prod --since 10m --session s-1
+  event-connector tail acme_prod --format json | jq -r '.actions[]?.title'
+
+It ends with Ctrl-C, or when nobody reads it any more. After a lost connection, a restart of the \
+service or sleep of this machine it goes on where it stopped. What the service no longer has is \
+named as missed. Times are UTC.
+
+Environment:
+  CONNECTOR_STREAM_KEY  the product's key; without it the admin key is used
+  CONNECTOR_ADMIN_KEY   the key that the service was started with
+  CONNECTOR_URL         where the service is (http.bind of the configuration)
+  CONNECTOR__FEED__HEARTBEAT_MS
+                        how often the service says that it is there (30000);
+                        silent for 2.5 times as long, it is asked anew
+
+Exit codes:
+  0  it was told to end, or nobody reads it any more
+  1  it failed, e.g. nothing answers, the key is wrong, no such product
+  2  what was typed or configured is wrong";
+
 /// Words that are typed for our commands, because other programs call them so.
-const OTHER_WORDS: [(&str, &[&str]); 7] = [
+const OTHER_WORDS: [(&str, &[&str]); 9] = [
     (
         "serve",
         &["start", "run", "server", "up", "daemon", "listen"],
@@ -155,6 +240,11 @@ const OTHER_WORDS: [(&str, &[&str]); 7] = [
     ("backup", &["dump", "snapshot", "save", "copy"]),
     ("restore", &["load", "recover"]),
     ("migrate", &["upgrade", "downgrade", "rollback", "schema"]),
+    (
+        "deliveries",
+        &["delivery", "outbox", "notes", "dead-letters", "queue"],
+    ),
+    ("tail", &["follow", "watch", "stream", "feed", "events"]),
 ];
 
 /// Our word for a command that does not exist.

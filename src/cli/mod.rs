@@ -2,7 +2,7 @@
 //!
 //! The cast: `arguments` is what can be typed, and `help` what `--help` teaches about it; `run` takes
 //! it to one of the commands; `announce` is what `serve` says at its start, and [`safety`] finds what
-//! of it is not safe yet.
+//! of it is not safe yet; `connect` finds the running service that a command asks.
 //!
 //! Standard output carries what was asked for; logs and progress go to standard error. Exit codes:
 //! 0 for success, 1 for a failure, 2 for a mistake in what was typed or configured.
@@ -10,11 +10,16 @@
 mod announce;
 mod arguments;
 mod check;
+mod connect;
+mod deliveries;
 mod health;
 mod help;
+mod moment;
 mod run;
 pub mod safety;
 mod serve;
 mod store;
+mod table;
+mod tail;
 
 pub use run::main;

@@ -9,7 +9,8 @@ use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::arguments::{Cli, Command, ConfigArgs};
-use super::{check, health, help, serve, store};
+use super::connect::Service;
+use super::{check, deliveries, health, help, serve, store, tail};
 use crate::config::{Config, LoadOptions, Mistakes};
 use crate::demo;
 use crate::terminal::{Advised, Terminal};
@@ -56,6 +57,22 @@ pub fn main(
         Command::Migrate(arguments) => with_config(&arguments.source, environment, |config| {
             run(store::migrate(config, arguments.to, arguments.dry_run))
         }),
+        Command::Deliveries(arguments) => {
+            let command = arguments.command;
+            let asked = command.service().clone();
+            let service = Service::named(asked.url, &environment);
+            with_config(&asked.source, environment, |config| {
+                run(deliveries::run(command, service, config, out))
+            })
+        }
+        Command::Tail(arguments) => {
+            let asked = arguments.service.clone();
+            let service = Service::named(asked.url, &environment);
+            let key = tail::key(&environment);
+            with_config(&asked.source, environment, |config| {
+                run(tail::run(arguments, service, key, config, [out, log]))
+            })
+        }
     }
 }
 
@@ -122,9 +139,13 @@ fn run(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
         if let Some(advised) = error.downcast_ref::<Advised>() {
             advise(&advised.next);
         }
-        match error.downcast_ref::<Misconfigured>() {
-            Some(_) => {
-                advise("event-connector check, which names every mistake at once");
+        if error.is::<Misconfigured>() {
+            advise("event-connector check, which names every mistake at once");
+            return ExitCode::from(2);
+        }
+        match error.downcast_ref::<Mistyped>() {
+            Some(Mistyped { next, .. }) => {
+                next.iter().for_each(|next| advise(next));
                 ExitCode::from(2)
             }
             None => ExitCode::FAILURE,
@@ -143,6 +164,21 @@ impl Misconfigured {
     }
 }
 
+/// A mistake in what was typed, or in a variable that was set for it, that shows only once work has begun.
+#[derive(Debug, thiserror::Error)]
+#[error("{error:#}")]
+pub(super) struct Mistyped {
+    error: anyhow::Error,
+    next: Option<String>,
+}
+
+impl Mistyped {
+    pub(super) fn new(error: impl Into<anyhow::Error>, next: Option<String>) -> Self {
+        let error = error.into();
+        Self { error, next }
+    }
+}
+
 /// A line for the person who typed. A reader that has gone away is no reason to fail.
 pub(super) fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "event-connector: {text}");
@@ -156,4 +192,11 @@ pub(super) fn advise(text: &str) {
 /// A line of what was asked for. A reader that has seen enough, such as `head`, closes the pipe.
 pub(super) fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Whole lines of what was asked for; answers whether anybody still reads.
+pub(super) fn print_block(lines: &str) -> bool {
+    let mut out = std::io::stdout();
+    let written = out.write_all(lines.as_bytes());
+    written.and_then(|()| out.flush()).is_ok()
 }

@@ -106,7 +106,8 @@ fn allow_open_files(connections_max: usize) {
     }
 }
 
-fn open_store(config: &Config, chance: &Chance) -> anyhow::Result<Arc<dyn Store>> {
+/// Opens the configured store.
+pub(super) fn open_store(config: &Config, chance: &Chance) -> anyhow::Result<Arc<dyn Store>> {
     if config.store.backend == Backend::Redis {
         let options = store::redis_options(config, chance)?;
         let store = Redis::new(&options).context("cannot use redis.url")?;

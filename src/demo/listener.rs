@@ -1,13 +1,17 @@
 //! A subscriber of the feed, as a customer would write it.
 
+use std::collections::VecDeque;
+
 use anyhow::bail;
 
-use crate::client::Payload;
+use crate::client::sse::{Frame, Parser};
+use crate::client::{EVENT_BYTES_MAX, Payload};
 
 /// An open subscription.
 pub(super) struct Listener {
     response: reqwest::Response,
-    buffer: Vec<u8>,
+    parser: Parser,
+    frames: VecDeque<Frame>,
 }
 
 /// An action as the feed told of it.
@@ -31,18 +35,20 @@ impl Listener {
         let response = response.error_for_status()?;
         Ok(Self {
             response,
-            buffer: Vec::new(),
+            parser: Parser::new(EVENT_BYTES_MAX),
+            frames: VecDeque::new(),
         })
     }
 
     /// The actions of the next event, which may be none. May be dropped while it waits; nothing of
     /// the stream is lost by that.
     pub(super) async fn next(&mut self) -> anyhow::Result<Vec<Told>> {
-        let frame = self.next_frame().await?;
-        let Some(data) = frame.lines().find_map(|line| line.strip_prefix("data: ")) else {
-            return Ok(Vec::new());
+        let data = match self.next_frame().await? {
+            // A heartbeat says nothing.
+            Frame::Event(event) if event.name.is_empty() => event.data,
+            Frame::Event(_) | Frame::TooLarge { .. } => return Ok(Vec::new()),
         };
-        let Some(Payload::Actions(batch)) = Payload::decode(&serde_json::from_str(data)?)? else {
+        let Some(Payload::Actions(batch)) = Payload::decode(&serde_json::from_str(&data)?)? else {
             return Ok(Vec::new());
         };
         let told = batch.actions.iter().map(|action| Told {
@@ -53,15 +59,13 @@ impl Listener {
         Ok(told.collect())
     }
 
-    async fn next_frame(&mut self) -> anyhow::Result<String> {
+    async fn next_frame(&mut self) -> anyhow::Result<Frame> {
         loop {
-            let end = self.buffer.windows(2).position(|pair| pair == b"\n\n");
-            if let Some(end) = end {
-                let frame: Vec<u8> = self.buffer.drain(..end + 2).collect();
-                return Ok(String::from_utf8(frame)?);
+            if let Some(frame) = self.frames.pop_front() {
+                return Ok(frame);
             }
             match self.response.chunk().await? {
-                Some(chunk) => self.buffer.extend_from_slice(&chunk),
+                Some(chunk) => self.frames.extend(self.parser.push(&chunk)),
                 None => bail!("the feed ended"),
             }
         }

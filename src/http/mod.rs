@@ -18,6 +18,7 @@ mod health;
 mod ingest;
 mod keys;
 mod link;
+pub(crate) mod outbox;
 mod problem;
 mod products;
 mod queue;

@@ -106,6 +106,11 @@ impl Drop for Serving {
 
 impl Serving {
     pub(crate) fn start(home: &Path) -> Self {
+        Self::start_with(home, &[])
+    }
+
+    /// The same with more variables, which win.
+    pub(crate) fn start_with(home: &Path, environment: &[(&str, &str)]) -> Self {
         let store = home.join("store.db").display().to_string();
         let products = home.join("products.json").display().to_string();
         let mut command = binary();
@@ -119,7 +124,8 @@ impl Serving {
                 ("CONNECTOR__PRODUCTS__PATH", &products),
                 ("CONNECTOR__PRODUCTS__RELOAD_MS", "50"),
                 ("CONNECTOR__LOG__FORMAT", "json"),
-            ]);
+            ])
+            .envs(environment.iter().copied());
         let mut child = command.spawn().expect("the service starts");
         let log = child.stderr.take().expect("stderr is piped");
         let mut lines = BufReader::new(log).lines();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{SECRET, Service, Setup, json_of, reads};
+use crate::support::{ADMIN_KEY, SECRET, Service, Setup, Stream, json_of, reads};
 use event_connector::domain::log::Offset;
 use event_connector::feed::Start;
 use event_connector::store::Retention;
@@ -174,6 +174,28 @@ async fn refusals_come_before_any_byte_of_a_stream() {
     let second = get("/stream/acme", SECRET).await.expect("an answer");
     assert_eq!(second.status(), 503);
     assert!(second.headers().contains_key("retry-after"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_listens_with_the_admin_key_while_there_is_one() {
+    let asked = async |service: &Service, key: &str| {
+        let request = service.client.get(format!("{}/stream/acme", service.url));
+        request
+            .header("x-admin-key", key)
+            .send()
+            .await
+            .expect("an answer")
+    };
+    let service = Service::start().await;
+    assert_eq!(asked(&service, "wrong").await.status(), 401);
+    let mut feed = Stream::new(asked(&service, ADMIN_KEY).await);
+    feed.next().await.expect("a heartbeat");
+    service.click("s1", "u1", "Save").await;
+    assert_eq!(feed.next_actions(1).await.len(), 1);
+    let service = Service::with(Setup::with("CONNECTOR_ADMIN_KEY", "")).await;
+    let refused = asked(&service, "").await;
+    assert_eq!(refused.status(), 401);
+    assert_eq!(json_of(refused).await["code"], "unauthorized");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,8 +6,16 @@ use event_connector::terminal::width;
 
 use crate::cli::{run, text};
 
-const COMMANDS: [&str; 7] = [
-    "serve", "demo", "check", "health", "backup", "restore", "migrate",
+const COMMANDS: [&str; 9] = [
+    "serve",
+    "demo",
+    "check",
+    "health",
+    "backup",
+    "restore",
+    "migrate",
+    "deliveries",
+    "tail",
 ];
 
 fn help(arguments: &[&str], columns: &str) -> String {
@@ -38,12 +46,14 @@ fn help_names_every_command_and_where_the_reference_of_settings_is() {
 
 #[test]
 fn help_of_a_command_has_examples_and_exit_codes_and_fits_the_terminal() {
-    for command in COMMANDS {
-        let shown = help(&[command, "--help"], "80");
+    let more = ["deliveries list", "deliveries show", "deliveries replay"];
+    for command in COMMANDS.into_iter().chain(more) {
+        let words: Vec<_> = command.split(' ').collect();
+        let shown = help(&[&words[..], &["--help"]].concat(), "80");
         let example = format!("  event-connector {command}");
         assert_teaches(&shown, &["Examples:", &example, "Exit codes:", "  0  "]);
         for columns in [60, 80, 200] {
-            let shown = help(&["help", command], &columns.to_string());
+            let shown = help(&[&["help"], &words[..]].concat(), &columns.to_string());
             let widest = shown.lines().map(width).max().unwrap_or(0);
             assert!(widest <= columns, "{command} is {widest} wide at {columns}");
         }
@@ -59,6 +69,8 @@ fn a_wrong_word_gets_the_right_one_suggested() {
         ("validate", "check"),
         ("status", "health"),
         ("try", "demo"),
+        ("outbox", "deliveries"),
+        ("follow", "tail"),
     ];
     for (typed, right) in words {
         let refused = run(&[typed], &[]);
@@ -79,7 +91,6 @@ fn exit_codes_tell_what_was_typed_from_what_failed() {
     let store = home.path().join("store.db").display().to_string();
     let bind = ("CONNECTOR__HTTP__BIND", address.as_str());
     let own = ("CONNECTOR__STORE__PATH", store.as_str());
-    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], i32, &'a str);
     let cases: [Case<'_>; 11] = [
         (&["--version"], &[], 0, ""),
         (&["check", "--defaults"], &[], 0, ""),
@@ -113,10 +124,60 @@ fn exit_codes_tell_what_was_typed_from_what_failed() {
             "leave out --port",
         ),
     ];
-    for (arguments, environment, code, advice) in cases {
+    assert_ends(&cases);
+}
+
+/// Arguments, variables, the exit code, and what is said on standard error.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], i32, &'a str);
+
+fn assert_ends(cases: &[Case<'_>]) {
+    for &(arguments, environment, code, advice) in cases {
         let ended = run(arguments, environment);
         let said = text(&ended.stderr);
         assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {said}");
         assert!(said.contains(advice), "{arguments:?}: {said}");
+        assert!(!said.contains("canary"), "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn whoever_asks_a_service_is_told_where_it_should_be_and_what_it_is_asked_with() {
+    let home = tempfile::tempdir().expect("a directory");
+    let store = home.path().join("store.db");
+    let path = store.display().to_string();
+    let nothing = ("CONNECTOR__STORE__PATH", path.as_str());
+    assert_ends(&[
+        (&["tail", "acme"], &[], 2, "CONNECTOR_STREAM_KEY"),
+        (
+            &["tail", "acme", "--url", "http://127.0.0.1:1"],
+            &[("CONNECTOR_STREAM_KEY", "canary")],
+            1,
+            "event-connector serve",
+        ),
+        (
+            &["tail", "acme", "--url", "http://me:canary@127.0.0.1:1"],
+            &[("CONNECTOR_STREAM_KEY", "canary")],
+            2,
+            "--url http://127.0.0.1:8080",
+        ),
+        (
+            &["deliveries", "list"],
+            &[("CONNECTOR_URL", "http://127.0.0.1:1")],
+            1,
+            "event-connector serve",
+        ),
+        (
+            &["deliveries", "list"],
+            &[("CONNECTOR__HTTP__BIND", "127.0.0.1:1"), nothing],
+            1,
+            "there is no file",
+        ),
+        (
+            &["deliveries", "list", "--status", "lost"],
+            &[],
+            2,
+            "is waiting, leased, delivered, dead or withdrawn",
+        ),
+    ]);
+    assert!(!store.exists(), "asking makes no store");
 }

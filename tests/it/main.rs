@@ -10,6 +10,7 @@ mod bad_input;
 #[expect(dead_code, reason = "shared with tests that need worse weather")]
 mod chaos;
 mod cli;
+mod client;
 mod clock;
 mod config;
 mod deliveries;
@@ -30,6 +31,7 @@ mod loss;
 mod metrics;
 mod mirror;
 mod note;
+mod outbox;
 mod product;
 #[path = "../support/redis.rs"]
 mod redis;
@@ -39,6 +41,7 @@ mod spool;
 mod start;
 mod store;
 mod support;
+mod tail;
 mod terminal;
 mod upkeep;
 mod walk;

@@ -15,7 +15,6 @@ import httpx
 
 from autoplay_sdk import AsyncConnectorClient
 from autoplay_sdk.admin import onboard_product
-from autoplay_sdk.providers import PostHogProvider
 
 
 def report(kind, **fields):
@@ -57,7 +56,7 @@ def shown(generation, result):
 
 async def register(generation, base, **more):
     named = {"contact_email": "ops@northwind.example", "connector_url": base}
-    provider = {"user_activity_provider": PostHogProvider()}
+    provider = {} if generation == "named" else {"user_activity_provider": "posthog"}
     result = await onboard_product("northwind", **named, **provider, **more)
     return shown(generation, result)
 

@@ -1,0 +1,64 @@
+//! A time as a person types it, and as one reads it.
+
+use std::convert::Infallible;
+use std::str::FromStr;
+
+use jiff::{Span, SpanRelativeTo};
+
+/// How long ago something was, or anything else, which whoever is asked may understand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// So many milliseconds ago: typed as `90s`, `10m`, `2h`, `3d`, or several of them together.
+    AgoMs(u64),
+    /// As it was typed.
+    Typed(String),
+}
+
+impl Moment {
+    /// Unix seconds, or what was typed.
+    pub(super) fn at(&self, now_ms: u64) -> String {
+        match self {
+            Self::AgoMs(ms) => {
+                let at_ms = now_ms.saturating_sub(*ms);
+                format!("{}.{:03}", at_ms / 1000, at_ms % 1000)
+            }
+            Self::Typed(text) => text.clone(),
+        }
+    }
+}
+
+impl FromStr for Moment {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let typed = || Self::Typed(text.to_owned());
+        let Ok(span) = text.parse::<Span>() else {
+            return Ok(typed());
+        };
+        let length = span.to_duration(SpanRelativeTo::days_are_24_hours());
+        let ms = length.map(|length| length.abs().as_millis());
+        let ms = ms.ok().and_then(|ms| u64::try_from(ms).ok());
+        Ok(ms.map_or_else(typed, Self::AgoMs))
+    }
+}
+
+/// `2026-11-21 15:14:22 UTC`.
+pub(super) fn date(at_s: f64) -> String {
+    written(at_s, "%Y-%m-%d %H:%M:%S UTC")
+}
+
+/// `Nov 21 15:14:22`, in UTC: what is listed is seldom older than a week.
+pub(super) fn short_date(at_s: f64) -> String {
+    written(at_s, "%b %d %H:%M:%S")
+}
+
+/// `15:14:22`, in UTC.
+pub(super) fn time_of_day(at_s: f64) -> String {
+    written(at_s, "%H:%M:%S")
+}
+
+fn written(at_s: f64, form: &str) -> String {
+    let since_1970 = jiff::SignedDuration::try_from_secs_f64(at_s).ok();
+    let at = since_1970.and_then(|length| jiff::Timestamp::from_duration(length).ok());
+    at.map_or_else(|| "?".to_owned(), |at| at.strftime(form).to_string())
+}
