@@ -34,6 +34,7 @@
 //! | [`product`] | the tenants, as operators wrote them down | `domain`, `ingest` |
 //! | [`registration`] | products that are registered while the service runs, and what is issued for them | `domain`, `product`, `store` |
 //! | [`delivery`] | the outbox worker and the vendors, one folder each | `domain`, `store`, `product` |
+//! | [`unkey`] | readers' keys that Unkey issued and verifies | `domain`, the HTTP client of `delivery` |
 //! | [`client`] | the other side of the wire: the feed as clients read it, the service as operators ask it | nothing of the service |
 //! | [`config`] | every setting, where it came from, what is wrong with it | the form of an address in `store` |
 //! | [`http`] | the doors | handles of the others |
@@ -135,3 +136,4 @@ pub mod store;
 pub mod tasks;
 pub mod telemetry;
 pub mod terminal;
+pub mod unkey;

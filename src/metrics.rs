@@ -70,6 +70,8 @@ metrics! {
     ingest_seconds: Histogram = "connector_ingest_seconds";
     /// Seconds from an ingest request's last byte to its extracted actions.
     pipeline_seconds: Histogram = "connector_pipeline_seconds";
+    /// Readers' keys that Unkey was asked about, by what it said: accepted, refused, limited, unclear.
+    unkey_verifications: IntCounterVec = "connector_unkey_verifications_total" ["outcome"];
     /// Chatbot webhooks by topic and outcome.
     chatbot_webhooks: IntCounterVec = "connector_chatbot_webhooks_total" ["topic", "outcome"];
     /// Link requests by outcome: linked, unchanged, refused, pending, expired, unresolved.

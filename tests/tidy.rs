@@ -30,7 +30,7 @@ const fn room(name: &'static str, may_use: &'static str, because: &'static str) 
     }
 }
 
-const ROOMS: [Room; 22] = [
+const ROOMS: [Room; 23] = [
     room(
         "domain",
         "",
@@ -112,8 +112,13 @@ const ROOMS: [Room; 22] = [
         "outcomes come back through session's handle, as inputs like any other",
     ),
     room(
+        "unkey",
+        "domain clock metrics delivery::client",
+        "it asks one vendor one question, and knows nothing of who wants to know",
+    ),
+    room(
         "http",
-        "domain ingest session spool feed store product registration config clock chance tasks metrics telemetry \
+        "domain ingest session spool feed store product registration unkey config clock chance tasks metrics telemetry \
          delivery::intercom::webhook",
         "doors never ask a worker: work for vendors is committed, and done after the answer",
     ),
@@ -124,7 +129,7 @@ const ROOMS: [Room; 22] = [
     ),
     room(
         "app",
-        "domain ingest chance clock tasks metrics config telemetry store product registration feed session \
+        "domain ingest chance clock tasks metrics config telemetry store product registration unkey feed session \
          spool delivery http",
         "it constructs everything that serves, and is itself used by commands only",
     ),

@@ -32,6 +32,7 @@ use crate::session::{Eraser, Limits, Registry, Surroundings};
 use crate::spool::{Intake, Spool};
 use crate::store::Store;
 use crate::tasks::Tasks;
+use crate::unkey::{self, Verifier};
 
 /// How often the feed looks at the store without a nudge; a lost nudge costs no more than this.
 const FEED_POLL: Duration = Duration::from_secs(1);
@@ -97,9 +98,11 @@ impl App {
         let admission = Admission::new(&parts.config, &parts.clock, &parts.metrics);
         let intake = intake(&parts, &sessions);
         let directory = directory(&parts)?;
+        let unkey = unkey(&parts)?;
         let state = AppState::from(Handles {
             intake,
             directory,
+            unkey,
             linker: Linker::new(sessions.clone(), pending_ms),
             eraser: Eraser::new(sessions.clone(), feed.clone(), mirror.clone()),
             sessions,
@@ -210,6 +213,29 @@ fn directory(parts: &Parts) -> anyhow::Result<Directory> {
         },
         is_shared: parts.config.store.backend == Backend::Redis,
     }))
+}
+
+fn unkey(parts: &Parts) -> anyhow::Result<Option<Verifier>> {
+    let own = &parts.config.unkey;
+    if own.root_key.expose_secret().is_empty() {
+        return Ok(None);
+    }
+    let limits = client::Limits {
+        request_timeout_ms: own.timeout_ms,
+        response_bytes_max: parts.config.delivery.response_bytes_max,
+    };
+    let verifier = Verifier::new(
+        Client::new(parts.clock.clone(), limits)?,
+        &own.base_url,
+        own.root_key.clone(),
+        (parts.clock.clone(), parts.metrics.clone()),
+        unkey::Limits {
+            accepted: Duration::from_millis(own.accepted_ms),
+            refused: Duration::from_millis(own.refused_ms),
+            keys_max: own.keys_max,
+        },
+    );
+    verifier.map(Some)
 }
 
 fn intake(parts: &Parts, sessions: &Registry<Session>) -> Intake {

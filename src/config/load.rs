@@ -12,7 +12,7 @@ use super::mistake::Mistakes;
 use super::reader::Reader;
 use super::section::{
     Admin, Delivery, Feed, Http, Intercom, Log, Metrics, Products, Redis, Registration, Retention,
-    Secrets, Session, Shutdown, Spool, Store,
+    Secrets, Session, Shutdown, Spool, Store, Unkey,
 };
 use super::value::Backend;
 use crate::store::redis::Address;
@@ -31,6 +31,8 @@ pub struct Config {
     pub secrets: Secrets,
     /// Products that are registered while the service runs.
     pub registration: Registration,
+    /// Keys of readers that Unkey verifies.
+    pub unkey: Unkey,
     /// Log lines.
     pub log: Log,
     /// Where the rows of products are.
@@ -123,6 +125,7 @@ impl Config {
             admin: Admin::read(reader),
             secrets: Secrets::read(reader),
             registration: Registration::read(reader),
+            unkey: Unkey::read(reader),
             log: Log::read(reader),
             products: Products::read(reader),
             store: Store::read(reader),

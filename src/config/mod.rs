@@ -27,7 +27,7 @@ pub use mistake::{Mistake, Mistakes};
 pub use network::Network;
 pub use section::{
     Admin, Delivery, Feed, Http, Intercom, Log, Metrics, Products, Redis, Registration, Retention,
-    Secrets, Session, Shutdown, Spool, Store,
+    Secrets, Session, Shutdown, Spool, Store, Unkey,
 };
 pub use value::{Backend, LogFormat, RegistrationMode};
 

@@ -145,6 +145,25 @@ section! {
 }
 
 section! {
+    /// Keys of readers that Unkey verifies.
+    Unkey = "unkey" {
+        /// Permits verifying; empty where Unkey is not asked.
+        #[serde(serialize_with = "redacted")]
+        root_key: SecretString = secret(),
+        /// Where Unkey is, without a trailing slash.
+        base_url: String = parsed(String::new(), check::origin),
+        /// How long one verification may take.
+        timeout_ms: u64 = whole(WAIT_MS),
+        /// How long a key that was accepted is not asked about again.
+        accepted_ms: u64 = whole(MAYBE_WAIT_MS),
+        /// How long one that was refused is not.
+        refused_ms: u64 = whole(MAYBE_WAIT_MS),
+        /// The most keys that are remembered, or asked about at once.
+        keys_max: usize = whole(COUNT),
+    }
+}
+
+section! {
     /// Log lines.
     Log = "log" {
         /// Filter directives.

@@ -68,6 +68,43 @@ pub(super) fn admit_reader(
     }
 }
 
+/// The same for keys that Unkey issued as well, where it is asked.
+///
+/// # Errors
+///
+/// 401, or 503 `keys_unverifiable` when Unkey does not say.
+pub(super) async fn admit_reader_or_ask(
+    state: &AppState,
+    product: &Product,
+    headers: &HeaderMap,
+) -> Result<ReaderKey, Problem> {
+    let refused = match admit_reader(state, product, headers) {
+        Ok(()) => return Ok(ReaderKey::Own),
+        Err(refused) => refused,
+    };
+    let bearer = text_header(headers, &header::AUTHORIZATION).and_then(signature::bearer);
+    let (Some(unkey), Some(given)) = (&state.unkey, bearer) else {
+        return Err(refused);
+    };
+    match unkey.opens(&product.id, given).await {
+        Ok(true) => Ok(ReaderKey::OfUnkey),
+        Ok(false) => Err(refused),
+        Err(unclear) => Err(Problem::unavailable(
+            "keys_unverifiable",
+            unclear.to_string(),
+        )),
+    }
+}
+
+/// Who knows whether a reader's key is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReaderKey {
+    /// We do, at any time.
+    Own,
+    /// Somebody who was asked once.
+    OfUnkey,
+}
+
 /// Whether `given` is a key of the product; then its use is noted.
 fn uses_key(state: &AppState, product: &Product, given: Option<&str>) -> bool {
     let now_ms = state.clock.now_ms();

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::credentials::{admit_admin, admit_reader};
+use super::credentials::{admit_admin, admit_reader_or_ask};
 use super::problem::Problem;
 use super::products::{NO_STORE, base_url, open, read_json, sound};
 use super::state::AppState;
@@ -123,7 +123,7 @@ pub(super) async fn ticket(
     body: Body,
 ) -> Result<Response, Problem> {
     let product = state.product(&id).await?;
-    admit_reader(&state, &product, &headers)?;
+    admit_reader_or_ask(&state, &product, &headers).await?;
     let body = read_json(&state, body).await?;
     let mut fields = open(&body)?;
     let own = &state.config.feed;

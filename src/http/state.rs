@@ -18,6 +18,7 @@ use crate::session::linker::Linker;
 use crate::session::{Eraser, Registry};
 use crate::spool::Intake;
 use crate::store::Store;
+use crate::unkey::Verifier;
 
 use super::admission::Admission;
 use super::problem::Problem;
@@ -44,6 +45,8 @@ pub struct Handles {
     pub linker: Linker,
     /// Products that are registered.
     pub directory: Directory,
+    /// Who verifies readers' keys that were not issued here, if anybody does.
+    pub unkey: Option<Verifier>,
     /// What forgets people.
     pub eraser: Eraser,
     /// The live feed.

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
-use super::credentials::admit_reader;
+use super::credentials::{ReaderKey, admit_reader, admit_reader_or_ask};
 use super::link::admit_origin;
 use super::problem::Problem;
 use super::request::text_header;
@@ -42,7 +42,7 @@ pub(super) async fn stream(
 ) -> Result<Response, Problem> {
     let product = state.product(&product_id).await?;
     admit_origin(&product, &headers)?;
-    let visitor = Visitor::admit(&state, &product, &query, headers)?;
+    let visitor = Visitor::admit(&state, &product, &query, headers).await?;
     let start = start(&query, &visitor.headers)?;
     let filter = visitor.narrow(filter(&query));
     let subscribed = state.feed.subscribe(&product.id, start, filter).await?;
@@ -94,58 +94,65 @@ pub(super) async fn stream(
 struct Visitor {
     product: ProductId,
     headers: HeaderMap,
-    /// What the token opens that was shown instead of a key.
-    ticket: Option<Ticket>,
+    right: Right,
+}
+
+/// What was shown.
+enum Right {
+    Key(ReaderKey),
+    Ticket(Ticket),
 }
 
 impl Visitor {
     /// Admits a key in the header, or a token in the address, where browsers cannot set a header. Keys are not taken
     /// there: addresses are logged by everybody on the way.
-    fn admit(
+    async fn admit(
         state: &AppState,
         product: &Product,
         query: &HashMap<String, String>,
         headers: HeaderMap,
     ) -> Result<Self, Problem> {
-        let ticket = match query.get("token") {
+        let right = match query.get("token") {
             Some(token) => {
                 let vault = state
                     .directory
                     .vault()
                     .map_err(|_| Problem::unauthorized())?;
                 let ticket = Ticket::read(token, &product.id, vault, state.clock.now_ms());
-                Some(ticket.ok_or_else(Problem::unauthorized)?)
+                Right::Ticket(ticket.ok_or_else(Problem::unauthorized)?)
             }
-            None => {
-                admit_reader(state, product, &headers)?;
-                None
-            }
+            None => Right::Key(admit_reader_or_ask(state, product, &headers).await?),
         };
         Ok(Self {
             product: product.id.clone(),
             headers,
-            ticket,
+            right,
         })
     }
 
-    /// Whether the right still holds. A stream that was begun with a token goes on for as long as there is the
-    /// product.
+    /// Whether the right still holds. A stream that was begun with a token, or with a key of Unkey's, goes on for as
+    /// long as there is the product.
     fn is_admitted(&self, state: &AppState) -> bool {
         let Some(product) = state.products.get(&self.product) else {
             return false;
         };
-        self.ticket.is_some() || admit_reader(state, &product, &self.headers).is_ok()
+        match self.right {
+            Right::Key(ReaderKey::Own) => admit_reader(state, &product, &self.headers).is_ok(),
+            Right::Key(ReaderKey::OfUnkey) | Right::Ticket(_) => true,
+        }
     }
 
     /// Leaves of what is asked for only what the token opens.
     fn narrow(&self, filter: Filter) -> Filter {
-        match self.ticket.as_ref().map(|ticket| ticket.reach.clone()) {
-            None => filter,
-            Some(Reach::Session(session)) => Filter {
+        let Right::Ticket(ticket) = &self.right else {
+            return filter;
+        };
+        match ticket.reach.clone() {
+            Reach::Session(session) => Filter {
                 session: Some(session),
                 ..filter
             },
-            Some(Reach::User(user)) => Filter {
+            Reach::User(user) => Filter {
                 user: Some(user),
                 ..filter
             },

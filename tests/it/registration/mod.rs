@@ -4,6 +4,7 @@ mod change;
 mod keys;
 mod secrets;
 mod shared;
+mod unkey;
 mod who;
 
 use serde_json::{Value, json};
