@@ -11,7 +11,7 @@ use super::layer::{FILE_VARIABLE, Layer, near_misses};
 use super::mistake::Mistakes;
 use super::reader::Reader;
 use super::section::{
-    Admin, Backend, Delivery, Feed, Http, Intercom, Log, Metrics, Products, Redis, Retention,
+    Admin, Backend, Delivery, Feed, Http, Intercom, Log, Metrics, Products, Push, Redis, Retention,
     Session, Shutdown, Spool, Store,
 };
 use crate::store::redis::Address;
@@ -40,6 +40,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// Calls to Intercom.
     pub intercom: Intercom,
+    /// Pushes to products' own endpoints.
+    pub push: Push,
     /// Streams to subscribers.
     pub feed: Feed,
     /// Redis.
@@ -123,6 +125,7 @@ impl Config {
             retention: Retention::read(reader),
             delivery: Delivery::read(reader),
             intercom: Intercom::read(reader),
+            push: Push::read(reader),
             feed: Feed::read(reader),
             redis: Redis::read(reader),
             spool: Spool::read(reader),
@@ -145,6 +148,11 @@ impl Config {
             ["delivery.lease_ms", "delivery.request_timeout_ms"],
             "must be at least delivery.request_timeout_ms plus 5000, so that an attempt's end can \
              be recorded",
+        );
+        reader.require(
+            delivery.lease_ms >= self.push.timeout_ms + LEASE_MARGIN_MS,
+            ["delivery.lease_ms", "push.timeout_ms"],
+            "must be at least push.timeout_ms plus 5000, so that an attempt's end can be recorded",
         );
         let is_redis = self.store.backend == Backend::Redis;
         reader.require(

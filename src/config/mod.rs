@@ -25,7 +25,7 @@ pub use load::{Config, LoadOptions};
 pub use mistake::{Mistake, Mistakes};
 pub use network::Network;
 pub use section::{
-    Admin, Backend, Delivery, Feed, Http, Intercom, Log, LogFormat, Metrics, Products, Redis,
+    Admin, Backend, Delivery, Feed, Http, Intercom, Log, LogFormat, Metrics, Products, Push, Redis,
     Retention, Session, Shutdown, Spool, Store,
 };
 

@@ -10,12 +10,12 @@ use serde_json::{Map, Value, json};
 use super::credentials::admit_admin;
 use super::problem::Problem;
 use super::state::AppState;
-use crate::domain::attempt::AttemptRecord;
+use crate::domain::attempt::{AttemptOutcome, AttemptRecord};
 use crate::domain::id::DeliveryId;
-use crate::domain::lane::parse_lane;
+use crate::domain::lane::{self, PUSH, parse_lane};
 use crate::domain::session::NoteBody;
 use crate::domain::time::{parse_s, to_ms};
-use crate::store::{DeliveryHistory, DeliveryQuery, DeliveryRecord, DeliveryStatus};
+use crate::store::{DeliveryHistory, DeliveryPage, DeliveryQuery, DeliveryRecord, DeliveryStatus};
 
 /// How many deliveries a page holds unless told.
 const LIMIT: usize = 50;
@@ -34,7 +34,7 @@ pub(super) async fn list(
     let shown: Vec<Value> = page.deliveries.iter().map(describe).collect();
     Ok(Json(json!({
         "deliveries": shown,
-        "next_cursor": page.next.map(|position| format!("{position:x}")),
+        "next_cursor": cursor(&page),
     })))
 }
 
@@ -65,6 +65,69 @@ pub(super) async fn replay(
     (state.replayed)(&delivery.key.product);
     let shown = with_history(&delivery, &attempts);
     Ok((StatusCode::ACCEPTED, Json(shown)).into_response())
+}
+
+/// Has all deliveries of a product sent again that match the filters, a page at a time; dead letters
+/// unless told otherwise. Within a page the oldest goes first, because copies go to the end of their lanes.
+pub(super) async fn replay_all(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Query(filters): Query<Vec<(String, String)>>,
+) -> Result<Response, Problem> {
+    admit_admin(&state, &headers)?;
+    let mut query = read_query(filters)?;
+    let Some(product) = query.product.clone() else {
+        return Err(wrong(
+            "product_id",
+            "is required: whose deliveries are sent again",
+        ));
+    };
+    let now_ms = state.clock.now_ms();
+    query.status.get_or_insert(DeliveryStatus::Dead);
+    // What is sent again as a copy is newer than this, and is never met.
+    query.until_ms.get_or_insert(now_ms);
+    let page = state.store.deliveries(&query).await?;
+    let mut replayed = Vec::new();
+    for delivery in page.deliveries.iter().rev() {
+        let copy = DeliveryId::from(state.chance.id(now_ms).to_string());
+        if let Some(sent) = state.store.replay(&delivery.id, copy, now_ms).await? {
+            replayed.push(json!({"id": delivery.id, "sent_as": sent}));
+        }
+    }
+    let count = replayed.len();
+    tracing::info!(product_id = %product, count, "an operator has deliveries sent again");
+    (state.replayed)(&product);
+    let shown = json!({"replayed": replayed, "next_cursor": cursor(&page)});
+    Ok((StatusCode::ACCEPTED, Json(shown)).into_response())
+}
+
+/// Sends one test to a product's push target, now and once, and answers what came back. If it arrived, an
+/// endpoint that was disabled is tried again.
+pub(super) async fn test(
+    State(state): State<AppState>,
+    Path(product): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    admit_admin(&state, &headers)?;
+    let product = state.product(&product)?;
+    let id = state.chance.id(state.clock.now_ms()).to_string();
+    let tested = (state.push_test)(product.id.clone(), id.clone()).await;
+    let tested = tested.ok_or_else(|| {
+        let detail = "the product's row names no push target";
+        Problem::new(StatusCode::CONFLICT, "no_push_target", detail)
+    })?;
+    let has_arrived = tested.outcome == AttemptOutcome::Delivered;
+    if has_arrived {
+        (state.replayed)(&product.id);
+    }
+    tracing::info!(product_id = %product.id, delivery_id = id, has_arrived, "an operator has a test pushed");
+    let mut shown = attempt(1, &tested);
+    shown["id"] = json!(id);
+    Ok(Json(shown))
+}
+
+fn cursor(page: &DeliveryPage) -> Option<String> {
+    page.next.map(|position| format!("{position:x}"))
 }
 
 async fn history(state: &AppState, id: &DeliveryId) -> Result<Value, Problem> {
@@ -153,7 +216,7 @@ fn describe(delivery: &DeliveryRecord) -> Value {
         "product_id": delivery.key.product,
         "session_id": delivery.key.session_id(),
         "platform": place.map(|(platform, _)| platform),
-        "conversation_id": place.map(|(_, conversation)| conversation),
+        "conversation_id": place.and_then(lane::conversation),
         "status": delivery.status.as_str(),
         "attempts": delivery.calls,
         "created_at": seconds(delivery.created_ms),
@@ -174,6 +237,7 @@ fn with_history(delivery: &DeliveryRecord, attempts: &[(u32, AttemptRecord)]) ->
             "text".to_owned(),
             json!(note(delivery).map(|note| note.text)),
         ),
+        ("payload".to_owned(), json!(payload(delivery))),
         (
             "history".to_owned(),
             attempts
@@ -205,6 +269,13 @@ fn attempt(number: u32, attempt: &AttemptRecord) -> Value {
 fn next_attempt_ms(delivery: &DeliveryRecord) -> Option<u64> {
     let is_waiting = delivery.status == DeliveryStatus::Waiting;
     delivery.due_ms.filter(|_| is_waiting)
+}
+
+/// What is pushed.
+fn payload(delivery: &DeliveryRecord) -> Option<Value> {
+    let (platform, _) = parse_lane(&delivery.key.product, &delivery.lane)?;
+    let is_push = platform == PUSH;
+    is_push.then(|| serde_json::from_str(&delivery.body).ok())?
 }
 
 fn note(delivery: &DeliveryRecord) -> Option<NoteBody> {

@@ -1,7 +1,7 @@
 //! Products: the tenants, as an operator wrote them down, and the set that is in force.
 //!
 //! The cast: a **row** is one JSON object of the documented form (contract 1.4.1, 6.1, 6.3); a
-//! [`Product`] is a row that was understood; a [`Catalogue`] is a whole list, read; [`Products`] is
+//! [`Product`] is a row that was understood, a [`Push`] its target for pushes; a [`Catalogue`] is a whole list, read; [`Products`] is
 //! the set in force, which replaces itself when the list changes; a [`Source`] is where the list is; a
 //! [`Risk`] is what a row asks for although it is not safe.
 //!
@@ -18,6 +18,7 @@
 
 mod catalogue;
 mod field;
+mod push;
 mod registry;
 mod risk;
 mod row;
@@ -25,7 +26,8 @@ mod settings;
 mod source;
 
 pub use catalogue::{Catalogue, NotAList, Problem};
+pub use push::{Push, PushUrl};
 pub use registry::{Products, Report};
 pub use risk::{Risk, SECRET_CHARS_MIN};
-pub use settings::{Forward, Integration, Intercom, Product, Region, SessionOverrides, StreamMode};
+pub use settings::{Integration, Intercom, Product, Region, SessionOverrides};
 pub use source::{Error, Fingerprint, Loaded, Source};

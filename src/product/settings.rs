@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use super::push::Push;
 use super::source::Fingerprint;
 use crate::domain::id::ProductId;
 use crate::domain::session::IndexMode;
@@ -31,8 +32,8 @@ pub struct Product {
     pub index_mode: IndexMode,
     /// Origins whose web pages may call; `*` for all.
     pub cors_origins: Vec<String>,
-    /// A push target of the older form; push arrives with a later version.
-    pub forward: Option<Forward>,
+    /// Where its activity is pushed to, beside whatever else happens with it.
+    pub push: Option<Push>,
     /// What an operator should know of this row although nothing is wrong with it, as sentences.
     pub notices: Vec<String>,
     /// Tells whether a new row says anything different.
@@ -42,12 +43,9 @@ pub struct Product {
 /// Where a product's activity goes (contract 1.4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Integration {
-    /// To feed subscribers.
-    EventStream {
-        /// Pulled or pushed.
-        mode: StreamMode,
-    },
-    /// To a push target.
+    /// To feed subscribers, and to a push target if there is one.
+    EventStream,
+    /// To a push target, if there is one.
     Webhook,
     /// Into Intercom conversations, as notes.
     Intercom,
@@ -55,15 +53,6 @@ pub enum Integration {
     Zendesk,
     /// To a platform that this version does not know.
     Other(String),
-}
-
-/// How subscribers of an event stream are reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamMode {
-    /// They connect.
-    Sse,
-    /// They are called.
-    Push,
 }
 
 /// One Intercom workspace (contract 4.1).
@@ -104,13 +93,4 @@ pub struct SessionOverrides {
     pub interaction_timeout_s: Option<f64>,
     /// How long it keeps quiet afterwards.
     pub cooldown_period_s: Option<f64>,
-}
-
-/// A push target given beside `integration_config`.
-#[derive(Clone, Debug)]
-pub struct Forward {
-    /// The address, which may hold credentials.
-    pub url: SecretString,
-    /// Bearer token and signing key.
-    pub secret: Option<SecretString>,
 }

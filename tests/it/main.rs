@@ -31,6 +31,7 @@ mod metrics;
 mod mirror;
 mod note;
 mod product;
+mod push;
 #[path = "../support/redis.rs"]
 mod redis;
 mod session;

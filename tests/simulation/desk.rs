@@ -211,7 +211,7 @@ impl Desk {
         let first = first.and_then(|tenant| tenant.conversations.first());
         match first {
             Some(first) if world.is(Mutant::PostsElsewhere) => first.clone(),
-            _ => job.note.conversation_id.clone(),
+            _ => job.body.conversation_id.clone(),
         }
     }
 
@@ -345,6 +345,7 @@ pub(crate) fn outbox(
     let around = Surroundings {
         store,
         destinations: vec![Arc::new(ToVendor(Arc::clone(desk)))],
+        push: None,
         report,
         clock,
         chance,

@@ -11,7 +11,7 @@ use event_connector::domain::log::{Effects, EntryType, IndexKey, NewEntry, Outbo
 use event_connector::domain::machine::{Encoded, Facts, Machine, Moment};
 use event_connector::domain::session::index::{LinkRequest, Trust};
 use event_connector::domain::session::{
-    Input, NoteBody, Outcome, Policy, Reply, Session, Settlement,
+    Errand, Input, NoteBody, Outcome, Policy, Reply, Session, Settlement,
 };
 
 /// The time at which stories begin: 2026-05-18 09:14:00 UTC.
@@ -125,6 +125,7 @@ impl Stage {
             now,
             Input::Settled(Settlement {
                 delivery,
+                errand: Errand::Note,
                 outcome,
                 attempt: None,
                 replayed: false,

@@ -182,6 +182,11 @@ impl Service {
         self
     }
 
+    /// The list of products that it was started with.
+    pub(crate) fn rows(&self) -> &str {
+        &self.rows
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self) -> &str {
         self.url.strip_prefix("http://").expect("a plain address")
