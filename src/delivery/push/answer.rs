@@ -11,9 +11,9 @@ use crate::delivery::guard::Unanswered;
 /// Of a longer body no excerpt of an answer is kept: looking for pieces of it would cost too much.
 const SEARCHED_BYTES_MAX: usize = 32 << 10;
 
-/// What an answer says about the push and its endpoint. `body` and `secret` were sent, and are kept out of
+/// What an answer says about the push and its endpoint. `body` and `hidden` were sent, and are kept out of
 /// what is told. Rate headers are not believed: every service means something else by them.
-pub(super) fn judge(answer: &Answer, body: &str, secret: &str) -> Reply<Receipt> {
+pub(super) fn judge(answer: &Answer, body: &str, hidden: &str) -> Reply<Receipt> {
     let status = answer.status;
     let after_ms = answer.retry_after_ms;
     let reason: Arc<str> = format!("the endpoint answered {status}").into();
@@ -41,7 +41,7 @@ pub(super) fn judge(answer: &Answer, body: &str, secret: &str) -> Reply<Receipt>
         rate: None,
         http_status: Some(status),
         excerpt: is_told
-            .then(|| excerpt(&answer.body, body, secret))
+            .then(|| excerpt(&answer.body, body, hidden))
             .flatten(),
     }
 }

@@ -135,8 +135,11 @@ impl Push {
         let posted = self.client.post(&target.url, headers, body, timeout_ms);
         match posted.await {
             Ok(answer) => {
-                let secret = target.secret.expose_secret();
-                answer::judge(&answer, envelope.body, secret)
+                let (url, secret) = (&target.url, target.secret.expose_secret());
+                // Servers like to repeat the path that they do not know.
+                let query = url.query().unwrap_or_default();
+                let hidden = format!("{secret} {} {query}", url.path());
+                answer::judge(&answer, envelope.body, &hidden)
             }
             Err(error) => answer::unanswered(&error),
         }

@@ -26,7 +26,7 @@ pub(super) enum Answer {
     Trickle,
     /// An error whose body is larger than anybody wants.
     Flood,
-    /// The call again: its headers and its body, with status 400.
+    /// The call again: its path, headers and body, with status 400.
     Echo,
     /// Nothing.
     Silence,
@@ -35,6 +35,7 @@ pub(super) enum Answer {
 /// One call as it arrived, and the status that it was answered with.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
+    uri: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) status: u16,
@@ -189,6 +190,7 @@ async fn take(State(state): State<Arc<Inner>>, request: Request) -> Response {
     let answer =
         scripted.unwrap_or_else(|| state.otherwise.lock().expect("no test panics here").clone());
     let call = Call {
+        uri: head.uri.to_string(),
         headers: head.headers,
         body,
         status: answer.code(),
@@ -228,11 +230,8 @@ async fn respond(call: &Call, answer: Answer) -> Response {
             *response.body_mut() = Body::from_stream(bytes);
         }
         Answer::Echo => {
-            let told = format!(
-                "you sent {:?} {}",
-                call.headers,
-                String::from_utf8_lossy(&call.body)
-            );
+            let body = String::from_utf8_lossy(&call.body);
+            let told = format!("cannot take {} {:?} {body}", call.uri, call.headers);
             *response.body_mut() = told.into();
         }
         Answer::Silence => std::future::pending().await,
