@@ -114,13 +114,15 @@ impl Client {
         request: RequestBuilder,
         limit: Duration,
     ) -> Result<Answer, Error> {
+        let started = self.clock.monotonic();
         let Some(sent) = self.clock.timeout(limit, request.send()).await else {
             return Err(timed_out(limit));
         };
         let mut response = sent.map_err(Error::from_sending)?;
         let mut answer = self.begin(&response);
+        let left = limit.saturating_sub(self.clock.since(started));
         let read = self.read(&mut response, &mut answer.body);
-        let read = self.clock.timeout(BODY_WAIT, read).await;
+        let read = self.clock.timeout(left.min(BODY_WAIT), read).await;
         answer.is_whole = matches!(read, Some(Ok(true)));
         Ok(answer)
     }

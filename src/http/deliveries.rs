@@ -87,17 +87,22 @@ pub(super) async fn replay_all(
     // What is sent again as a copy is newer than this, and is never met.
     query.until_ms.get_or_insert(now_ms);
     let page = state.store.deliveries(&query).await?;
-    let mut replayed = Vec::new();
+    let (mut replayed, mut failed) = (Vec::new(), Vec::new());
     for delivery in page.deliveries.iter().rev() {
         let copy = DeliveryId::from(state.chance.id(now_ms).to_string());
-        if let Some(sent) = state.store.replay(&delivery.id, copy, now_ms).await? {
-            replayed.push(json!({"id": delivery.id, "sent_as": sent}));
+        match state.store.replay(&delivery.id, copy, now_ms).await {
+            Ok(Some(sent)) => replayed.push(json!({"id": delivery.id, "sent_as": sent})),
+            // It was removed meanwhile, by its age or with its user.
+            Ok(None) => {}
+            Err(error) if replayed.is_empty() => return Err(error.into()),
+            // Asking for the whole page again would double what was done.
+            Err(_) => failed.push(&delivery.id),
         }
     }
     let count = replayed.len();
     tracing::info!(product_id = %product, count, "an operator has deliveries sent again");
     (state.replayed)(&product);
-    let shown = json!({"replayed": replayed, "next_cursor": cursor(&page)});
+    let shown = json!({"replayed": replayed, "failed": failed, "next_cursor": cursor(&page)});
     Ok((StatusCode::ACCEPTED, Json(shown)).into_response())
 }
 

@@ -308,8 +308,7 @@ impl Gate {
     ) -> Option<Change> {
         match (why, sign) {
             // A rate limit is an answer, but it may be told before the credentials are looked at.
-            (_, Sign::Works)
-            | (Why::Silent, Sign::Limited { .. } | Sign::Rejected | Sign::Gone) => {
+            (_, Sign::Works) | (Why::Silent, Sign::Limited { .. } | Sign::Rejected) => {
                 self.door = Door::default();
                 self.epoch += 1;
                 Some(Change::Opened(why))

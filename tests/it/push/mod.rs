@@ -2,6 +2,7 @@
 
 mod disabled;
 mod guard;
+mod names;
 mod outcomes;
 mod receiver;
 mod replay;
