@@ -32,7 +32,7 @@
 //! | [`session`] | one actor per key at work: decide, commit, act | `domain`, `store` |
 //! | [`spool`] | what is taken in while Redis is away, on this instance's disk | `domain`, `store`, `session` |
 //! | [`product`] | the tenants, as operators wrote them down | `domain`, `ingest` |
-//! | [`delivery`] | the outbox worker and the vendors, one folder each | `domain`, `store`, `product` |
+//! | [`delivery`] | the outbox worker, the vendors and pushes, one folder each | `domain`, `store`, `product`, signatures of `ingest` |
 //! | [`client`] | the receiving side of the feed, as published clients read it | nothing of the service |
 //! | [`config`] | every setting, where it came from, what is wrong with it | the form of an address in `store` |
 //! | [`http`] | the doors | handles of the others |

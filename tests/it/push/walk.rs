@@ -205,6 +205,12 @@ async fn notes_and_pushes_of_one_product_do_not_hold_each_other_up() {
         1,
         "a disabled endpoint is left alone"
     );
-    let shown = service.show("s1").await;
-    assert_eq!(shown["notes"]["part_ids"].as_array().map(Vec::len), Some(2));
+    eventually("both notes are known to the session", || async {
+        let shown = service.show("s1").await["notes"]["part_ids"].clone();
+        match shown.as_array().map(Vec::len) {
+            Some(2) => Ok(()),
+            _ => Err(shown),
+        }
+    })
+    .await;
 }
