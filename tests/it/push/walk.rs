@@ -154,6 +154,40 @@ async fn nothing_that_was_answered_ok_is_lost_over_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_push_whose_end_nobody_saw_is_repeated_under_its_id_and_never_looked_for() {
+    let receiver = Receiver::start().await;
+    let setup = pushing(&receiver)
+        .and("CONNECTOR__PUSH__TIMEOUT_MS", "5000")
+        .and("CONNECTOR__DELIVERY__REQUEST_TIMEOUT_MS", "5000")
+        .and("CONNECTOR__DELIVERY__LEASE_MS", "10000")
+        .and("CONNECTOR__SHUTDOWN__GRACE_MS", "50");
+    let service = Service::with(setup).await;
+    receiver.script([Answer::Silence]);
+    service.click("s1", "u1", "Save").await;
+    receiver.called(1).await;
+    let service = service.restart().await;
+    let calls = receiver.called(2).await;
+    let id = calls[1].header("webhook-id");
+    assert_eq!(calls[0].header("webhook-id"), id);
+    assert_eq!(calls[1].header("x-connector-attempt"), "2");
+    let shown = eventually("it is marked as delivered", || async {
+        let shown = json_of(service.get(&format!("/deliveries/{id}")).await).await;
+        if shown["status"] == "delivered" {
+            Ok(shown)
+        } else {
+            Err(shown)
+        }
+    })
+    .await;
+    let history = shown["history"].as_array().expect("a list").iter();
+    let told: Vec<_> = history
+        .map(|call| (&call["call"], &call["outcome"]))
+        .collect();
+    let lost = (&json!("unknown"), &json!("lost"));
+    assert_eq!(told, [lost, (&json!("post"), &json!("delivered"))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn activity_without_a_session_is_pushed_and_forgotten_with_its_user() {
     let receiver = Receiver::start().await;
     let service = Service::with(pushing(&receiver)).await;
