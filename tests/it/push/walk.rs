@@ -136,7 +136,7 @@ async fn nothing_that_was_answered_ok_is_lost_over_a_restart() {
         service.click("s2", "u2", &n.to_string()).await;
     }
     receiver.called(2).await;
-    let service = service.restart().await;
+    let _restarted = service.restart().await;
     receiver.otherwise(Answer::status(204));
     let taken = receiver.took(10).await;
     for session in ["s1", "s2"] {
@@ -150,7 +150,6 @@ async fn nothing_that_was_answered_ok_is_lost_over_a_restart() {
             .collect();
         assert_eq!(told, [0, 1, 2, 3, 4], "{session}");
     }
-    drop(service);
 }
 
 #[tokio::test(flavor = "multi_thread")]
