@@ -15,7 +15,7 @@
 //!    log entries, notes for the outbox, index rows, deadline. *A 2xx means: it is written down.* While Redis is
 //!    away the share waits in the [`spool`], on this instance's disk.
 //! 4. [`feed`] follows the committed log and tells everybody who listens.
-//! 5. [`delivery`] leases notes from the outbox, posts them, and returns the outcome to step 3 as an
+//! 5. [`delivery`] leases notes and pushes from the outbox, posts them, and returns the outcome to step 3 as an
 //!    input like any other; the session's commit finishes the **row**.
 //!
 //! A crash between any two steps repeats at most the last one, and each recognises its repetition:
@@ -33,7 +33,7 @@
 //! | [`spool`] | what is taken in while Redis is away, on this instance's disk | `domain`, `store`, `session` |
 //! | [`product`] | the tenants, as operators wrote them down | `domain`, `ingest` |
 //! | [`registration`] | products that are registered while the service runs, and what is issued for them | `domain`, `product`, `store` |
-//! | [`delivery`] | the outbox worker and the vendors, one folder each | `domain`, `store`, `product` |
+//! | [`delivery`] | the outbox worker, the vendors and pushes, one folder each | `domain`, `store`, `product`, signatures of `ingest` |
 //! | [`unkey`] | readers' keys that Unkey issued and verifies | `domain`, the HTTP client of `delivery` |
 //! | [`client`] | the other side of the wire: the feed as clients read it, the service as operators ask it | nothing of the service |
 //! | [`config`] | every setting, where it came from, what is wrong with it | the form of an address in `store` |
@@ -75,6 +75,14 @@
 //!   the worker's memory: its rate window, its silence, its refused credentials. Waiting for it is no
 //!   attempt, so none of these ever makes a dead letter. The store only knows products and quotas, and
 //!   gives every product its turn.
+//! * A push has all of its payload in its row, although the log has it too: the log is trimmed by age and size, and
+//!   a receiver may be away for longer. In memory both are one text.
+//! * A push that got no answer is repeated, and never looked for: a receiver knows it by its id, and there is
+//!   nobody else who could be asked.
+//! * Where a customer's address leads is judged in the resolver, for the very connection: whatever is looked up
+//!   before may be another address by then. What is not known to be public is private.
+//! * Which endpoints are disabled only the gates remember, as they do of refused credentials: a restart costs one
+//!   call for each, and there is no second truth that somebody has to reset.
 //! * A lease has a fence: whoever lost it can put nothing back. The end of a delivery needs none, for
 //!   it is a fact about the vendor, whoever tells it, and the first one told stays.
 //! * `SQLite` overwrites whatever is deleted, all the time: old copies of a state are freed long before

@@ -80,12 +80,16 @@ metrics! {
     window_trimmed: IntCounter = "connector_window_trimmed_total";
     /// Note deliveries by platform and outcome of the attempt.
     notes: IntCounterVec = "connector_notes_total" ["platform", "outcome"];
+    /// Attempts at pushes by outcome: delivered, retried, limited, disabled, dead.
+    push_attempts: IntCounterVec = "connector_push_attempts_total" ["outcome"];
     /// Seconds that one delivery attempt took.
     delivery_seconds: HistogramVec = "connector_delivery_seconds" ["platform"];
-    /// Times that an account stopped taking calls, by platform and reason: limited, silent, refused.
+    /// Times that an account stopped taking calls, by platform and reason: limited, silent, refused, disabled.
     account_closures: IntCounterVec = "connector_account_closures_total" ["platform", "reason"];
     /// Accounts whose credentials are refused.
     accounts_refused: IntGauge = "connector_accounts_refused";
+    /// Push targets that are disabled.
+    endpoints_disabled: IntGauge = "connector_endpoints_disabled";
     /// Deliveries that wait or are under way.
     outbox_depth: IntGauge = "connector_outbox_depth";
     /// Age of the oldest delivery that waits or is under way, seconds, by platform; absent where there is none.

@@ -108,7 +108,7 @@ const ROOMS: [Room; 23] = [
     ),
     room(
         "delivery",
-        "domain session store clock chance tasks metrics product",
+        "domain session store clock chance tasks metrics product ingest::signature",
         "outcomes come back through session's handle, as inputs like any other",
     ),
     room(

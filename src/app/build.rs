@@ -10,11 +10,13 @@ use tokio_util::sync::CancellationToken;
 use super::background::{Reloader, count};
 use super::outcome::ToSession;
 use super::policy::policy;
+use super::push;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::{Backend, Config};
 use crate::delivery::client::{self, Client};
 use crate::delivery::intercom::{Account, Accounts, Intercom, region_url};
+use crate::delivery::push::Push;
 use crate::delivery::{self, Nudge, Outbox};
 use crate::domain::id::Key;
 use crate::domain::log::{Effects, OutboxChange};
@@ -87,7 +89,8 @@ impl App {
         let nudge = Nudge::new();
         let mirror = mirror(&parts);
         let sessions = sessions(&parts, &tasks, feed.clone(), nudge.clone(), mirror.clone());
-        let outbox = outbox(&parts, &tasks, &sessions, nudge.clone())?;
+        let push = Arc::new(push::push(&parts)?);
+        let outbox = outbox(&parts, &tasks, &sessions, Arc::clone(&push), nudge.clone())?;
         let pending_ms = to_ms(parts.config.session.pending_link_s);
         let reloader = reloader(&parts, &tasks);
         parts
@@ -116,6 +119,7 @@ impl App {
             stopping: CancellationToken::new(),
             metrics: parts.metrics,
             replayed: Arc::new(move |product| nudge.invite(product)),
+            push_test: push::test(push),
         });
         Ok(Self {
             state,
@@ -262,6 +266,7 @@ fn outbox(
     parts: &Parts,
     tasks: &Tasks,
     sessions: &Registry<Session>,
+    push: Arc<Push>,
     nudge: Nudge,
 ) -> anyhow::Result<Outbox> {
     let own = &parts.config.delivery;
@@ -274,6 +279,7 @@ fn outbox(
     let around = delivery::Surroundings {
         store: Arc::clone(&parts.store),
         destinations: vec![Arc::new(intercom)],
+        push: Some(push),
         report: Arc::new(ToSession {
             sessions: sessions.clone(),
             clock: parts.clock.clone(),

@@ -9,6 +9,7 @@ mod build;
 mod news;
 mod outcome;
 mod policy;
+mod push;
 mod serve;
 mod time;
 

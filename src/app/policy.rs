@@ -15,6 +15,7 @@ pub(super) fn policy(config: &Config, product: Option<&Product>) -> Policy {
     let link_carry_s = service.link_carry_s;
     Policy {
         platform: notes_to_intercom.then_some("intercom"),
+        pushes: product.is_some_and(|product| product.push.is_some()),
         pre_link_window_s: own.pre_link_window_s.unwrap_or(service.pre_link_window_s),
         post_link_debounce_s: own
             .post_link_debounce_s

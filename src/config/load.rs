@@ -11,8 +11,8 @@ use super::layer::{FILE_VARIABLE, Layer, near_misses};
 use super::mistake::Mistakes;
 use super::reader::Reader;
 use super::section::{
-    Admin, Delivery, Feed, Http, Intercom, Log, Metrics, Products, Redis, Registration, Retention,
-    Secrets, Session, Shutdown, Spool, Store, Unkey,
+    Admin, Delivery, Feed, Http, Intercom, Log, Metrics, Products, Push, Redis, Registration,
+    Retention, Secrets, Session, Shutdown, Spool, Store, Unkey,
 };
 use super::value::Backend;
 use crate::store::redis::Address;
@@ -47,6 +47,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// Calls to Intercom.
     pub intercom: Intercom,
+    /// Pushes to products' own endpoints.
+    pub push: Push,
     /// Streams to subscribers.
     pub feed: Feed,
     /// Redis.
@@ -133,6 +135,7 @@ impl Config {
             retention: Retention::read(reader),
             delivery: Delivery::read(reader),
             intercom: Intercom::read(reader),
+            push: Push::read(reader),
             feed: Feed::read(reader),
             redis: Redis::read(reader),
             spool: Spool::read(reader),
@@ -160,6 +163,11 @@ impl Config {
             ["delivery.lease_ms", "delivery.request_timeout_ms"],
             "must be at least delivery.request_timeout_ms plus 5000, so that an attempt's end can \
              be recorded",
+        );
+        reader.require(
+            delivery.lease_ms >= self.push.timeout_ms + LEASE_MARGIN_MS,
+            ["delivery.lease_ms", "push.timeout_ms"],
+            "must be at least push.timeout_ms plus 5000, so that an attempt's end can be recorded",
         );
         let is_redis = self.store.backend == Backend::Redis;
         reader.require(

@@ -307,6 +307,22 @@ section! {
 }
 
 section! {
+    /// Pushes to products' own endpoints.
+    Push = "push" {
+        /// Whether they may be called without TLS.
+        allow_http: bool = flag(),
+        /// Which networks are open to them beside the public internet.
+        allow_networks: Vec<Network> = networks(),
+        /// How long one attempt may take.
+        timeout_ms: u64 = whole(WAIT_MS),
+        /// The most of an answer's body that is read.
+        response_bytes_max: usize = whole(BODY_BYTES),
+        /// How long an endpoint may only fail before it is disabled; 0 for ever.
+        disable_after_s: f64 = seconds(UP_TO_A_YEAR_S),
+    }
+}
+
+section! {
     /// Streams to subscribers.
     Feed = "feed" {
         /// How often a heartbeat is sent.

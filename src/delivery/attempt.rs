@@ -1,18 +1,20 @@
 //! One lease, one call, one outcome.
 //!
-//! A delivery whose earlier attempt may have happened is looked up and nothing else; whether it is
-//! then posted again is for the next lease. So a lease never has to outlast two calls.
+//! A note whose earlier attempt may have happened is looked up and nothing else; whether it is
+//! then posted again is for the next lease. So a lease never has to outlast two calls. A push is
+//! repeated instead, under the same id.
 
 use std::sync::Arc;
 
-use super::admission::Pass;
-use super::destination::{Destination, Job, Refusal, Reply};
+use super::admission::{Change, Pass, Why};
+use super::destination::{Destination, Job, Receipt, Refusal, Reply};
 use super::outbox::{Options, Surroundings};
 use super::outcome::{Next, outcome_of, reason_of};
+use super::work::{Route, Work};
 use crate::domain::attempt::{AttemptOutcome, AttemptRecord, Call};
 use crate::domain::id::PartId;
-use crate::domain::lane::parse_lane;
-use crate::domain::session::{Outcome, Settlement};
+use crate::domain::lane::PUSH;
+use crate::domain::session::{Errand, Outcome, Settlement};
 use crate::store::{Lease, Retry};
 
 /// A leased delivery on its way.
@@ -36,16 +38,9 @@ struct Refused {
 }
 
 impl Attempt {
-    /// The platform that the delivery goes to, if there is one of that name.
-    pub(super) fn destination(&self) -> Option<Arc<dyn Destination>> {
-        let (platform, _) = parse_lane(&self.lease.key.product, &self.lease.lane)?;
-        let mut all = self.around.destinations.iter();
-        all.find(|one| one.name() == platform).cloned()
-    }
-
     /// Makes the attempt. `pass` is its right to call; a product without an account needs none.
-    pub(super) async fn run(self, destination: Option<Arc<dyn Destination>>, pass: Option<Pass>) {
-        let Some(destination) = destination else {
+    pub(super) async fn run(self, route: Option<Route>, pass: Option<Pass>) {
+        let Some(route) = route else {
             let refusal = Refusal::later("there is no destination of that name");
             let next = self.after_refusal(
                 &refusal,
@@ -56,25 +51,31 @@ impl Attempt {
             );
             return self.conclude("unknown", None, next).await;
         };
-        let platform = destination.name();
-        let Some(job) = self.job() else {
+        let name = route.name();
+        let Some(work) = route.work(&self.lease) else {
             let reason = Arc::from("the delivery's body cannot be read");
             let next = Next::Settle(Outcome::Failed(reason), None);
-            return self.conclude(platform, None, next).await;
+            return self.conclude(name, None, next).await;
         };
-        let next = match self.lease.unsettled_since_ms {
-            Some(since_ms) => self.look_up(&*destination, pass, &job, since_ms).await,
-            None => self.post(&*destination, pass, &job).await,
+        let attempt = Self {
+            options: work.terms(self.options),
+            ..self
+        };
+        let next = match (work.destination(), attempt.lease.unsettled_since_ms) {
+            (Some((destination, job)), Some(since_ms)) => {
+                attempt.look_up(destination, pass, job, since_ms).await
+            }
+            _ => attempt.post(name, pass, &work).await,
         };
         if let Some(next) = next {
-            self.conclude(platform, Some(&job), next).await;
+            attempt.conclude(name, Some(&work), next).await;
         }
     }
 
-    /// Gives the lease back because the account takes no calls now. That is no attempt, and it is due
-    /// as it was: the account's gate decides when.
-    pub(super) async fn give_back(self) {
-        let not_before_ms = self.around.clock.now_ms();
+    /// Gives the lease back because the account takes no calls now. That is no attempt. `wait_ms` is
+    /// nothing where the account's gate alone decides when the delivery is leased again.
+    pub(super) async fn give_back(self, wait_ms: u64) {
+        let not_before_ms = self.around.clock.now_ms().saturating_add(wait_ms);
         let next = Next::PutBack(Retry {
             unsettled_since_ms: self.lease.unsettled_since_ms,
             ..self.retry(not_before_ms)
@@ -82,35 +83,22 @@ impl Attempt {
         self.conclude("unknown", None, next).await;
     }
 
-    fn job(&self) -> Option<Job> {
-        Some(Job {
-            product: self.lease.key.product.clone(),
-            delivery: self.lease.id.clone(),
-            note: serde_json::from_str(&self.lease.body).ok()?,
-        })
-    }
-
     /// Makes an attempt, unless the schedule has run out or the lease nearly has. In the latter case
     /// nothing may be written either: the delivery may already belong to somebody else.
-    async fn post(
-        &self,
-        destination: &dyn Destination,
-        pass: Option<Pass>,
-        job: &Job,
-    ) -> Option<Next> {
+    async fn post(&self, name: &'static str, pass: Option<Pass>, work: &Work) -> Option<Next> {
         if self.options.schedule.is_spent(self.lease.attempt) {
             return Some(self.give_up("the last attempt did not arrive", None));
         }
         let started_ms = self.start()?;
-        let call = destination.deliver(job);
-        let Called { result, mut record } = self.timed(destination, pass, Call::Post, call).await;
+        let call = self.timed(name, pass, Call::Post, work.deliver());
+        let Called { result, mut record }: Called<Receipt> = call.await;
         Some(match result {
             Ok(receipt) => {
                 record.outcome = AttemptOutcome::Delivered;
                 Next::Settle(Outcome::Delivered(receipt.part), Some(record))
             }
             Err(Refusal::Never { reason }) => Next::Settle(Outcome::Failed(reason), Some(record)),
-            Err(Refusal::Unknown { after_ms, reason }) => {
+            Err(Refusal::Unknown { after_ms, reason }) if work.destination().is_some() => {
                 self.to_be_looked_up(started_ms, after_ms, reason, record)
             }
             Err(refusal) => self.after_refusal(
@@ -140,7 +128,8 @@ impl Attempt {
         }
         self.start()?;
         let call = destination.read_back(job, since_ms);
-        let Called { result, mut record } = self.timed(destination, pass, Call::Read, call).await;
+        let name = destination.name();
+        let Called { result, mut record } = self.timed(name, pass, Call::Read, call).await;
         let found = match result {
             Ok(candidates) => self.first_unrecorded(candidates).await,
             Err(refusal) => Err(refusal),
@@ -202,21 +191,22 @@ impl Attempt {
     /// Makes a call and tells the account's gate what it said.
     async fn timed<T>(
         &self,
-        destination: &dyn Destination,
+        name: &'static str,
         pass: Option<Pass>,
         call: Call,
         reply: impl Future<Output = Reply<T>>,
     ) -> Called<T> {
         let clock = &self.around.clock;
         let (started_ms, started) = (clock.now_ms(), clock.monotonic());
-        let reply = reply.await;
+        let mut reply = reply.await;
         let took = clock.since(started);
-        if let Some(pass) = pass {
-            pass.settle(reply.sign, reply.rate);
+        let change = pass.and_then(|pass| pass.settle(reply.sign, reply.rate));
+        if change == Some(Change::Shut(Why::Disabled)) {
+            reply.result = reply.result.map_err(Refusal::into_disabled);
         }
         let histogram = &self.around.metrics.delivery_seconds;
         histogram
-            .with_label_values(&[destination.name()])
+            .with_label_values(&[name])
             .observe(took.as_secs_f64());
         let refusal = reply.result.as_ref().err();
         Called {
@@ -277,7 +267,9 @@ impl Attempt {
                 let pause_ms = self.options.account.rate_pause(*after_ms);
                 return Next::PutBack(retry(now_ms.saturating_add(pause_ms)));
             }
-            Refusal::Unauthorized { .. } => return Next::PutBack(retry(now_ms)),
+            Refusal::Unauthorized { .. } | Refusal::Disabled { .. } => {
+                return Next::PutBack(retry(now_ms));
+            }
             Refusal::Misconfigured { .. } => Some(self.options.schedule.cap_ms),
             Refusal::Unknown { after_ms, .. } => *after_ms,
             Refusal::Later { .. } | Refusal::Never { .. } => None,
@@ -325,12 +317,13 @@ impl Attempt {
     }
 
     /// Writes down what became of the delivery. If that fails the lease runs out, and the next one
-    /// begins by reading the conversation.
-    async fn conclude(&self, platform: &str, job: Option<&Job>, next: Next) {
+    /// begins by reading the conversation, or repeats the push.
+    async fn conclude(&self, name: &str, work: Option<&Work>, next: Next) {
         let written = match &next {
             Next::Settle(outcome, attempt) => {
                 let settlement = Settlement {
                     delivery: self.lease.id.clone(),
+                    errand: work.map_or(Errand::Note, Work::errand),
                     outcome: outcome.clone(),
                     attempt: attempt.clone(),
                     replayed: self.lease.replayed,
@@ -347,14 +340,18 @@ impl Attempt {
                 delivery_id = %self.lease.id,
                 product_id = %self.lease.key.product,
                 error,
-                "the outcome of a delivery could not be written; it is read back after its lease"
+                "the outcome of a delivery could not be written; it is looked up, or pushed again, after its lease"
             );
             return;
         }
-        next.log(&self.lease, job);
-        if let Some(outcome) = next.label() {
-            let counter = &self.around.metrics.notes;
-            counter.with_label_values(&[platform, outcome]).inc();
+        next.log(&self.lease, work);
+        let metrics = &self.around.metrics;
+        match next.label() {
+            Some(outcome) if name == PUSH => {
+                metrics.push_attempts.with_label_values(&[outcome]).inc();
+            }
+            Some(outcome) => metrics.notes.with_label_values(&[name, outcome]).inc(),
+            None => {}
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Method, RequestBuilder, Url};
+use reqwest::{ClientBuilder, Method, RequestBuilder, Response, Url};
 
 use super::admission::Rate;
 use crate::clock::Clock;
@@ -65,8 +65,17 @@ pub enum Error {
 impl Client {
     /// A client without connections. Fails when the TLS library cannot start.
     pub fn new(clock: Clock, limits: Limits) -> Result<Self, reqwest::Error> {
+        Self::with(clock, limits, |builder| builder)
+    }
+
+    /// The same, set up a little differently.
+    pub(super) fn with(
+        clock: Clock,
+        limits: Limits,
+        change: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Self, reqwest::Error> {
         let timeout = Duration::from_millis(limits.request_timeout_ms);
-        let http = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .user_agent(concat!("event-connector/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -74,8 +83,8 @@ impl Client {
             .referer(false)
             .connect_timeout(timeout.min(CONNECT_MAX))
             .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_PER_HOST_MAX)
-            .build()?;
+            .pool_max_idle_per_host(POOL_PER_HOST_MAX);
+        let http = change(builder).build()?;
         Ok(Self {
             http,
             clock,
@@ -93,33 +102,67 @@ impl Client {
         let limit = Duration::from_millis(self.limits.request_timeout_ms);
         let call = self.call(request);
         let Some(answer) = self.clock.timeout(limit, call).await else {
-            let ms = self.limits.request_timeout_ms;
-            return Err(Error::NoAnswer(format!("timed out after {ms} ms").into()));
+            return Err(timed_out(limit));
         };
         answer
     }
 
-    async fn call(&self, request: RequestBuilder) -> Result<Answer, Error> {
-        let mut response = request.send().await.map_err(Error::from_sending)?;
-        let mut answer = Answer {
-            status: response.status().as_u16(),
-            retry_after_ms: retry_after_ms(response.headers(), self.clock.now_ms()),
-            rate_reset_ms: rate_reset_ms(response.headers(), self.clock.now_ms()),
-            rate: rate(response.headers()),
-            body: Vec::new(),
-            is_whole: true,
+    /// Makes the call within `limit`. Its status is the answer: of the body comes what arrives within a
+    /// moment, and one that breaks off, trickles or never ends changes nothing.
+    pub async fn send_for_status(
+        &self,
+        request: RequestBuilder,
+        limit: Duration,
+    ) -> Result<Answer, Error> {
+        let started = self.clock.monotonic();
+        let Some(sent) = self.clock.timeout(limit, request.send()).await else {
+            return Err(timed_out(limit));
         };
-        while let Some(chunk) = response.chunk().await.map_err(Error::from_reading)? {
-            let room = self.limits.response_bytes_max - answer.body.len();
-            let taken = chunk.get(..room).unwrap_or(&chunk);
-            answer.body.extend_from_slice(taken);
-            if taken.len() < chunk.len() {
-                answer.is_whole = false;
-                break;
-            }
-        }
+        let mut response = sent.map_err(Error::from_sending)?;
+        let mut answer = self.begin(&response);
+        let left = limit.saturating_sub(self.clock.since(started));
+        let read = self.read(&mut response, &mut answer.body);
+        let read = self.clock.timeout(left.min(BODY_WAIT), read).await;
+        answer.is_whole = matches!(read, Some(Ok(true)));
         Ok(answer)
     }
+
+    async fn call(&self, request: RequestBuilder) -> Result<Answer, Error> {
+        let mut response = request.send().await.map_err(Error::from_sending)?;
+        let mut answer = self.begin(&response);
+        answer.is_whole = self.read(&mut response, &mut answer.body).await?;
+        Ok(answer)
+    }
+
+    fn begin(&self, response: &Response) -> Answer {
+        let (headers, now_ms) = (response.headers(), self.clock.now_ms());
+        Answer {
+            status: response.status().as_u16(),
+            retry_after_ms: retry_after_ms(headers, now_ms),
+            rate_reset_ms: rate_reset_ms(headers, now_ms),
+            rate: rate(headers),
+            body: Vec::new(),
+            is_whole: false,
+        }
+    }
+
+    /// Reads a body as far as the bound; whether that is all of it.
+    async fn read(&self, response: &mut Response, body: &mut Vec<u8>) -> Result<bool, Error> {
+        while let Some(chunk) = response.chunk().await.map_err(Error::from_reading)? {
+            let room = self.limits.response_bytes_max - body.len();
+            let taken = chunk.get(..room).unwrap_or(&chunk);
+            body.extend_from_slice(taken);
+            if taken.len() < chunk.len() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn timed_out(limit: Duration) -> Error {
+    let ms = limit.as_millis();
+    Error::NoAnswer(format!("timed out after {ms} ms").into())
 }
 
 impl Error {
@@ -184,6 +227,9 @@ fn http_date_s(text: &str) -> Option<u64> {
         .ok()?;
     u64::try_from(at.as_second()).ok()
 }
+
+/// How long the body of an answer may take of which only the status matters.
+const BODY_WAIT: Duration = Duration::from_secs(1);
 
 /// A host that has not accepted a connection by then is treated as down.
 const CONNECT_MAX: Duration = Duration::from_secs(5);

@@ -1,5 +1,4 @@
-//! What a platform must be able to do, and what a call to it tells: about the note, and about the
-//! account.
+//! What a platform must be able to do, and what a call tells: about the delivery, and about the account.
 
 use std::sync::Arc;
 
@@ -9,15 +8,17 @@ use super::admission::{Fingerprint, Rate, Sign};
 use crate::domain::id::{DeliveryId, PartId, ProductId};
 use crate::domain::session::NoteBody;
 
-/// One delivery as a destination sees it.
+/// One delivery as its destination sees it: a note, unless it says otherwise.
 #[derive(Clone, Debug)]
-pub struct Job {
+pub struct Job<B = NoteBody> {
     /// Whose account is used.
     pub product: ProductId,
     /// Stable over attempts.
     pub delivery: DeliveryId,
-    /// What to post, and where.
-    pub note: NoteBody,
+    /// Counts attempts from 1, this one included.
+    pub attempt: u32,
+    /// What to deliver.
+    pub body: B,
 }
 
 /// What came of one call.
@@ -31,8 +32,8 @@ pub struct Reply<T> {
     pub rate: Option<Rate>,
     /// The status of the answer, if one came.
     pub http_status: Option<u16>,
-    /// The beginning of what the platform said about a failure: plain text, bounded, without secrets
-    /// and without any of the note.
+    /// The beginning of what the other side said about a failure: plain text, bounded, without secrets
+    /// and without any of what was delivered.
     pub excerpt: Option<Arc<str>>,
 }
 
@@ -53,7 +54,7 @@ impl<T> Reply<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The platform's number for what was posted. Success without one is success: some platforms
-    /// give none, and then the note cannot be redacted later.
+    /// give none, and then the note cannot be redacted later; nor do push targets.
     pub part: Option<PartId>,
 }
 
@@ -68,7 +69,8 @@ pub enum Refusal {
         reason: Arc<str>,
     },
     /// Nobody knows whether it was done: no answer, half an answer, or a failure of the server. Look
-    /// before trying again, no sooner than `after_ms` milliseconds from now if set.
+    /// before trying again, where the other side can be asked, and no sooner than `after_ms` milliseconds
+    /// from now if set.
     #[error("{reason}")]
     Unknown {
         /// What the platform asked for.
@@ -103,6 +105,13 @@ pub enum Refusal {
         /// What happened.
         reason: Arc<str>,
     },
+    /// Not done, because the endpoint is disabled: it wants nothing any more, or has only failed for long.
+    /// Its owner can mend that; waiting for it is no attempt.
+    #[error("{reason}")]
+    Disabled {
+        /// What happened.
+        reason: Arc<str>,
+    },
     /// Certainly not done, because the product's settings are not accepted. An operator can mend that,
     /// so the delivery is tried again, rarely.
     #[error("{reason}")]
@@ -126,6 +135,17 @@ impl Refusal {
             after_ms: None,
             reason: reason.into(),
         }
+    }
+
+    /// The same of an endpoint that is disabled because of it.
+    pub(super) fn into_disabled(self) -> Self {
+        let reason = match self {
+            Self::Disabled { reason } => reason,
+            other => {
+                format!("{other}; the endpoint has only failed for long and is disabled").into()
+            }
+        };
+        Self::Disabled { reason }
     }
 
     /// Not accepted as configured.

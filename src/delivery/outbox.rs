@@ -12,6 +12,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use super::admission::{Fingerprint, Gates, Limits};
 use super::attempt::Attempt;
 use super::destination::Destination;
+use super::push::Push;
+use super::work::Route;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::domain::id::{Key, ProductId};
@@ -91,8 +93,10 @@ impl Nudge {
 pub struct Surroundings {
     /// Where deliveries are.
     pub store: Arc<dyn Store>,
-    /// Where they go, found by name.
+    /// Where notes go, found by name.
     pub destinations: Vec<Arc<dyn Destination>>,
+    /// What pushes to products' own endpoints; without it pushes are given up.
+    pub push: Option<Arc<Push>>,
     /// Who hears of their end.
     pub report: Arc<dyn Report>,
     /// Time.
@@ -161,14 +165,14 @@ impl Outbox {
     async fn lease(&self) -> u64 {
         let Surroundings { store, clock, .. } = &*self.around;
         for product in self.around.nudge.take_invited() {
-            if let Some(account) = self.account_of(&product) {
+            for account in self.accounts_of(&product) {
                 self.gates.invite(account);
             }
         }
         let limit = self.slots.available_permits();
         let now_ms = clock.now_ms();
         let until_ms = now_ms.saturating_add(self.options.lease_ms);
-        let (quotas, _) = self.gates.quotas(|product| self.account_of(product));
+        let (quotas, _) = self.gates.quotas(|product| self.accounts_of(product));
         let request = LeaseRequest {
             now_ms,
             until_ms,
@@ -205,18 +209,22 @@ impl Outbox {
             lease,
             until_ms,
         };
-        let destination = attempt.destination();
+        let Surroundings {
+            destinations, push, ..
+        } = &*self.around;
+        let route = Route::of(&attempt.lease, destinations, push.as_ref());
         let product = &attempt.lease.key.product;
-        let account = destination
-            .as_ref()
-            .and_then(|one| Some((one.name(), one.account(product)?)));
-        let pass = account.map(|(name, account)| self.gates.admit(product, name, account));
+        let party = route.as_ref().and_then(|route| route.party(product));
+        let pass = party.map(|party| {
+            let pass = self.gates.admit(product, party);
+            pass.ok_or_else(|| self.wait_ms(product, party.account))
+        });
         let nudge = self.around.nudge.clone();
         self.around.tasks.spawn("delivery", async move {
             match pass {
-                Some(None) => attempt.give_back().await,
-                Some(pass) => attempt.run(destination, pass).await,
-                None => attempt.run(destination, None).await,
+                Some(Err(wait_ms)) => attempt.give_back(wait_ms).await,
+                Some(Ok(pass)) => attempt.run(route, Some(pass)).await,
+                None => attempt.run(route, None).await,
             }
             drop(slot);
             // The lane's next delivery may be due now, and a slot is free for any lane.
@@ -224,12 +232,23 @@ impl Outbox {
         });
     }
 
+    /// How long a delivery waits that its account did not take. Where the product has another account that
+    /// is open it would be leased again at once, and again.
+    fn wait_ms(&self, product: &ProductId, account: Fingerprint) -> u64 {
+        if self.accounts_of(product).len() < 2 {
+            return 0;
+        }
+        let least_ms = self.options.poll_ms;
+        let wait_ms = self.gates.wait_ms(account);
+        wait_ms.clamp(least_ms, least_ms.max(CLOSED_MS))
+    }
+
     /// No later than the next poll, and never at once: what could be leased has just been leased.
     /// What is due for accounts that take no calls does not count before they do.
     async fn next_look_ms(&self) -> u64 {
         let now_ms = self.around.clock.now_ms();
         let poll_ms = now_ms.saturating_add(self.options.poll_ms);
-        let (quotas, opens_ms) = self.gates.quotas(|product| self.account_of(product));
+        let (quotas, opens_ms) = self.gates.quotas(|product| self.accounts_of(product));
         let closed = quotas.into_iter().filter(|quota| quota.max == 0);
         let closed: Vec<ProductId> = closed.flat_map(|quota| quota.products).collect();
         let due_ms = match self.around.store.next_delivery_ms(&closed).await {
@@ -243,12 +262,25 @@ impl Outbox {
         first_ms.map_or(poll_ms, |at_ms| at_ms.max(now_ms + PAUSE_MS).min(poll_ms))
     }
 
-    /// The account that a product uses now, on whichever platform it has one.
-    fn account_of(&self, product: &ProductId) -> Option<Fingerprint> {
+    /// The accounts that a product uses now: on whichever platform it has one, and its push target.
+    fn accounts_of(&self, product: &ProductId) -> Vec<Fingerprint> {
         let mut all = self.around.destinations.iter();
-        all.find_map(|one| one.account(product))
+        let noted = all.find_map(|one| one.account(product));
+        let pushed = self
+            .around
+            .push
+            .as_ref()
+            .and_then(|push| push.party(product));
+        noted
+            .into_iter()
+            .chain(pushed.map(|party| party.account))
+            .collect()
     }
 }
+
+/// How long a delivery waits at most for a closed account of a product that has another one, which is open.
+/// It bounds how much is leased in vain.
+const CLOSED_MS: u64 = 60_000;
 
 /// The shortest pause between two looks at the store without a nudge.
 const PAUSE_MS: u64 = 5;

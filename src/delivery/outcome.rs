@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::destination::{Job, Refusal};
+use super::destination::Refusal;
+use super::work::Work;
 use crate::domain::attempt::{AttemptOutcome, AttemptRecord};
 use crate::domain::id::PartId;
 use crate::domain::session::Outcome;
@@ -19,7 +20,8 @@ pub(super) enum Next {
 }
 
 impl Next {
-    /// The `outcome` of `connector_notes_total`; waiting to look is none.
+    /// The `outcome` of `connector_notes_total` and `connector_push_attempts_total`; waiting to look is
+    /// none.
     pub(super) fn label(&self) -> Option<&'static str> {
         match self {
             Self::Settle(Outcome::Delivered(_), _) => Some("delivered"),
@@ -30,6 +32,7 @@ impl Next {
                 match retry.attempt.as_ref().map(|attempt| attempt.outcome) {
                     Some(AttemptOutcome::Limited) => Some("limited"),
                     Some(AttemptOutcome::Unauthorized) => Some("unauthorized"),
+                    Some(AttemptOutcome::Disabled) => Some("disabled"),
                     _ => None,
                 }
             }
@@ -44,15 +47,64 @@ impl Next {
         }
     }
 
-    /// One line in the log.
-    pub(super) fn log(&self, lease: &Lease, job: Option<&Job>) {
+    /// One line in the log. What cannot be read is told of as a note.
+    pub(super) fn log(&self, lease: &Lease, work: Option<&Work>) {
+        match work {
+            Some(Work::Push(..)) => self.log_push(lease),
+            Some(Work::Note(_, job)) => {
+                self.log_note(lease, Some(job.body.conversation_id.as_str()))
+            }
+            None => self.log_note(lease, None),
+        }
+    }
+
+    fn log_push(&self, lease: &Lease) {
         macro_rules! log {
             ($level:ident, $($extra:tt)*) => {
                 tracing::$level!(
                     delivery_id = %lease.id,
                     product_id = %lease.key.product,
                     session_id = %lease.key.id,
-                    conversation_id = job.map(|job| job.note.conversation_id.as_str()),
+                    attempt = lease.attempt,
+                    $($extra)*
+                )
+            };
+        }
+        let reason = self.reason();
+        match self {
+            Self::Settle(Outcome::Delivered(_), _) => log!(debug, "a push has arrived"),
+            Self::Settle(Outcome::Failed(_) | Outcome::Gone(_), _) => {
+                log!(
+                    error,
+                    reason,
+                    "a push is given up and kept as a dead letter"
+                );
+            }
+            Self::PutBack(retry) if retry.counts => {
+                let not_before_ms = retry.not_before_ms;
+                log!(warn, reason, not_before_ms, "a push is tried again later");
+            }
+            Self::PutBack(_) => log!(debug, reason, "a push is back in the outbox"),
+            Self::Stuck(retry) => {
+                let not_before_ms = retry.not_before_ms;
+                log!(
+                    error,
+                    reason,
+                    not_before_ms,
+                    "a push may not leave with these settings"
+                );
+            }
+        }
+    }
+
+    fn log_note(&self, lease: &Lease, conversation_id: Option<&str>) {
+        macro_rules! log {
+            ($level:ident, $($extra:tt)*) => {
+                tracing::$level!(
+                    delivery_id = %lease.id,
+                    product_id = %lease.key.product,
+                    session_id = %lease.key.id,
+                    conversation_id,
                     attempt = lease.attempt,
                     $($extra)*
                 )
@@ -101,6 +153,7 @@ pub(super) fn outcome_of(refusal: &Refusal) -> AttemptOutcome {
         Refusal::Gone { .. } => AttemptOutcome::Gone,
         Refusal::Limited { .. } => AttemptOutcome::Limited,
         Refusal::Unauthorized { .. } => AttemptOutcome::Unauthorized,
+        Refusal::Disabled { .. } => AttemptOutcome::Disabled,
         Refusal::Misconfigured { .. } => AttemptOutcome::Misconfigured,
     }
 }

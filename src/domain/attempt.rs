@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// What was called, when, and what came of it. It never holds a secret or any of a note's text.
+/// What was called, when, and what came of it. It never holds a secret or any of what was delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptRecord {
     /// What was asked of the platform.
@@ -17,7 +17,7 @@ pub struct AttemptRecord {
     pub outcome: AttemptOutcome,
     /// Our own words on what happened.
     pub reason: Option<Arc<str>>,
-    /// The beginning of what the platform said about a failure, as plain text.
+    /// The beginning of what the other side said about a failure, as plain text.
     pub excerpt: Option<Arc<str>>,
 }
 
@@ -59,7 +59,7 @@ macro_rules! named {
 named! {
     /// What was asked of the platform.
     Call {
-        /// To take the note.
+        /// To take the note, or the push.
         Post = "post",
         /// To show the conversation, to learn whether the note is in it.
         Read = "read",
@@ -71,11 +71,11 @@ named! {
 named! {
     /// What came of an attempt.
     AttemptOutcome {
-        /// The note is in its conversation.
+        /// It has arrived.
         Delivered = "delivered",
         /// The conversation was read, and the note is not in it.
         Missing = "missing",
-        /// No definite answer: the conversation has to be read.
+        /// No definite answer: a conversation has to be read, a push is repeated.
         Unknown = "unknown",
         /// Certainly not done; to be tried again.
         Later = "later",
@@ -83,9 +83,11 @@ named! {
         Limited = "limited",
         /// The credentials were refused.
         Unauthorized = "unauthorized",
+        /// The endpoint is disabled, by this answer or because it had only failed for long.
+        Disabled = "disabled",
         /// The settings were refused.
         Misconfigured = "misconfigured",
-        /// The platform will never take this note.
+        /// The other side will never take this.
         Rejected = "rejected",
         /// The conversation does not exist.
         Gone = "gone",

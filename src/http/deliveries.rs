@@ -11,6 +11,7 @@ use super::credentials::admit_admin;
 use super::outbox::{self, FilterError, Replayed};
 use super::problem::Problem;
 use super::state::AppState;
+use crate::domain::attempt::AttemptOutcome;
 
 /// Lists deliveries, newest first, without the texts of their notes.
 pub(super) async fn list(
@@ -50,6 +51,51 @@ pub(super) async fn replay(
     tracing::info!(delivery_id = %id, %sent_as, "an operator has a delivery sent again");
     (state.replayed)(&product);
     Ok((StatusCode::ACCEPTED, Json(shown)).into_response())
+}
+
+/// Has all deliveries of a product sent again that match the filters, a page at a time; dead letters
+/// unless told otherwise.
+pub(super) async fn replay_all(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Query(filters): Query<Vec<(String, String)>>,
+) -> Result<Response, Problem> {
+    admit_admin(&state, &headers)?;
+    let query = outbox::read_query(filters)?;
+    let Some(product) = query.product.clone() else {
+        let detail = "`product_id` is required: whose deliveries are sent again";
+        return Err(Problem::bad_request("invalid_filter", detail));
+    };
+    let replayed = outbox::replay_all(&*state.store, &state.clock, &state.chance, query);
+    let shown = replayed.await?;
+    tracing::info!(product_id = %product, "an operator has deliveries sent again");
+    (state.replayed)(&product);
+    Ok((StatusCode::ACCEPTED, Json(shown)).into_response())
+}
+
+/// Sends one test to a product's push target, now and once, and answers what came back. If it arrived, an
+/// endpoint that was disabled is tried again.
+pub(super) async fn test(
+    State(state): State<AppState>,
+    Path(product): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    admit_admin(&state, &headers)?;
+    let product = state.product(&product).await?;
+    let id = state.chance.id(state.clock.now_ms()).to_string();
+    let tested = (state.push_test)(product.id.clone(), id.clone()).await;
+    let tested = tested.ok_or_else(|| {
+        let detail = "the product's row names no push target";
+        Problem::new(StatusCode::CONFLICT, "no_push_target", detail)
+    })?;
+    let has_arrived = tested.outcome == AttemptOutcome::Delivered;
+    if has_arrived {
+        (state.replayed)(&product.id);
+    }
+    tracing::info!(product_id = %product.id, delivery_id = id, has_arrived, "an operator has a test pushed");
+    let mut shown = outbox::attempt(1, &tested);
+    shown["id"] = id.into();
+    Ok(Json(shown))
 }
 
 fn unknown() -> Problem {

@@ -34,4 +34,4 @@ mod users;
 pub use admission::Admission;
 pub use problem::Problem;
 pub use server::Server;
-pub use state::{AppState, Handles};
+pub use state::{AppState, Handles, PushTest};

@@ -9,10 +9,12 @@ use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::domain::attempt::AttemptRecord;
 use crate::domain::id::{DeliveryId, ProductId};
-use crate::domain::lane::parse_lane;
+use crate::domain::lane::{self, PUSH, parse_lane};
 use crate::domain::session::NoteBody;
-use crate::domain::time::{parse_s, to_ms};
-use crate::store::{DeliveryHistory, DeliveryQuery, DeliveryRecord, DeliveryStatus, Error, Store};
+use crate::domain::time::{parse_s, seconds, to_ms};
+use crate::store::{
+    DeliveryHistory, DeliveryPage, DeliveryQuery, DeliveryRecord, DeliveryStatus, Error, Store,
+};
 
 /// How many deliveries a page holds unless told.
 const LIMIT: usize = 50;
@@ -109,8 +111,12 @@ pub(crate) async fn list(store: &dyn Store, query: &DeliveryQuery) -> Result<Val
     let shown: Vec<Value> = page.deliveries.iter().map(describe).collect();
     Ok(json!({
         "deliveries": shown,
-        "next_cursor": page.next.map(|position| format!("{position:x}")),
+        "next_cursor": cursor(&page),
     }))
+}
+
+fn cursor(page: &DeliveryPage) -> Option<String> {
+    page.next.map(|position| format!("{position:x}"))
 }
 
 /// One delivery, its note and the calls made for it; `None` when it is unknown.
@@ -149,6 +155,34 @@ pub(crate) async fn replay(
     }))
 }
 
+/// Has a page of deliveries sent again, dead letters unless told otherwise. The oldest goes first, because copies go to
+/// the end of their lanes.
+pub(crate) async fn replay_all(
+    store: &dyn Store,
+    clock: &Clock,
+    chance: &Chance,
+    mut query: DeliveryQuery,
+) -> Result<Value, Error> {
+    let now_ms = clock.now_ms();
+    query.status.get_or_insert(DeliveryStatus::Dead);
+    // What is sent again as a copy is newer than this, and is never met.
+    query.until_ms.get_or_insert(now_ms);
+    let page = store.deliveries(&query).await?;
+    let (mut replayed, mut failed) = (Vec::new(), Vec::new());
+    for delivery in page.deliveries.iter().rev() {
+        let copy = DeliveryId::from(chance.id(now_ms).to_string());
+        match store.replay(&delivery.id, copy, now_ms).await {
+            Ok(Some(sent)) => replayed.push(json!({"id": delivery.id, "sent_as": sent})),
+            // It was removed meanwhile, by its age or with its user.
+            Ok(None) => {}
+            Err(error) if replayed.is_empty() => return Err(error),
+            // Asking for the whole page again would double what was done.
+            Err(_) => failed.push(&delivery.id),
+        }
+    }
+    Ok(json!({"replayed": replayed, "failed": failed, "next_cursor": cursor(&page)}))
+}
+
 fn describe(delivery: &DeliveryRecord) -> Value {
     let place = parse_lane(&delivery.key.product, &delivery.lane);
     let note = note(delivery);
@@ -157,7 +191,7 @@ fn describe(delivery: &DeliveryRecord) -> Value {
         "product_id": delivery.key.product,
         "session_id": delivery.key.session_id(),
         "platform": place.map(|(platform, _)| platform),
-        "conversation_id": place.map(|(_, conversation)| conversation),
+        "conversation_id": place.and_then(lane::conversation),
         "status": delivery.status.as_str(),
         "attempts": delivery.calls,
         "created_at": seconds(delivery.created_ms),
@@ -178,6 +212,7 @@ fn with_history(DeliveryHistory { delivery, attempts }: &DeliveryHistory) -> Val
             "text".to_owned(),
             json!(note(delivery).map(|note| note.text)),
         ),
+        ("payload".to_owned(), json!(payload(delivery))),
         (
             "history".to_owned(),
             attempts
@@ -192,7 +227,8 @@ fn with_history(DeliveryHistory { delivery, attempts }: &DeliveryHistory) -> Val
     shown
 }
 
-fn attempt(number: u32, attempt: &AttemptRecord) -> Value {
+/// One call.
+pub(crate) fn attempt(number: u32, attempt: &AttemptRecord) -> Value {
     json!({
         "number": number,
         "call": attempt.call.as_str(),
@@ -211,14 +247,13 @@ fn next_attempt_ms(delivery: &DeliveryRecord) -> Option<u64> {
     delivery.due_ms.filter(|_| is_waiting)
 }
 
-fn note(delivery: &DeliveryRecord) -> Option<NoteBody> {
-    serde_json::from_str(&delivery.body).ok()
+/// What is pushed.
+fn payload(delivery: &DeliveryRecord) -> Option<Value> {
+    let (platform, _) = parse_lane(&delivery.key.product, &delivery.lane)?;
+    let is_push = platform == PUSH;
+    is_push.then(|| serde_json::from_str(&delivery.body).ok())?
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "milliseconds of this millennium fit a double exactly"
-)]
-fn seconds(ms: u64) -> f64 {
-    ms as f64 / 1000.0
+fn note(delivery: &DeliveryRecord) -> Option<NoteBody> {
+    serde_json::from_str(&delivery.body).ok()
 }

@@ -3,11 +3,13 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::attempt::AttemptRecord;
 use crate::domain::id::ProductId;
 use crate::domain::session::Session;
 use crate::feed::Feed;
@@ -22,6 +24,11 @@ use crate::unkey::Verifier;
 
 use super::admission::Admission;
 use super::problem::Problem;
+
+/// Sends one test to a product's push target under an identifier; answers what came of it, or `None` where
+/// there is no target.
+pub type PushTest =
+    Arc<dyn Fn(ProductId, String) -> BoxFuture<'static, Option<AttemptRecord>> + Send + Sync>;
 
 /// Shared by all handlers. Cheap to clone, because every layer of every request does.
 #[derive(Clone)]
@@ -61,6 +68,8 @@ pub struct Handles {
     pub stopping: CancellationToken,
     /// Whom to tell that an operator has a product's delivery sent again.
     pub replayed: Arc<dyn Fn(&ProductId) + Send + Sync>,
+    /// Who can call a product's push target.
+    pub push_test: PushTest,
 }
 
 impl Deref for AppState {

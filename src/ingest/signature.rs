@@ -2,10 +2,22 @@
 //! comparisons take the same time wherever two values differ, and no answer says which of several
 //! ways of signing was tried or failed.
 
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+
+/// What secrets of the Standard Webhooks libraries begin with.
+pub const WEBHOOK_PREFIX: &str = "whsec_";
+
+/// Base64 as those libraries read it: padded, and whatever the last bits are.
+const WEBHOOK_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 
 /// Whether two secrets are equal, in a time that depends on neither their content nor their
 /// lengths' difference: digests are compared, and those are equally long.
@@ -69,6 +81,24 @@ pub fn sign(secret: &str, body: &[u8]) -> String {
 /// or anything at all when the receiver has an empty secret.
 pub fn verify(secret: &str, body: &[u8], header: &str) -> bool {
     secret.is_empty() || secrets_equal(sign(secret, body).as_bytes(), header.as_bytes())
+}
+
+/// The key that a Standard Webhooks library derives from a secret of its own form, `whsec_` and
+/// base64; `None` for any other secret, which such a library has to be given as raw bytes.
+pub fn webhook_key(secret: &str) -> Option<Vec<u8>> {
+    let encoded = secret.strip_prefix(WEBHOOK_PREFIX)?;
+    let key = WEBHOOK_BASE64.decode(encoded).ok();
+    key.filter(|key| !key.is_empty())
+}
+
+/// The value of `webhook-signature` on our pushes (Standard Webhooks 1.0): `v1,` and the base64 of
+/// the HMAC over id, time in Unix seconds and exact body, with dots between them.
+pub fn sign_webhook(secret: &str, id: &str, at_s: u64, body: &[u8]) -> String {
+    let key = webhook_key(secret).unwrap_or_else(|| secret.as_bytes().to_vec());
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes keys of any length");
+    mac.update(format!("{id}.{at_s}.").as_bytes());
+    mac.update(body);
+    format!("v1,{}", WEBHOOK_BASE64.encode(mac.finalize().into_bytes()))
 }
 
 fn sha256_signed(secret: &str, body: &[u8], header: &str) -> bool {

@@ -1,6 +1,7 @@
 //! Takes the fields of one JSON object, one at a time, and writes down everything that is wrong.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use secrecy::SecretString;
 use serde_json::{Map, Value};
@@ -59,6 +60,11 @@ impl<'a> Fields<'a> {
         self.faults.iter().all(|fault| fault.pointer != pointer)
     }
 
+    /// Whether there is such a field, used or not.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.object.get(key).is_some_and(|value| !value.is_null())
+    }
+
     /// The field as it stands.
     pub(crate) fn value(&mut self, key: &'static str) -> Option<&'a Value> {
         self.known.insert(key);
@@ -113,6 +119,21 @@ impl<'a> Fields<'a> {
                 false
             }
         }
+    }
+
+    /// A whole number within bounds.
+    pub(super) fn whole(&mut self, key: &'static str, bounds: RangeInclusive<u32>) -> Option<u32> {
+        let number = self.value(key)?.as_u64();
+        let number = number.and_then(|number| u32::try_from(number).ok());
+        let number = number.filter(|number| bounds.contains(number));
+        if number.is_none() {
+            let (least, most) = (bounds.start(), bounds.end());
+            self.fault(
+                key,
+                format!("must be a whole number from {least} to {most}"),
+            );
+        }
+        number
     }
 
     /// A length of time in seconds.

@@ -1,8 +1,9 @@
 //! Products: the tenants, as an operator wrote them down, and the set that is in force.
 //!
 //! The cast: a **row** is one JSON object of the documented form (contract 1.4.1, 6.1, 6.3); a
-//! [`Product`] is a row that was understood; a [`Catalogue`] is a whole list, read; [`Products`] is
-//! the set in force: those of the list, which replaces them when it changes, and those that were registered; a [`Source`] is where the list is; a
+//! [`Product`] is a row that was understood, a [`Push`] its target for pushes; a [`Catalogue`] is a whole list, read;
+//! [`Products`] is the set in force: those of the list, which replaces them when it changes, and those that were
+//! registered; a [`Source`] is where the list is; a
 //! [`Risk`] is what a row asks for although it is not safe.
 //!
 //! Guaranteed:
@@ -17,6 +18,7 @@
 
 mod catalogue;
 mod field;
+mod push;
 mod registry;
 mod risk;
 mod row;
@@ -27,11 +29,11 @@ mod source;
 pub use catalogue::{Catalogue, NotAList, Problem};
 pub use field::Fault;
 pub(crate) use field::Fields;
+pub use push::{Push, PushUrl};
 pub use registry::{Products, Report};
 pub use risk::{Risk, SECRET_CHARS_MIN};
 pub(crate) use row::{PRODUCT_ID_WORDS, is_product_id, looks_like_an_address};
 pub use settings::{
-    Forward, Integration, Intercom, OldSecret, Origin, Product, ReadKey, Region, SessionOverrides,
-    StreamMode,
+    Integration, Intercom, OldSecret, Origin, Product, ReadKey, Region, SessionOverrides,
 };
 pub use source::{Error, Fingerprint, Loaded, Source};

@@ -18,6 +18,10 @@ pub enum Risk {
     UnverifiedWebhooks,
     /// A `webhook_secret` of too few characters.
     ShortSecret,
+    /// A push secret of too few characters.
+    ShortPushSecret,
+    /// A push target of scheme `http`.
+    PlainPush,
     /// `cors_origins` is `*`.
     AnyOrigin,
 }
@@ -28,6 +32,7 @@ impl Risk {
         let secret = product.secret.as_ref().map(ExposeSecret::expose_secret);
         let is_short = |secret: &str| secret.chars().count() < SECRET_CHARS_MIN;
         let intercom = product.intercom.as_ref();
+        let push = product.push.as_ref();
         let risks = [
             (Self::OpenIngest, product.allow_unauthenticated_ingest),
             (
@@ -35,6 +40,14 @@ impl Risk {
                 intercom.is_some_and(|own| own.client_secret.is_none()),
             ),
             (Self::ShortSecret, secret.is_some_and(is_short)),
+            (
+                Self::ShortPushSecret,
+                push.is_some_and(|push| is_short(push.secret.expose_secret())),
+            ),
+            (
+                Self::PlainPush,
+                push.is_some_and(|push| !push.url.is_encrypted()),
+            ),
             (
                 Self::AnyOrigin,
                 product.cors_origins.iter().any(|origin| origin == "*"),
@@ -50,6 +63,10 @@ impl Risk {
             Self::OpenIngest => "activity is taken from anybody",
             Self::UnverifiedWebhooks => "webhooks of Intercom are taken unverified",
             Self::ShortSecret => "webhook_secret has fewer than 16 characters",
+            Self::ShortPushSecret => "the push secret has fewer than 16 characters",
+            Self::PlainPush => {
+                "pushes leave without TLS, if push.allow_http lets them leave at all"
+            }
             Self::AnyOrigin => "any web page may link sessions to conversations",
         }
     }
@@ -66,6 +83,10 @@ impl Risk {
             Self::ShortSecret => {
                 "choose a random one, e.g. with openssl rand -hex 32, and tell the sender"
             }
+            Self::ShortPushSecret => {
+                "choose a random one, e.g. with openssl rand -hex 32, and tell the receiver"
+            }
+            Self::PlainPush => "give the push target an https:// address",
             Self::AnyOrigin => "name the origins of your own pages in cors_origins",
         }
     }

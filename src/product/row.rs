@@ -4,9 +4,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
 use super::field::{Fault, Fields};
-use super::settings::{
-    Forward, Integration, Intercom, Origin, Product, Region, SessionOverrides, StreamMode,
-};
+use super::push;
+use super::settings::{Integration, Intercom, Origin, Product, Region, SessionOverrides};
 use super::shown;
 use super::source::Fingerprint;
 use crate::domain::id::ProductId;
@@ -14,7 +13,7 @@ use crate::domain::session::IndexMode;
 use crate::ingest::{self, CustomEvents, UrlStyle, Wording};
 
 /// Keys of `integration_config` that later versions will use; rows may hold them already.
-const LATER_KEYS: [&str; 24] = [
+const LATER_KEYS: [&str; 22] = [
     "api_token",
     "batch_window_ms",
     "context_actions_public",
@@ -22,14 +21,12 @@ const LATER_KEYS: [&str; 24] = [
     "email",
     "kb_knowledge_id",
     "kb_product_id",
-    "max_retries",
     "onboarding_workflows",
     "plain",
     "proactive",
     "proactive_enabled",
     "proactive_intercom",
     "proactive_triggers",
-    "push_timeout_s",
     "secret",
     "stream_replay_max",
     "subdomain",
@@ -75,12 +72,13 @@ pub(super) fn read(pointer: &str, row: &Value) -> Read {
     let id = read_id(&mut fields);
     let allow_unauthenticated_ingest = config.flag("allow_unauthenticated_ingest");
     let secret = read_secret(&mut fields, allow_unauthenticated_ingest);
-    let integration = read_integration(&mut fields, &mut config);
+    let integration = read_integration(&mut fields);
     let mut product = Product {
         id: id.clone().unwrap_or_else(|| ProductId::from("")),
         secret,
         contact_email: fields.text("contact_email"),
         intercom: read_intercom(&integration, &mut config),
+        push: push::read(&mut fields, &mut config, &integration),
         integration,
         allow_unauthenticated_ingest,
         ingest: read_ingest(&mut config),
@@ -96,7 +94,6 @@ pub(super) fn read(pointer: &str, row: &Value) -> Read {
                 "an origin such as https://app.example.org, or *",
             )
             .unwrap_or_else(|| vec!["*".to_owned()]),
-        forward: read_forward(&mut fields),
         notices: Vec::new(),
         shown_config: Value::Null,
         old_secrets: Vec::new(),
@@ -165,14 +162,10 @@ fn read_secret(
     secret
 }
 
-fn read_integration(fields: &mut Fields<'_>, config: &mut Fields<'_>) -> Integration {
-    let mode = config.choice(
-        "mode",
-        [("sse", StreamMode::Sse), ("push", StreamMode::Push)],
-    );
+fn read_integration(fields: &mut Fields<'_>) -> Integration {
     match fields.text("integration_type").as_deref() {
         None | Some("webhook") => Integration::Webhook,
-        Some("event_stream") => Integration::EventStream { mode },
+        Some("event_stream") => Integration::EventStream,
         Some("intercom") => Integration::Intercom,
         Some("zendesk") => Integration::Zendesk,
         Some(other) => Integration::Other(other.to_owned()),
@@ -246,12 +239,6 @@ fn read_session(config: &mut Fields<'_>) -> SessionOverrides {
     }
 }
 
-fn read_forward(fields: &mut Fields<'_>) -> Option<Forward> {
-    let secret = fields.secret("forward_secret");
-    let url = fields.secret("forward_url")?;
-    Some(Forward { url, secret })
-}
-
 /// Whether a text is `*` or what browsers send as `Origin`.
 fn is_cors_origin(text: &str) -> bool {
     let host = text
@@ -276,12 +263,13 @@ fn notices(product: &Product, fields: &Fields<'_>, config: &Fields<'_>) -> Vec<S
             "integration_type {name} is unknown; activity reaches the feed only"
         ));
     }
-    let stream_is_pushed = Integration::EventStream {
-        mode: StreamMode::Push,
-    };
-    if product.forward.is_some() || product.integration == stream_is_pushed {
-        notices.push("push arrives with a later version; until then clients connect".to_owned());
+    let has_url = config.has("url");
+    if product.push.is_none() && product.integration == Integration::EventStream && has_url {
+        let notice = "integration_config.url has no effect unless integration_config.mode is push";
+        notices.push(notice.to_owned());
     }
+    let push = product.push.as_ref();
+    notices.extend(push.and_then(|push| push.notice()).map(str::to_owned));
     let email = product.contact_email.as_deref();
     if email.is_some_and(|email| !looks_like_an_address(email)) {
         notices.push("contact_email does not look like an address".to_owned());

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::field::Fault;
+use super::push::Push;
 use super::row;
 use super::source::Fingerprint;
 use crate::domain::id::ProductId;
@@ -44,8 +45,8 @@ pub struct Product {
     pub index_mode: IndexMode,
     /// Origins whose web pages may call; `*` for all.
     pub cors_origins: Vec<String>,
-    /// A push target of the older form; push arrives with a later version.
-    pub forward: Option<Forward>,
+    /// Where its activity is pushed to, beside whatever else happens with it.
+    pub push: Option<Push>,
     /// Its `integration_config` as it may be shown.
     pub shown_config: Value,
     /// What an operator should know of this row although nothing is wrong with it, as sentences.
@@ -118,12 +119,9 @@ impl Product {
 /// Where a product's activity goes (contract 1.4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Integration {
-    /// To feed subscribers.
-    EventStream {
-        /// Pulled or pushed.
-        mode: StreamMode,
-    },
-    /// To a push target.
+    /// To feed subscribers, and to a push target if there is one.
+    EventStream,
+    /// To a push target, if there is one.
     Webhook,
     /// Into Intercom conversations, as notes.
     Intercom,
@@ -131,15 +129,6 @@ pub enum Integration {
     Zendesk,
     /// To a platform that this version does not know.
     Other(String),
-}
-
-/// How subscribers of an event stream are reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamMode {
-    /// They connect.
-    Sse,
-    /// They are called.
-    Push,
 }
 
 /// One Intercom workspace (contract 4.1).
@@ -180,13 +169,4 @@ pub struct SessionOverrides {
     pub interaction_timeout_s: Option<f64>,
     /// How long it keeps quiet afterwards.
     pub cooldown_period_s: Option<f64>,
-}
-
-/// A push target given beside `integration_config`.
-#[derive(Clone, Debug)]
-pub struct Forward {
-    /// The address, which may hold credentials.
-    pub url: SecretString,
-    /// Bearer token and signing key.
-    pub secret: Option<SecretString>,
 }

@@ -154,7 +154,7 @@ fn with_details(mut shown: Value, product: &Product) -> Value {
 
 fn type_of(integration: &Integration) -> &str {
     match integration {
-        Integration::EventStream { .. } => "event_stream",
+        Integration::EventStream => "event_stream",
         Integration::Webhook => "webhook",
         Integration::Intercom => "intercom",
         Integration::Zendesk => "zendesk",

@@ -10,6 +10,7 @@ use super::registry::Written;
 use crate::domain::id::{DeliveryId, Key};
 use crate::domain::log::Effects;
 use crate::domain::machine::{Encoded, Facts, Machine, Moment};
+use crate::domain::time::seconds;
 use crate::store::{Commit, CommitId, Guard, StateWrite};
 
 /// What an actor decides about.
@@ -48,14 +49,6 @@ pub(super) fn decide<M: Machine>(
     work: &Work<M>,
 ) -> Result<Decision<M>, Panicked> {
     catch_unwind(AssertUnwindSafe(|| run(scene, work))).map_err(|_| Panicked)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "milliseconds of this millennium fit a double exactly"
-)]
-fn seconds(ms: u64) -> f64 {
-    ms as f64 / 1000.0
 }
 
 fn run<M: Machine>(scene: Scene<'_, M>, work: &Work<M>) -> Decision<M> {

@@ -128,7 +128,8 @@ impl Subject for Person {
                 body,
             } => self.owns(kind, id) || *user_id == *self.user || self.is_named_in(body),
             Row::Fact { space, id, value } => self.is_in_fact(space, id, value),
-            Row::Delivery { kind, id, .. } => self.owns(kind, id),
+            // A push of a bucket is nobody's session, and a note's text can hold no such member.
+            Row::Delivery { kind, id, body } => self.owns(kind, id) || self.is_named_in(body),
             Row::Aside { address, content } => self.is_aside(address, content),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::attempt::AttemptRecord;
 use crate::domain::id::{ConversationId, DeliveryId, Key, PartId, ProductId, SessionId};
-use crate::domain::lane::parse_lane;
+use crate::domain::lane::{self, parse_lane};
 
 /// How many calls are remembered of one delivery; the newest win.
 pub const ATTEMPTS_MAX: u32 = 50;
@@ -180,10 +180,9 @@ pub struct DeliveryQuery {
 impl DeliveryQuery {
     /// Whether a delivery is wanted. Its body does not matter.
     pub fn admits(&self, record: &DeliveryRecord) -> bool {
-        let (platform, conversation) = parse_lane(&record.key.product, &record.lane)
-            .map_or((None, None), |(platform, conversation)| {
-                (Some(platform), Some(conversation))
-            });
+        let place = parse_lane(&record.key.product, &record.lane);
+        let platform = place.map(|(platform, _)| platform);
+        let conversation = place.and_then(lane::conversation);
         let is = |wanted: Option<&str>, found: Option<&str>| wanted.is_none() || wanted == found;
         let session = record.key.session_id();
         self.product

@@ -33,6 +33,7 @@ mod mirror;
 mod note;
 mod outbox;
 mod product;
+mod push;
 #[path = "../support/redis.rs"]
 mod redis;
 mod registration;

@@ -7,7 +7,7 @@ use event_connector::domain::id::ProductId;
 use event_connector::domain::session::IndexMode;
 use event_connector::ingest::{CustomEvents, UrlStyle, Wording};
 use event_connector::product::{
-    Catalogue, Error, Integration, Product, Products, Region, Risk, Source, StreamMode,
+    Catalogue, Error, Integration, Product, Products, Region, Risk, Source,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ fn a_minimal_row_takes_the_documented_defaults() {
     assert_eq!(product.id.as_str(), "4711");
     assert_eq!(exposed(product.secret.as_ref()), Some("hush"));
     assert_eq!(product.integration, Integration::Webhook);
-    assert!(product.intercom.is_none() && product.forward.is_none());
+    assert!(product.intercom.is_none() && product.push.is_none());
     assert!(!product.allow_unauthenticated_ingest);
     assert_eq!(product.index_mode, IndexMode::Session);
     assert_eq!(product.ingest.wording, Wording::Standard);
@@ -107,35 +107,23 @@ fn every_known_key_is_read() {
     assert_eq!(session.bin_seconds, Some(0.0));
     assert_eq!(session.interaction_timeout_s, Some(5.0));
     assert_eq!(session.cooldown_period_s, Some(6.0));
-    let forward = product.forward.as_ref().expect("a push target was given");
-    assert_eq!(forward.url.expose_secret(), "https://a.example");
-    let expected = ["push arrives with a later version; until then clients connect"];
-    assert_eq!(product.notices, expected);
-    assert_eq!(Risk::of(&product), [Risk::OpenIngest, Risk::ShortSecret]);
+    let push = product.push.as_ref().expect("a push target was given");
+    assert_eq!(push.url.url().as_str(), "https://a.example/");
+    assert!(product.notices.is_empty(), "{:?}", product.notices);
+    let risks = [Risk::OpenIngest, Risk::ShortSecret, Risk::ShortPushSecret];
+    assert_eq!(Risk::of(&product), risks);
 }
 
 #[test]
 fn integrations_are_told_apart_by_name() {
-    let integration = |name: &str, mode: &str| {
-        let config = json!({ "mode": mode });
-        one(json!({
-            "product_id": "p", "secret": "s", "integration_type": name,
-            "integration_config": config
-        }))
-        .integration
-        .clone()
+    let integration = |name: &str| {
+        one(json!({ "product_id": "p", "secret": "s", "integration_type": name }))
+            .integration
+            .clone()
     };
-    let stream = |mode| Integration::EventStream { mode };
-    assert_eq!(integration("event_stream", "sse"), stream(StreamMode::Sse));
-    assert_eq!(
-        integration("event_stream", "push"),
-        stream(StreamMode::Push)
-    );
-    assert_eq!(integration("zendesk", "sse"), Integration::Zendesk);
-    assert_eq!(
-        integration("crisp", "sse"),
-        Integration::Other("crisp".to_owned())
-    );
+    assert_eq!(integration("event_stream"), Integration::EventStream);
+    assert_eq!(integration("zendesk"), Integration::Zendesk);
+    assert_eq!(integration("crisp"), Integration::Other("crisp".to_owned()));
 }
 
 #[test]
@@ -218,13 +206,14 @@ fn what_is_no_list_is_refused_as_a_whole() {
 #[test]
 fn secrets_are_in_no_debug_text_and_no_report() {
     let row = json!({
-        "product_id": "p", "secret": "hunter2", "forward_url": "https://hunter2@a.example",
+        "product_id": "p", "secret": "hunter2", "forward_url": "https://a.example/hunter2",
         "forward_secret": "hunter2", "integration_type": "intercom", "integration_config": {
             "access_token": "hunter2", "admin_id": "1", "client_secret": "hunter2" }
     });
     assert!(!format!("{:?}", one(row.clone())).contains("hunter2"));
     let mut bad = row;
     bad["integration_config"]["wording"] = json!("hunter2");
+    bad["forward_url"] = json!("https://hunter2@a.example");
     bad["integration_config"]["bin_seconds"] = json!("hunter2");
     let found = problems(&json!([bad])).join("\n");
     assert!(!found.is_empty() && !found.contains("hunter2"), "{found}");

@@ -118,6 +118,8 @@ impl Account {
         let is_newest = call.began_ms > self.opened_ms;
         match sign {
             Sign::NotCalled => {}
+            // Only endpoints of pushes say that, and no vendor here is one.
+            Sign::Rejected | Sign::Gone => unreachable!("a vendor refuses otherwise"),
             Sign::Silent => {
                 self.silent_ms = now_ms;
                 self.silent += u32::from(is_newest);

@@ -159,7 +159,7 @@ impl Desk {
             let place = (&own.product, &conversation);
             let (rate, has_room) = desk.vendor.count(&own.product);
             let lands = lands && has_room;
-            let part = lands.then(|| desk.vendor.land(place, &own.delivery, &own.note, stalled));
+            let part = lands.then(|| desk.vendor.land(place, &own.delivery, &own.body, stalled));
             (rate, has_room, part)
         };
         if matches!(fate, Fate::Reset) {
@@ -194,7 +194,7 @@ impl Desk {
         let (vendor, own) = (self.vendor.clone(), job.clone());
         let read = move || {
             let (rate, has_room) = vendor.count(&own.product);
-            let found = has_room.then(|| vendor.find(&own.product, &own.note, since_ms));
+            let found = has_room.then(|| vendor.find(&own.product, &own.body, since_ms));
             (rate, found)
         };
         match self.call(read, false).await {
@@ -211,7 +211,7 @@ impl Desk {
         let first = first.and_then(|tenant| tenant.conversations.first());
         match first {
             Some(first) if world.is(Mutant::PostsElsewhere) => first.clone(),
-            _ => job.note.conversation_id.clone(),
+            _ => job.body.conversation_id.clone(),
         }
     }
 
@@ -345,6 +345,7 @@ pub(crate) fn outbox(
     let around = Surroundings {
         store,
         destinations: vec![Arc::new(ToVendor(Arc::clone(desk)))],
+        push: None,
         report,
         clock,
         chance,

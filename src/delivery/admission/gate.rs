@@ -67,6 +67,10 @@ pub enum Sign {
     },
     /// The credentials were refused.
     Refused,
+    /// A definite answer of an endpoint that does not take what it was sent.
+    Rejected,
+    /// The endpoint says that it wants nothing any more.
+    Gone,
     /// No call was made.
     NotCalled,
 }
@@ -78,6 +82,8 @@ pub enum Why {
     Silent,
     /// The credentials are refused.
     Refused,
+    /// The endpoint is disabled: it said so, or it has only failed for long.
+    Disabled,
 }
 
 /// What a call changed, to be told once.
@@ -98,6 +104,10 @@ pub struct Gate {
     /// Grows whenever the door opens or shuts.
     epoch: u64,
     in_flight: usize,
+    /// How long an endpoint may fail before it is disabled; `None` where that never happens.
+    disable_after_ms: Option<u64>,
+    /// When the first call failed since one last succeeded, if that may matter.
+    failing_since_ms: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +130,14 @@ pub struct Ticket {
 }
 
 impl Gate {
+    /// An open gate that shuts for good once all calls have failed for `disable_after_ms`, if set.
+    pub fn new(disable_after_ms: Option<u64>) -> Self {
+        Self {
+            disable_after_ms,
+            ..Self::default()
+        }
+    }
+
     /// How many calls may begin now.
     pub fn places(&self, now_ms: u64, limits: &Limits) -> usize {
         if now_ms < self.limited_until_ms {
@@ -143,7 +161,7 @@ impl Gate {
         };
         let closed_until_ms = self.limited_until_ms.max(shut_until_ms);
         if closed_until_ms > now_ms {
-            return Some(closed_until_ms);
+            return Some(closed_until_ms).filter(|until_ms| *until_ms < NEVER_MS);
         }
         let is_used_up = self.window.room(self.in_flight, now_ms) == 0;
         self.window.reset_ms(now_ms).filter(|_| is_used_up)
@@ -153,6 +171,7 @@ impl Gate {
     pub fn is_as_new(&self, now_ms: u64) -> bool {
         matches!(self.door, Door::Open { failures: 0 })
             && self.in_flight == 0
+            && self.failing_since_ms.is_none()
             && now_ms >= self.limited_until_ms
             && self.window.is_over(now_ms)
     }
@@ -174,6 +193,15 @@ impl Gate {
                 ..
             }
         )
+    }
+
+    /// Whether the endpoint is disabled.
+    pub fn is_disabled(&self) -> bool {
+        let why = match self.door {
+            Door::Shut { why, .. } | Door::Probing { why, .. } => Some(why),
+            Door::Open { .. } => None,
+        };
+        why == Some(Why::Disabled)
     }
 
     /// Lets a call begin, if one may. Behind a shut door it is the probe.
@@ -214,9 +242,13 @@ impl Gate {
             let until_ms = now_ms.saturating_add(limits.rate_pause(after_ms));
             self.limited_until_ms = self.limited_until_ms.max(until_ms);
         }
+        let has_failed_for_long = self.has_failed_for_long(sign, now_ms);
         // Stragglers say nothing about the door as it is now.
         if ticket.epoch != self.epoch {
             return None;
+        }
+        if (has_failed_for_long || sign == Sign::Gone) && !self.is_disabled() {
+            return Some(self.shut(Why::Disabled, NEVER_MS, 0));
         }
         match self.door {
             Door::Open { failures } => self.settle_open(failures, sign, now_ms, jitter, limits),
@@ -225,6 +257,20 @@ impl Gate {
             }
             Door::Shut { .. } => None,
         }
+    }
+
+    /// Notes whether calls succeed; whether they have only failed for as long as an endpoint may.
+    fn has_failed_for_long(&mut self, sign: Sign, now_ms: u64) -> bool {
+        match sign {
+            Sign::Works => self.failing_since_ms = None,
+            Sign::NotCalled => return false,
+            _ => {}
+        }
+        let Some(after_ms) = self.disable_after_ms.filter(|_| sign != Sign::Works) else {
+            return false;
+        };
+        let since_ms = *self.failing_since_ms.get_or_insert(now_ms);
+        now_ms.saturating_sub(since_ms) >= after_ms
     }
 
     fn settle_open(
@@ -237,7 +283,7 @@ impl Gate {
     ) -> Option<Change> {
         let failures = match sign {
             Sign::NotCalled => failures,
-            Sign::Works | Sign::Limited { .. } => 0,
+            Sign::Works | Sign::Rejected | Sign::Gone | Sign::Limited { .. } => 0,
             Sign::Silent => failures.saturating_add(1),
             Sign::Refused => {
                 let until_ms = limits.refused_until_ms(now_ms, jitter);
@@ -262,10 +308,15 @@ impl Gate {
     ) -> Option<Change> {
         match (why, sign) {
             // A rate limit is an answer, but it may be told before the credentials are looked at.
-            (_, Sign::Works) | (Why::Silent, Sign::Limited { .. }) => {
+            (_, Sign::Works) | (Why::Silent, Sign::Limited { .. } | Sign::Rejected) => {
                 self.door = Door::default();
                 self.epoch += 1;
                 Some(Change::Opened(why))
+            }
+            // Asked for by an operator, and in vain.
+            (Why::Disabled, sign) if sign != Sign::NotCalled => {
+                self.shut(why, NEVER_MS, 0);
+                None
             }
             (Why::Silent, Sign::Refused) => {
                 let until_ms = limits.refused_until_ms(now_ms, jitter);
@@ -280,7 +331,7 @@ impl Gate {
                 self.shut(why, limits.silent_until_ms(times, now_ms, jitter), times);
                 None
             }
-            (_, Sign::NotCalled) | (Why::Refused, Sign::Limited { .. }) => {
+            _ => {
                 self.shut(why, now_ms, times);
                 None
             }
@@ -297,3 +348,6 @@ impl Gate {
         Change::Shut(why)
     }
 }
+
+/// Until an invitation, or for another account.
+const NEVER_MS: u64 = u64::MAX;

@@ -24,16 +24,26 @@ pub(crate) struct Gates {
 #[derive(Default)]
 struct State {
     gates: BTreeMap<Fingerprint, Gate>,
-    /// Which account each product had when it was last asked.
-    accounts: BTreeMap<ProductId, Fingerprint>,
+    /// Which accounts each product had when it was last asked.
+    accounts: BTreeMap<ProductId, Vec<Fingerprint>>,
+}
+
+/// Whom a call goes to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Party {
+    /// The label in metrics.
+    pub(crate) platform: &'static str,
+    /// The account, or the endpoint.
+    pub(crate) account: Fingerprint,
+    /// How long it may only fail before it is disabled; `None` where that never happens.
+    pub(crate) disable_after_ms: Option<u64>,
 }
 
 /// The right to make one call. Dropped unused, it was no call.
 pub(crate) struct Pass {
     gates: Arc<Gates>,
-    account: Fingerprint,
+    party: Party,
     product: ProductId,
-    platform: &'static str,
     ticket: Option<Ticket>,
 }
 
@@ -49,32 +59,33 @@ impl Gates {
         }
     }
 
-    /// How many deliveries are wanted of the products whose accounts are in use; `account_of` knows
-    /// which account a product has now, and when time alone may let more of them through.
+    /// How many deliveries are wanted of the products whose accounts are in use; `accounts_of` knows
+    /// which accounts a product has now, and when time alone may let more of them through. Which of its
+    /// accounts a delivery is for nobody knows before it is leased, so a product with several may get
+    /// more than some of them take: [`Gates::admit`] has the last word.
     pub(crate) fn quotas(
         &self,
-        account_of: impl Fn(&ProductId) -> Option<Fingerprint>,
+        accounts_of: impl Fn(&ProductId) -> Vec<Fingerprint>,
     ) -> (Vec<Quota>, Option<u64>) {
         let now_ms = self.clock.now_ms();
         let mut state = self.lock();
         let State { gates, accounts } = &mut *state;
-        accounts.retain(|product, account| match account_of(product) {
-            Some(now) => {
-                *account = now;
-                gates.get(&now).is_some_and(|gate| !gate.is_as_new(now_ms))
-            }
-            None => false,
+        accounts.retain(|product, own| {
+            *own = accounts_of(product);
+            let mut gates = own.iter().filter_map(|account| gates.get(account));
+            gates.any(|gate| !gate.is_as_new(now_ms))
         });
-        let used: BTreeSet<Fingerprint> = accounts.values().copied().collect();
+        let used: BTreeSet<Fingerprint> = accounts.values().flatten().copied().collect();
         gates.retain(|account, gate| gate.is_busy() || used.contains(account));
-        self.count_refused(&state);
-        let mut quotas: BTreeMap<Fingerprint, Quota> = BTreeMap::new();
-        for (product, account) in &state.accounts {
-            let places = state.gates.get(account);
-            let places = places.map_or(0, |gate| gate.places(now_ms, &self.limits));
-            let quota = quotas.entry(*account).or_insert_with(|| Quota {
+        self.count_shut(&state);
+        let mut quotas: BTreeMap<&[Fingerprint], Quota> = BTreeMap::new();
+        for (product, own) in &state.accounts {
+            let quota = quotas.entry(own.as_slice()).or_insert_with(|| Quota {
                 products: Vec::new(),
-                max: places,
+                max: own
+                    .iter()
+                    .map(|account| self.places(&state, account, now_ms))
+                    .sum(),
             });
             quota.products.push(product.clone());
         }
@@ -85,25 +96,41 @@ impl Gates {
         (quotas.into_values().collect(), opens_ms.min())
     }
 
+    fn places(&self, state: &State, account: &Fingerprint, now_ms: u64) -> usize {
+        let gate = state.gates.get(account);
+        gate.map_or(self.limits.account_workers, |gate| {
+            gate.places(now_ms, &self.limits)
+        })
+    }
+
     /// Lets a call begin for a product's account, if one may.
-    pub(crate) fn admit(
-        self: &Arc<Self>,
-        product: &ProductId,
-        platform: &'static str,
-        account: Fingerprint,
-    ) -> Option<Pass> {
+    pub(crate) fn admit(self: &Arc<Self>, product: &ProductId, party: Party) -> Option<Pass> {
         let now_ms = self.clock.now_ms();
         let mut state = self.lock();
-        state.accounts.insert(product.clone(), account);
-        let gate = state.gates.entry(account).or_default();
-        let ticket = gate.admit(now_ms, &self.limits)?;
+        let own = state.accounts.entry(product.clone()).or_default();
+        if !own.contains(&party.account) {
+            own.push(party.account);
+        }
+        let ticket = state.gate(party).admit(now_ms, &self.limits)?;
         Some(Pass {
             gates: Arc::clone(self),
-            account,
+            party,
             product: product.clone(),
-            platform,
             ticket: Some(ticket),
         })
+    }
+
+    /// How long until an account that takes no calls now may take one; nothing where the end of another
+    /// call decides.
+    pub(crate) fn wait_ms(&self, account: Fingerprint) -> u64 {
+        let now_ms = self.clock.now_ms();
+        let state = self.lock();
+        match state.gates.get(&account) {
+            Some(gate) if gate.is_disabled() => u64::MAX,
+            gate => gate
+                .and_then(|gate| gate.opens_ms(now_ms))
+                .map_or(0, |opens_ms| opens_ms.saturating_sub(now_ms)),
+        }
     }
 
     /// Lets the next probe of an account come at once.
@@ -113,14 +140,15 @@ impl Gates {
         }
     }
 
-    fn count_refused(&self, state: &State) {
-        let refused = state
-            .gates
-            .values()
-            .filter(|gate| gate.is_refused())
-            .count();
-        let gauge = &self.metrics.accounts_refused;
-        gauge.set(i64::try_from(refused).unwrap_or(i64::MAX));
+    fn count_shut(&self, state: &State) {
+        let count = |is_counted: fn(&Gate) -> bool| {
+            let counted = state.gates.values().filter(|gate| is_counted(gate));
+            i64::try_from(counted.count()).unwrap_or(i64::MAX)
+        };
+        self.metrics.accounts_refused.set(count(Gate::is_refused));
+        self.metrics
+            .endpoints_disabled
+            .set(count(Gate::is_disabled));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -128,23 +156,29 @@ impl Gates {
     }
 }
 
+impl State {
+    fn gate(&mut self, party: Party) -> &mut Gate {
+        let gate = self.gates.entry(party.account);
+        gate.or_insert_with(|| Gate::new(party.disable_after_ms))
+    }
+}
+
 impl Pass {
-    /// The call was made: what it says about the account, and about its rate window.
-    pub(crate) fn settle(mut self, sign: Sign, rate: Option<Rate>) {
-        self.give_back(sign, rate);
+    /// The call was made: what it says about the account, and about its rate window. Returns what that
+    /// changed.
+    pub(crate) fn settle(mut self, sign: Sign, rate: Option<Rate>) -> Option<Change> {
+        self.give_back(sign, rate)
     }
 
-    fn give_back(&mut self, sign: Sign, rate: Option<Rate>) {
-        let Some(ticket) = self.ticket.take() else {
-            return;
-        };
+    fn give_back(&mut self, sign: Sign, rate: Option<Rate>) -> Option<Change> {
+        let ticket = self.ticket.take()?;
         let gates = &self.gates;
         let at = (gates.clock.now_ms(), gates.chance.fraction());
         let change = {
             let mut state = gates.lock();
-            let gate = state.gates.entry(self.account).or_default();
+            let gate = state.gate(self.party);
             let change = gate.settle(ticket, sign, rate, at, &gates.limits);
-            gates.count_refused(&state);
+            gates.count_shut(&state);
             change
         };
         if let Sign::Limited { .. } = sign {
@@ -153,15 +187,18 @@ impl Pass {
         if let Some(change) = change {
             self.tell(change);
         }
+        change
     }
 
     fn count(&self, reason: &str) {
         let counter = &self.gates.metrics.account_closures;
-        counter.with_label_values(&[self.platform, reason]).inc();
+        counter
+            .with_label_values(&[self.party.platform, reason])
+            .inc();
     }
 
     fn tell(&self, change: Change) {
-        let (product_id, platform) = (self.product.as_str(), self.platform);
+        let (product_id, platform) = (self.product.as_str(), self.party.platform);
         match change {
             Change::Shut(Why::Refused) => {
                 self.count("refused");
@@ -180,6 +217,15 @@ impl Pass {
                     "an account gets no definite answers: its notes wait while one call at a time probes"
                 );
             }
+            Change::Shut(Why::Disabled) => {
+                self.count("disabled");
+                tracing::error!(
+                    product_id,
+                    platform,
+                    "an endpoint is disabled, because it answered 410 or has only failed for long: its deliveries \
+                     wait until the product has another target or secret, or one of them is replayed"
+                );
+            }
             Change::Opened(_) => {
                 tracing::info!(product_id, platform, "an account works again");
             }
@@ -189,6 +235,6 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        self.give_back(Sign::NotCalled, None);
+        let _ = self.give_back(Sign::NotCalled, None);
     }
 }

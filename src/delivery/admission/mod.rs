@@ -1,6 +1,7 @@
 //! Whether a vendor may be called for an account right now.
 //!
-//! The cast: an **account** is one token on one host, known by its [`Fingerprint`]; a [`Gate`] decides
+//! The cast: an **account** is one token on one host, or one secret at one endpoint of a customer, known by its
+//! [`Fingerprint`]; a [`Gate`] decides
 //! for one account and is pure; a [`Window`] is what the vendor told of its rate limit; `Gates` holds
 //! the gates of a process and hands out a `Pass` for each call.
 //!
@@ -12,6 +13,8 @@
 //! * After several calls in a row without a definite answer an account is not called for a while, then
 //!   by exactly one probe. Refused credentials close it as well, until the token is another one, an
 //!   operator has something sent again, or the next probe is due.
+//! * An endpoint that says it is gone, or has only failed for as long as it may, is disabled: it is not called
+//!   until it has another address or secret, or an operator has something sent again.
 //! * A call counts for the state in which it was admitted: stragglers open and close nothing.
 //!
 //! Deliberately absent: any knowledge of notes, and memory across restarts. A restart costs one call per
@@ -24,7 +27,7 @@ mod window;
 use sha2::{Digest, Sha256};
 
 pub use gate::{Change, Gate, Limits, Sign, Ticket, Why};
-pub(super) use gates::{Gates, Pass};
+pub(super) use gates::{Gates, Party, Pass};
 pub use window::{Rate, Window};
 
 /// Recognises an account. Nothing about the token can be learnt from it.

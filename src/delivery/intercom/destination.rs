@@ -11,11 +11,11 @@ use serde_json::json;
 
 use super::account::{Account, Accounts};
 use super::answer::{self, Accepted};
-use super::excerpt::excerpt;
 use super::text;
 use crate::delivery::admission::{Fingerprint, Sign};
 use crate::delivery::client::{Client, Error};
 use crate::delivery::destination::{Destination, Job, Receipt, Refusal, Reply};
+use crate::delivery::excerpt::excerpt;
 use crate::domain::id::{ConversationId, PartId, ProductId};
 
 /// Posts notes into Intercom conversations.
@@ -41,7 +41,7 @@ impl Intercom {
         account: &Account,
         (method, tail, body): (Method, &str, Option<String>),
     ) -> Result<RequestBuilder, Refusal> {
-        let url = address(account, &job.note.conversation_id, tail)?;
+        let url = address(account, &job.body.conversation_id, tail)?;
         let request = self.client.request(method, url).headers(headers(account)?);
         Ok(match body {
             None => request,
@@ -76,7 +76,7 @@ impl Intercom {
             excerpt: is_error
                 .then(|| {
                     let token = account.access_token.expose_secret();
-                    excerpt(&answer.body, &job.note.text, token)
+                    excerpt(&answer.body, &job.body.text, token)
                 })
                 .flatten(),
             result: accepted.and_then(read),
@@ -116,12 +116,12 @@ impl Destination for Intercom {
             "message_type": "note",
             "type": "admin",
             "admin_id": account.admin_id,
-            "body": text::to_html(&job.note.text),
+            "body": text::to_html(&job.body.text),
         });
         let call = (Method::POST, "/reply", Some(body.to_string()));
         self.ask(job, &account, call, |accepted| {
             let part = match accepted {
-                Accepted::Parts(parts) => answer::posted(&parts, &job.note.text),
+                Accepted::Parts(parts) => answer::posted(&parts, &job.body.text),
                 Accepted::TooLong => None,
             };
             Ok(Receipt { part })
@@ -137,7 +137,7 @@ impl Destination for Intercom {
         self.ask(job, &account, call, |accepted| match accepted {
             Accepted::Parts(parts) => {
                 let oldest_ms = since_ms.saturating_sub(self.clock_skew_ms);
-                Ok(answer::candidates(parts, &job.note.text, oldest_ms))
+                Ok(answer::candidates(parts, &job.body.text, oldest_ms))
             }
             Accepted::TooLong => Err(Refusal::unknown(
                 "the conversation is longer than delivery.response_bytes_max",

@@ -2,7 +2,7 @@
 //!
 //! The cast: an [`Account`] is what a product needs to post; [`Intercom`] is the destination; `answer`
 //! turns what Intercom says into a receipt or a refusal; `text` renders a note as HTML and recognises
-//! it again; `excerpt` shows the beginning of an error; [`webhook`] reads notifications and is pure.
+//! it again; [`webhook`] reads notifications and is pure.
 //!
 //! Guaranteed: a conversation identifier can only ever address that conversation; a note's text
 //! arrives as text, whatever it contains; the access token leaves in one header, marked sensitive,
@@ -13,7 +13,6 @@
 mod account;
 mod answer;
 mod destination;
-pub mod excerpt;
 pub mod text;
 pub mod webhook;
 

@@ -58,7 +58,7 @@ fn squash(text: &str) -> String {
 }
 
 /// Removes tags; a `<` that no `>` follows is text.
-pub(super) fn strip_tags(html: &str) -> String {
+pub(in crate::delivery) fn strip_tags(html: &str) -> String {
     let mut text = String::with_capacity(html.len());
     let mut rest = html;
     while let Some((before, tag)) = rest.split_once('<') {
@@ -76,7 +76,7 @@ pub(super) fn strip_tags(html: &str) -> String {
 }
 
 /// Replaces the entities that escaping produces and numeric ones; leaves others as they are.
-pub(super) fn decode_entities(html: &str) -> String {
+pub(in crate::delivery) fn decode_entities(html: &str) -> String {
     let mut text = String::with_capacity(html.len());
     let mut rest = html;
     while let Some((before, after)) = rest.split_once('&') {

@@ -8,8 +8,9 @@ use super::state::{Held, IndexMode, Policy, Reply, Session};
 use crate::domain::action::{
     Action, ActionsPayload, Activity, Identity, NewAction, PayloadType, Provider,
 };
-use crate::domain::id::UserId;
-use crate::domain::log::{EntryType, IndexKey, Space};
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::lane;
+use crate::domain::log::{EntryType, IndexKey, NewDelivery, Space};
 use crate::domain::machine::{Facts, Moment};
 
 /// After this long without activity a session's actions are numbered from 0 again.
@@ -191,7 +192,21 @@ impl Session {
         self.hold_for_note(held, moment);
     }
 
-    /// Numbers the actions and puts them on the feed as one batch.
+    /// Puts a feed payload into the outbox, to be pushed as it is. The row holds all of it rather than the
+    /// place of its log entry: the log may be trimmed, by age or size, while a receiver is away.
+    fn queue_push(&self, body: Arc<str>, moment: &mut Moment<'_, Policy>) {
+        let bucket = self.fsm.session_id().unwrap_or_default();
+        let name = self.id.as_ref().map_or(bucket, SessionId::as_str);
+        let delivery = NewDelivery {
+            id: (moment.new_id)(),
+            lane: lane::push_lane(&self.product, name, self.id.is_none()),
+            body,
+        };
+        moment.effects.deliveries.push(delivery);
+    }
+
+    /// Numbers the actions and puts them on the feed as one batch, and into the outbox where the product
+    /// pushes.
     fn publish(
         &mut self,
         actions: Vec<NewAction>,
@@ -242,7 +257,10 @@ impl Session {
             actions: wire,
             forwarded_at: moment.now,
         };
-        let body = wire_json(&payload).into();
+        let body: Arc<str> = wire_json(&payload).into();
+        if moment.policy.pushes {
+            self.queue_push(Arc::clone(&body), moment);
+        }
         moment.log_text(EntryType::Actions, provider.as_str(), user_text, body);
     }
 }

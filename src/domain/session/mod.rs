@@ -11,6 +11,8 @@
 //!   the window rule removed it, which is counted.
 //! * Notes of one conversation keep the order of their actions' arrival; a pause gives one note.
 //! * While anything is pending there is a deadline.
+//! * Where the product pushes, every batch of actions on the feed is in the outbox exactly once as well, as
+//!   the same text, in the order of the session. How a push ends touches neither link nor notes.
 //! * The link survives failed notes; only a conversation that is gone unties it, and then its
 //!   undelivered actions are back in the window.
 //!
@@ -29,5 +31,5 @@ pub use activity::wire_json;
 pub use notes::{NoteBody, OpenNote};
 pub use settling::Settling;
 pub use state::{
-    Held, IndexMode, Input, LastError, Link, Outcome, Policy, Reply, Session, Settlement,
+    Errand, Held, IndexMode, Input, LastError, Link, Outcome, Policy, Reply, Session, Settlement,
 };

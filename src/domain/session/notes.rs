@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::activity::to_json;
 use super::settling::Settling;
-use super::state::{Held, LastError, Link, Outcome, Policy, Session, Settlement};
+use super::state::{Errand, Held, LastError, Link, Outcome, Policy, Session, Settlement};
 use crate::domain::id::{ConversationId, DeliveryId, PartId, SessionId};
 use crate::domain::lane;
 use crate::domain::log::{EntryType, IndexKey, NewDelivery, OutboxChange, Space};
@@ -189,6 +189,9 @@ impl Session {
                 .outbox
                 .push(OutboxChange::Attempted { id, attempt });
         }
+        if settlement.errand == Errand::Push {
+            return self.take_pushed(id, &settlement.outcome, moment);
+        }
         let replayed = settlement.replayed;
         match &settlement.outcome {
             Outcome::Delivered(part) => self.take_delivered(id, part.clone(), replayed, moment),
@@ -223,6 +226,19 @@ impl Session {
             .effects
             .outbox
             .push(OutboxChange::Delivered { id, part });
+    }
+
+    /// A push ended. It has no conversation that could be gone.
+    fn take_pushed(&mut self, id: DeliveryId, outcome: &Outcome, moment: &mut Moment<'_, Policy>) {
+        let change = match outcome {
+            Outcome::Delivered(_) => OutboxChange::Delivered { id, part: None },
+            Outcome::Failed(reason) | Outcome::Gone(reason) => {
+                self.remember_error(reason, moment.now);
+                let reason = Arc::clone(reason);
+                OutboxChange::Dead { id, reason }
+            }
+        };
+        moment.effects.outbox.push(change);
     }
 
     fn take_failed(

@@ -23,6 +23,8 @@ pub struct Policy {
     /// The platform that takes notes, as the first part of the outbox lane; `None` when the product
     /// has no chatbot.
     pub platform: Option<&'static str>,
+    /// Whether every batch of actions is pushed as well.
+    pub pushes: bool,
     /// How old an action may be when the next one arrives and still be kept for a first note.
     pub pre_link_window_s: f64,
     /// How long a linked session must be quiet before its note is written.
@@ -51,6 +53,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             platform: Some("intercom"),
+            pushes: false,
             pre_link_window_s: 120.0,
             post_link_debounce_s: 0.15,
             bin_seconds: 3.0,
@@ -85,11 +88,23 @@ pub enum Input {
     Settled(Settlement),
 }
 
+/// What is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// A note to a conversation: the session waits for its end.
+    Note,
+    /// A batch of actions to the product's push target: for the session it is done once it is written
+    /// down, and nothing depends on how it ends.
+    Push,
+}
+
 /// The end of a delivery.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settlement {
     /// Which.
     pub delivery: DeliveryId,
+    /// What it was to deliver.
+    pub errand: Errand,
     /// How it ended.
     pub outcome: Outcome,
     /// The call that ended it, if one was made.
@@ -102,7 +117,7 @@ pub struct Settlement {
 /// How a delivery ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// It is in the conversation; platforms that cannot redact return no part.
+    /// It has arrived; a push, and platforms that cannot redact, return no part.
     Delivered(Option<PartId>),
     /// It was given up.
     Failed(Arc<str>),
@@ -362,6 +377,8 @@ impl Machine for Session {
         }
     }
 
+    /// What was to be pushed is not queued again: the session does not keep it, and the feed, which is lost as
+    /// well, is no worse off.
     fn restore(&mut self, moment: &mut Moment<'_, Policy>) {
         super::stored::unsettle(self);
         self.indexed = Indexed::default();

@@ -66,7 +66,7 @@ impl Platform {
     }
 
     async fn lines(&self, job: &Job) -> Vec<Held> {
-        let key = Key::session(&job.product, &job.note.session_id);
+        let key = Key::session(&job.product, &job.body.session_id);
         let stored = self.store.load(&key).await.ok().flatten();
         let session =
             stored.and_then(|stored| Session::decode(&stored.state, &stored.settled).ok());
@@ -100,9 +100,9 @@ impl Destination for Platform {
         let at = self.at();
         self.with_last(|posts| {
             posts.push(Post {
-                session: job.note.session_id.to_string(),
-                conversation: job.note.conversation_id.to_string(),
-                body: job.note.text.to_string(),
+                session: job.body.session_id.to_string(),
+                conversation: job.body.conversation_id.to_string(),
+                body: job.body.text.to_string(),
                 at,
                 finished_at: at,
                 outcome: result.clone(),

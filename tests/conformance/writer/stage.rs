@@ -104,6 +104,7 @@ impl Stage {
             delivery::Surroundings {
                 store: store.clone(),
                 destinations: vec![platform.clone()],
+                push: None,
                 report: Arc::new(ToSession(sessions.clone())),
                 clock,
                 chance: Chance::seeded(2),

@@ -182,6 +182,7 @@ impl Desk {
         let around = Surroundings {
             store: Arc::clone(&self.store) as Arc<dyn Store>,
             destinations: vec![Arc::new(Destination::new(client, accounts, 120_000))],
+            push: None,
             report: Arc::clone(&self.book) as Arc<dyn Report>,
             clock: self.clock.clone(),
             chance: self.chance.clone(),

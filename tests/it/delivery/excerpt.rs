@@ -1,6 +1,6 @@
 //! What is shown of a platform's error.
 
-use event_connector::delivery::intercom::excerpt::excerpt;
+use event_connector::delivery::excerpt::excerpt;
 
 fn of(body: &str) -> Option<String> {
     let note = "[1] User clicked \"Приказ №7\" on café pages";

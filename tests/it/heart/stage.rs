@@ -7,11 +7,13 @@ use event_connector::domain::action::{
     Action, ActionType, ActionsPayload, Activity, Identity, NewAction, Provider,
 };
 use event_connector::domain::id::{DeliveryId, Key, ProductId, SessionId};
-use event_connector::domain::log::{Effects, EntryType, IndexKey, NewEntry, OutboxChange};
+use event_connector::domain::log::{
+    Effects, EntryType, IndexKey, NewDelivery, NewEntry, OutboxChange,
+};
 use event_connector::domain::machine::{Encoded, Facts, Machine, Moment};
 use event_connector::domain::session::index::{LinkRequest, Trust};
 use event_connector::domain::session::{
-    Input, NoteBody, Outcome, Policy, Reply, Session, Settlement,
+    Errand, Input, NoteBody, Outcome, Policy, Reply, Session, Settlement,
 };
 
 /// The time at which stories begin: 2026-05-18 09:14:00 UTC.
@@ -33,6 +35,8 @@ pub(super) struct Stage {
     pub entries: Vec<NewEntry>,
     pub outbox: Vec<OutboxChange>,
     pub trimmed_actions: u64,
+    /// What went into the outbox to be pushed.
+    pub pushed: Vec<NewDelivery>,
     /// The newest stored form of the session.
     pub stored: Encoded,
     settled: Arc<[u8]>,
@@ -80,6 +84,7 @@ impl Stage {
             entries: Vec::new(),
             outbox: Vec::new(),
             trimmed_actions: 0,
+            pushed: Vec::new(),
             posted: Vec::new(),
             identities: Vec::new(),
             ids: 0,
@@ -120,11 +125,21 @@ impl Stage {
     }
 
     pub(super) fn settle(&mut self, now: f64, id: &DeliveryId, outcome: Outcome) {
+        self.end(now, Errand::Note, id, outcome);
+    }
+
+    /// A push came to its end.
+    pub(super) fn settle_push(&mut self, now: f64, id: &DeliveryId, outcome: Outcome) {
+        self.end(now, Errand::Push, id, outcome);
+    }
+
+    fn end(&mut self, now: f64, errand: Errand, id: &DeliveryId, outcome: Outcome) {
         let delivery = id.clone();
         self.handle(
             now,
             Input::Settled(Settlement {
                 delivery,
+                errand,
                 outcome,
                 attempt: None,
                 replayed: false,
@@ -263,6 +278,10 @@ impl Stage {
             };
         }
         for delivery in effects.deliveries {
+            if delivery.lane.contains("/push/") {
+                self.pushed.push(delivery);
+                continue;
+            }
             let body: NoteBody = serde_json::from_str(&delivery.body).expect("note body");
             self.posted.push(Posted {
                 id: delivery.id,

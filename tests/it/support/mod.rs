@@ -3,9 +3,11 @@
 
 pub(crate) mod instance;
 mod service;
+mod setup;
 mod stream;
 mod wait;
 
-pub(crate) use service::{ADMIN_KEY, SECRET, SECRETS_KEY, Service, Setup, click, json_of, open};
+pub(crate) use service::{ADMIN_KEY, SECRET, SECRETS_KEY, Service, click, json_of, open};
+pub(crate) use setup::Setup;
 pub(crate) use stream::Stream;
 pub(crate) use wait::{eventually, reads};

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::redis::{Servers, is_redis, prefix};
 
 use super::instance::Instance;
+use super::setup::Setup;
 use super::stream::Stream;
 use super::wait::eventually;
 
@@ -28,52 +29,6 @@ pub(crate) const SECRET: &str = "whsec_acme_5c1f0a77";
 /// What seals registrations: 32 bytes in base64.
 pub(crate) const SECRETS_KEY: &str = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU=";
 pub(crate) const ADMIN_KEY: &str = "admin-5c1f0a77";
-
-/// What differs from the documented defaults.
-pub(crate) struct Setup {
-    /// Pairs of `CONNECTOR__…` variables.
-    pub env: Vec<(String, String)>,
-    /// What the product is registered with.
-    pub(crate) integration_type: &'static str,
-    /// Laid over the product's `integration_config`.
-    pub integration: Value,
-    /// Time.
-    pub clock: Clock,
-    /// More products, with the same secret and no platform.
-    pub(crate) more_products: &'static [&'static str],
-    /// Opens the store, where it is not `SQLite` as it is.
-    pub(crate) store: Option<Opener>,
-    /// Where activity is kept while the store is away.
-    pub(crate) spool: Option<Spool>,
-}
-
-/// Opens a store at a path.
-pub(crate) type Opener = Box<dyn FnOnce(&Path) -> Arc<dyn Store> + Send>;
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            env: Vec::new(),
-            integration_type: "intercom",
-            integration: json!({}),
-            clock: Clock::system(),
-            more_products: &[],
-            store: None,
-            spool: None,
-        }
-    }
-}
-
-impl Setup {
-    pub(crate) fn with(variable: &str, value: &str) -> Self {
-        Self::default().and(variable, value)
-    }
-
-    pub(crate) fn and(mut self, variable: &str, value: &str) -> Self {
-        self.env.push((variable.to_owned(), value.to_owned()));
-        self
-    }
-}
 
 /// A running application with one product, `acme`, that posts to a modelled Intercom.
 pub(crate) struct Service {
@@ -190,6 +145,11 @@ impl Service {
         self.instance = Instance::start(parts).await;
         self.url = self.instance.url.clone();
         self
+    }
+
+    /// The list of products that it was started with.
+    pub(crate) fn rows(&self) -> &str {
+        &self.rows
     }
 
     /// Where it listens.

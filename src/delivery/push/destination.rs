@@ -1,0 +1,147 @@
+//! The call.
+
+use std::sync::Arc;
+
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+
+use super::{answer, header};
+use crate::clock::Clock;
+use crate::delivery::admission::{Fingerprint, Party};
+use crate::delivery::destination::{Job, Receipt, Refusal, Reply};
+use crate::delivery::guard::GuardedClient;
+use crate::delivery::outcome::{outcome_of, reason_of};
+use crate::domain::attempt::{AttemptOutcome, AttemptRecord, Call};
+use crate::domain::id::ProductId;
+use crate::domain::lane::PUSH;
+
+/// What pushing for a product takes.
+#[derive(Clone)]
+pub struct Target {
+    /// What is called. It may hold a secret itself.
+    pub url: Url,
+    /// Bearer token and signing key.
+    pub secret: SecretString,
+    /// Attempts after the first, if the product has a wish.
+    pub retries_max: Option<u32>,
+    /// How long an attempt may take, if that is shorter than the service's own time.
+    pub timeout_ms: Option<u64>,
+}
+
+/// Looks a product's target up, for every call anew, so that a changed one counts at once.
+pub type Targets = Arc<dyn Fn(&ProductId) -> Option<Target> + Send + Sync>;
+
+/// Pushes to products' endpoints.
+pub struct Push {
+    client: GuardedClient,
+    targets: Targets,
+    clock: Clock,
+    disable_after_ms: Option<u64>,
+}
+
+/// What is sent, as far as it is signed.
+#[derive(Clone, Copy)]
+pub(super) struct Envelope<'a> {
+    pub(super) id: &'a str,
+    pub(super) attempt: u32,
+    pub(super) body: &'a str,
+}
+
+impl Push {
+    /// An endpoint that only fails for `disable_after_ms` is disabled; never, if that is `None`.
+    pub fn new(
+        client: GuardedClient,
+        targets: Targets,
+        clock: Clock,
+        disable_after_ms: Option<u64>,
+    ) -> Self {
+        Self {
+            client,
+            targets,
+            clock,
+            disable_after_ms,
+        }
+    }
+
+    /// Sends a product's target something that is no activity, once, and answers what came of it; `None`
+    /// when the product has no target. It is `{"type":"test",…}`, which the published receivers ignore.
+    pub async fn test(&self, product: &ProductId, id: &str) -> Option<AttemptRecord> {
+        let target = (self.targets)(product)?;
+        let started_ms = self.clock.now_ms();
+        let started = self.clock.monotonic();
+        let sent_at = self.clock.now_s();
+        let body = json!({"type": "test", "product_id": product, "sent_at": sent_at}).to_string();
+        let envelope = Envelope {
+            id,
+            attempt: 1,
+            body: &body,
+        };
+        let reply = self.call(&target, envelope).await;
+        let refusal = reply.result.as_ref().err();
+        Some(AttemptRecord {
+            call: Call::Post,
+            started_ms,
+            took_ms: u64::try_from(self.clock.since(started).as_millis()).ok(),
+            http_status: reply.http_status,
+            outcome: refusal.map_or(AttemptOutcome::Delivered, outcome_of),
+            reason: refusal.map(reason_of),
+            excerpt: reply.excerpt,
+        })
+    }
+
+    /// The longest that a call takes, milliseconds.
+    pub(in crate::delivery) fn timeout_ms(&self) -> u64 {
+        self.client.timeout_ms()
+    }
+
+    /// How many attempts after the first a product wants.
+    pub(in crate::delivery) fn retries_max(&self, product: &ProductId) -> Option<u32> {
+        (self.targets)(product)?.retries_max
+    }
+
+    /// The endpoint of a product: another address or secret is another one.
+    pub(in crate::delivery) fn party(&self, product: &ProductId) -> Option<Party> {
+        let target = (self.targets)(product)?;
+        Some(Party {
+            platform: PUSH,
+            account: Fingerprint::of(target.url.as_str(), target.secret.expose_secret()),
+            disable_after_ms: self.disable_after_ms,
+        })
+    }
+
+    /// Makes one attempt.
+    pub(in crate::delivery) async fn deliver(&self, job: &Job<Arc<str>>) -> Reply<Receipt> {
+        let Some(target) = (self.targets)(&job.product) else {
+            let reason = format!("product {} has no push target", job.product);
+            return Reply::not_called(Refusal::later(reason));
+        };
+        let envelope = Envelope {
+            id: job.delivery.as_str(),
+            attempt: job.attempt,
+            body: &job.body,
+        };
+        self.call(&target, envelope).await
+    }
+
+    async fn call(&self, target: &Target, envelope: Envelope<'_>) -> Reply<Receipt> {
+        let now_ms = self.clock.now_ms();
+        let Some(headers) = header::headers(&target.secret, &envelope, now_ms) else {
+            let refusal = Refusal::misconfigured("the secret cannot be sent as a header");
+            return Reply::not_called(refusal);
+        };
+        let timeout_ms = target.timeout_ms.unwrap_or(u64::MAX);
+        let body = envelope.body.to_owned();
+        let posted = self.client.post(&target.url, headers, body, timeout_ms);
+        match posted.await {
+            Ok(answer) => {
+                let (url, secret) = (&target.url, target.secret.expose_secret());
+                // Servers like to repeat the path that they do not know.
+                let query = url.query().unwrap_or_default();
+                let hidden = format!("{secret} {} {query}", url.path());
+                answer::judge(&answer, envelope.body, &hidden)
+            }
+            Err(error) => answer::unanswered(&error),
+        }
+    }
+}
