@@ -119,7 +119,7 @@ const ROOMS: [Room; 23] = [
     room(
         "http",
         "domain ingest session spool feed store product registration unkey config clock chance tasks metrics telemetry \
-         delivery::intercom::webhook",
+         delivery::intercom::webhook delivery::bridge::webhook",
         "doors never ask a worker: work for vendors is committed, and done after the answer",
     ),
     room(

@@ -278,7 +278,7 @@ fn outbox(
     let intercom = Intercom::new(client, accounts(parts), own.clock_skew_ms);
     let around = delivery::Surroundings {
         store: Arc::clone(&parts.store),
-        destinations: vec![Arc::new(intercom)],
+        destinations: vec![Arc::new(intercom), Arc::new(push::bridge(parts)?)],
         push: Some(push),
         report: Arc::new(ToSession {
             sessions: sessions.clone(),

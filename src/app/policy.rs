@@ -2,19 +2,16 @@
 
 use crate::config::Config;
 use crate::domain::session::Policy;
-use crate::product::{Integration, Product};
+use crate::product::Product;
 
 /// The policy of a product; of one that is no longer registered when `product` is `None`, whose
 /// sessions then only age.
 pub(super) fn policy(config: &Config, product: Option<&Product>) -> Policy {
     let own = product.map(|product| product.session).unwrap_or_default();
     let service = &config.session;
-    let notes_to_intercom = product.is_some_and(|product| {
-        product.integration == Integration::Intercom && product.intercom.is_some()
-    });
     let link_carry_s = service.link_carry_s;
     Policy {
-        platform: notes_to_intercom.then_some("intercom"),
+        platform: product.and_then(Product::platform),
         pushes: product.is_some_and(|product| product.push.is_some()),
         pre_link_window_s: own.pre_link_window_s.unwrap_or(service.pre_link_window_s),
         post_link_debounce_s: own

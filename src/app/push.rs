@@ -1,8 +1,9 @@
-//! What calls products' own endpoints: bounds, guard and targets from the configuration and the rows.
+//! What calls customers' own addresses: bounds, guard and targets from the configuration and the rows.
 
 use std::sync::Arc;
 
 use super::build::Parts;
+use crate::delivery::bridge::{self, Bridge};
 use crate::delivery::client::Limits;
 use crate::delivery::guard::{Guard, GuardedClient, System};
 use crate::delivery::push::{Push, Target, Targets};
@@ -16,6 +17,34 @@ use crate::http::PushTest;
 /// The HTTP client could not be set up.
 pub(super) fn push(parts: &Parts) -> anyhow::Result<Push> {
     let own = &parts.config.push;
+    let client = guarded(parts, own.timeout_ms)?;
+    let disable_after_ms = Some(to_ms(own.disable_after_s)).filter(|ms| *ms > 0);
+    let clock = parts.clock.clone();
+    Ok(Push::new(client, targets(parts), clock, disable_after_ms))
+}
+
+/// The destination of notes that go through customers' bridges. A note's attempt is bounded like that of every other.
+///
+/// # Errors
+///
+/// The HTTP client could not be set up.
+pub(super) fn bridge(parts: &Parts) -> anyhow::Result<Bridge> {
+    let client = guarded(parts, parts.config.delivery.request_timeout_ms)?;
+    let products = parts.products.clone();
+    let targets: bridge::Targets = Arc::new(move |id| {
+        let product = products.get(id)?;
+        let own = product.bridge.as_ref()?;
+        Some(bridge::Target {
+            url: own.url.url().clone(),
+            secret: own.secret.clone(),
+        })
+    });
+    Ok(Bridge::new(client, targets, parts.clock.clone()))
+}
+
+/// A client for addresses that customers choose.
+fn guarded(parts: &Parts, request_timeout_ms: u64) -> anyhow::Result<GuardedClient> {
+    let own = &parts.config.push;
     let open = own.allow_networks.clone();
     let guard = Guard::new(
         own.allow_http,
@@ -23,13 +52,10 @@ pub(super) fn push(parts: &Parts) -> anyhow::Result<Push> {
         System,
     );
     let limits = Limits {
-        request_timeout_ms: own.timeout_ms,
+        request_timeout_ms,
         response_bytes_max: own.response_bytes_max,
     };
-    let client = GuardedClient::new(parts.clock.clone(), limits, guard)?;
-    let disable_after_ms = Some(to_ms(own.disable_after_s)).filter(|ms| *ms > 0);
-    let clock = parts.clock.clone();
-    Ok(Push::new(client, targets(parts), clock, disable_after_ms))
+    Ok(GuardedClient::new(parts.clock.clone(), limits, guard)?)
 }
 
 /// Sends one test to a product's target, for the operator's door.

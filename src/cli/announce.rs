@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 
 use super::safety::{Finding, findings, names};
 use crate::config::{Backend, Config};
-use crate::product::{Catalogue, Integration, Product, Region, Source};
+use crate::product::{Catalogue, Product, Region, Source};
 use crate::store::redis::Address;
 use crate::terminal::spoken_bytes;
 
@@ -117,17 +117,23 @@ fn tell_products(products: &[Arc<Product>]) {
 
 /// Where a product's activity goes.
 pub(super) fn destination(product: &Product) -> String {
-    match (&product.integration, &product.intercom) {
-        (Integration::Intercom, Some(intercom)) => {
-            let region = match intercom.region {
-                Region::Us => "us",
-                Region::Eu => "eu",
-                Region::Au => "au",
-            };
-            format!("notes in Intercom ({region}), and the feed")
-        }
-        _ => "the feed".to_owned(),
+    let intercom = product.intercom.as_ref().map(|intercom| {
+        let region = match intercom.region {
+            Region::Us => "us",
+            Region::Eu => "eu",
+            Region::Au => "au",
+        };
+        format!("notes in Intercom ({region})")
+    });
+    let bridge = product.bridge.as_ref();
+    let bridge = bridge.map(|bridge| format!("notes through {}", bridge.url));
+    let push = product.push.as_ref();
+    let push = push.map(|push| format!("pushes to {}", push.url));
+    let own: Vec<String> = [intercom, bridge, push].into_iter().flatten().collect();
+    if own.is_empty() {
+        return "the feed".to_owned();
     }
+    format!("{}, and the feed", own.join(", "))
 }
 
 fn storing(config: &Config, has_spool: bool) -> String {

@@ -165,6 +165,11 @@ pub trait Destination: Send + Sync + 'static {
     /// The account that a product's deliveries use now; `None` when it has none.
     fn account(&self, product: &ProductId) -> Option<Fingerprint>;
 
+    /// Whether it knows a note that is sent again by its identifier, so that nothing has to be looked up first.
+    fn knows_repetitions(&self) -> bool {
+        false
+    }
+
     /// Makes one attempt.
     async fn deliver(&self, job: &Job) -> Reply<Receipt>;
 

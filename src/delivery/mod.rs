@@ -28,6 +28,7 @@
 
 pub mod admission;
 mod attempt;
+pub mod bridge;
 pub mod client;
 pub mod destination;
 pub mod excerpt;

@@ -92,8 +92,10 @@ impl Work {
     /// repetitions by their id instead.
     pub(super) fn destination(&self) -> Option<(&dyn Destination, &Job)> {
         match self {
-            Self::Note(destination, job) => Some((&**destination, job)),
-            Self::Push(..) => None,
+            Self::Note(destination, job) if !destination.knows_repetitions() => {
+                Some((&**destination, job))
+            }
+            Self::Note(..) | Self::Push(..) => None,
         }
     }
 

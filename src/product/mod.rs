@@ -17,6 +17,7 @@
 //! Deliberately absent: the loop that looks at the file, how products are registered, and any use of the settings.
 
 mod catalogue;
+mod endpoint;
 mod field;
 mod push;
 mod registry;
@@ -27,13 +28,14 @@ mod shown;
 mod source;
 
 pub use catalogue::{Catalogue, NotAList, Problem};
+pub use endpoint::EndpointUrl;
 pub use field::Fault;
 pub(crate) use field::Fields;
-pub use push::{Push, PushUrl};
+pub use push::Push;
 pub use registry::{Products, Report};
 pub use risk::{Risk, SECRET_CHARS_MIN};
 pub(crate) use row::{PRODUCT_ID_WORDS, is_product_id, looks_like_an_address};
 pub use settings::{
-    Integration, Intercom, OldSecret, Origin, Product, ReadKey, Region, SessionOverrides,
+    Bridge, Integration, Intercom, OldSecret, Origin, Product, ReadKey, Region, SessionOverrides,
 };
 pub use source::{Error, Fingerprint, Loaded, Source};

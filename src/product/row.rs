@@ -3,9 +3,10 @@
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
+use super::endpoint::read_target;
 use super::field::{Fault, Fields};
 use super::push;
-use super::settings::{Integration, Intercom, Origin, Product, Region, SessionOverrides};
+use super::settings::{Bridge, Integration, Intercom, Origin, Product, Region, SessionOverrides};
 use super::shown;
 use super::source::Fingerprint;
 use crate::domain::id::ProductId;
@@ -78,6 +79,7 @@ pub(super) fn read(pointer: &str, row: &Value) -> Read {
         secret,
         contact_email: fields.text("contact_email"),
         intercom: read_intercom(&integration, &mut config),
+        bridge: read_bridge(&integration, &mut config),
         push: push::read(&mut fields, &mut config, &integration),
         integration,
         allow_unauthenticated_ingest,
@@ -167,6 +169,7 @@ fn read_integration(fields: &mut Fields<'_>) -> Integration {
         None | Some("webhook") => Integration::Webhook,
         Some("event_stream") => Integration::EventStream,
         Some("intercom") => Integration::Intercom,
+        Some("bridge") => Integration::Bridge,
         Some("zendesk") => Integration::Zendesk,
         Some(other) => Integration::Other(other.to_owned()),
     }
@@ -201,6 +204,14 @@ fn read_intercom(integration: &Integration, config: &mut Fields<'_>) -> Option<I
         client_secret,
         region,
     })
+}
+
+fn read_bridge(integration: &Integration, config: &mut Fields<'_>) -> Option<Bridge> {
+    if *integration != Integration::Bridge {
+        return None;
+    }
+    let (url, secret) = read_target(config, ["url", "secret"], true)?;
+    Some(Bridge { url, secret })
 }
 
 fn read_ingest(config: &mut Fields<'_>) -> ingest::Settings {

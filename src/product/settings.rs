@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::endpoint::EndpointUrl;
 use super::field::Fault;
 use super::push::Push;
 use super::row;
@@ -35,6 +36,8 @@ pub struct Product {
     pub integration: Integration,
     /// The Intercom workspace, when the integration is Intercom.
     pub intercom: Option<Intercom>,
+    /// The bridge to a chatbot of its own, when the integration is that.
+    pub bridge: Option<Bridge>,
     /// Whether activity is taken from anybody.
     pub allow_unauthenticated_ingest: bool,
     /// How its raw events become actions.
@@ -94,6 +97,15 @@ impl Product {
         row::read("", row).product
     }
 
+    /// The platform that takes its notes, by the name of its destination.
+    pub fn platform(&self) -> Option<&'static str> {
+        match (&self.intercom, &self.bridge) {
+            (Some(_), _) => Some("intercom"),
+            (None, Some(_)) => Some("bridge"),
+            (None, None) => None,
+        }
+    }
+
     /// The webhook secrets that are accepted at `now_ms`, the newest first.
     pub fn secrets(&self, now_ms: u64) -> impl Iterator<Item = &SecretString> {
         let old = self.old_secrets.iter();
@@ -125,10 +137,21 @@ pub enum Integration {
     Webhook,
     /// Into Intercom conversations, as notes.
     Intercom,
+    /// To a bridge that the customer runs, as notes.
+    Bridge,
     /// To Zendesk.
     Zendesk,
     /// To a platform that this version does not know.
     Other(String),
+}
+
+/// A customer's own bridge to a chatbot. `Debug` shows neither the secret nor more of the address than its origin.
+#[derive(Clone, Debug)]
+pub struct Bridge {
+    /// What is called for each note.
+    pub url: EndpointUrl,
+    /// Bearer token and signing key of what is sent there, and of what comes from there.
+    pub secret: SecretString,
 }
 
 /// One Intercom workspace (contract 4.1).

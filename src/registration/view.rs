@@ -157,6 +157,7 @@ fn type_of(integration: &Integration) -> &str {
         Integration::EventStream => "event_stream",
         Integration::Webhook => "webhook",
         Integration::Intercom => "intercom",
+        Integration::Bridge => "bridge",
         Integration::Zendesk => "zendesk",
         Integration::Other(name) => name,
     }

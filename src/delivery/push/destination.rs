@@ -42,10 +42,10 @@ pub struct Push {
 
 /// What is sent, as far as it is signed.
 #[derive(Clone, Copy)]
-pub(super) struct Envelope<'a> {
-    pub(super) id: &'a str,
-    pub(super) attempt: u32,
-    pub(super) body: &'a str,
+pub(in crate::delivery) struct Envelope<'a> {
+    pub(in crate::delivery) id: &'a str,
+    pub(in crate::delivery) attempt: u32,
+    pub(in crate::delivery) body: &'a str,
 }
 
 impl Push {

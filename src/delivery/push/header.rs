@@ -7,7 +7,7 @@ use super::destination::Envelope;
 use crate::ingest::signature;
 
 /// Everything that a receiver can verify a push by. `None` when the secret cannot stand in a header.
-pub(super) fn headers(
+pub(in crate::delivery) fn headers(
     secret: &SecretString,
     envelope: &Envelope<'_>,
     now_ms: u64,

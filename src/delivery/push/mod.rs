@@ -19,4 +19,7 @@ mod answer;
 mod destination;
 mod header;
 
+pub(super) use answer::{judge, unanswered};
+pub(super) use destination::Envelope;
 pub use destination::{Push, Target, Targets};
+pub(super) use header::headers;

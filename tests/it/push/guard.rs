@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use event_connector::config::Network;
 use event_connector::delivery::guard::address::is_public;
 use event_connector::delivery::guard::{Guard, Lookup, System};
-use event_connector::product::PushUrl;
+use event_connector::product::EndpointUrl;
 use proptest::prelude::*;
 
 /// Addresses that only this machine, its network or nobody can reach.
@@ -194,7 +194,7 @@ fn what_is_not_public_is_refused_and_what_is_beside_it_is_not() {
 fn every_spelling_of_an_address_is_read_as_the_client_reads_it() {
     let guard = closed();
     for text in SPELLINGS {
-        let url = PushUrl::parse(text).unwrap_or_else(|wrong| panic!("{text}: {wrong}"));
+        let url = EndpointUrl::parse(text).unwrap_or_else(|wrong| panic!("{text}: {wrong}"));
         let wrong = guard.check(url.url()).expect_err(text);
         assert!(
             wrong.starts_with("the address is not public"),
@@ -206,7 +206,7 @@ fn every_spelling_of_an_address_is_read_as_the_client_reads_it() {
         "https://134744072/",
         "https://hooks.example.org/",
     ] {
-        let url = PushUrl::parse(text).expect(text);
+        let url = EndpointUrl::parse(text).expect(text);
         assert_eq!(guard.check(url.url()), Ok(()), "{text}");
     }
 }

@@ -1,5 +1,6 @@
 //! Pushes: from a row to a receiver over real HTTP, and what must never be called.
 
+mod bridge;
 mod disabled;
 mod guard;
 mod names;

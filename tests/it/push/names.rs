@@ -10,7 +10,7 @@ use event_connector::clock::Clock;
 use event_connector::delivery::client::Limits;
 use event_connector::delivery::guard::{Guard, GuardedClient, Lookup};
 use event_connector::delivery::push::{Push, Target};
-use event_connector::product::PushUrl;
+use event_connector::product::EndpointUrl;
 
 use super::SECRET;
 use super::guard::{address, with};
@@ -50,7 +50,7 @@ async fn call(
     host: &str,
 ) -> (String, String) {
     let url = receiver.url("/in").replace("127.0.0.1", host);
-    let url: PushUrl = PushUrl::parse(&url).expect("a URL");
+    let url: EndpointUrl = EndpointUrl::parse(&url).expect("a URL");
     guard.check(url.url()).expect("a name is judged later");
     let target = Target {
         url: url.url().clone(),

@@ -20,10 +20,10 @@ struct Watched {
 }
 
 impl Watched {
-    fn start(url: &str, columns: u16) -> Self {
+    fn start(url: &str, session: &str, columns: u16) -> Self {
         let (ours, theirs) = pseudo_terminal(columns);
         let both = theirs.try_clone().expect("cloned");
-        let mut command = command(url, &["--since", "10m"], &[]);
+        let mut command = command(url, &["--since", "10m", "--session", session], &[]);
         let child = command.stdout(theirs).stderr(both).spawn();
         Self {
             child: child.expect("it starts"),
@@ -68,7 +68,7 @@ async fn at_a_terminal_it_is_short_coloured_and_fits_and_shows_how_long_the_feed
     let chaos = Chaos::start(address, 5, &tasks).await.expect("a port");
     for columns in [40, 200] {
         let session = format!("session-{columns}");
-        let watched = Watched::start(&chaos.url(), columns);
+        let watched = Watched::start(&chaos.url(), &session, columns);
         service.click(&session, "u1", "Save").await;
         watched.shows("[0] click: User").await;
         chaos.set(Weather {
