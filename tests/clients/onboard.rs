@@ -6,6 +6,9 @@ use super::process::Program;
 use super::service::Home;
 use super::{own, tools};
 
+/// A client that is told to stop does so at the next event, whichever it is.
+const SETTINGS: &str = "[feed]\nheartbeat_ms = 50\n";
+
 /// Which generation of the client sends which form, and how it is told that what it registers is taken.
 const GENERATIONS: [(&str, &str, &str, u16); 2] = [
     ("0.7.3", "named", "ConnectorRegistrationHttpError", 409),
@@ -13,7 +16,7 @@ const GENERATIONS: [(&str, &str, &str, u16); 2] = [
 ];
 
 pub(crate) async fn works() -> Result<String, String> {
-    let home = Home::new("")?;
+    let home = Home::new(SETTINGS)?;
     let service = home.start()?;
     for (version, generation, refusal, status) in GENERATIONS {
         let mut command = Command::new(tools().join(format!("sdk-{version}/bin/python")));
