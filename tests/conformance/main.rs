@@ -18,6 +18,7 @@ mod chains;
 mod compare;
 mod difference;
 mod fsm;
+mod intercom;
 mod link;
 mod merge;
 mod mirror;
@@ -27,6 +28,7 @@ mod push;
 #[path = "../support/redis.rs"]
 #[expect(dead_code, reason = "shared with tests that do more to a server")]
 mod redis;
+mod registration;
 mod topic;
 mod writer;
 
@@ -41,6 +43,7 @@ use topic::{Tally, Topic};
 /// Every topic we answer.
 const TOPICS: &[Topic] = &[
     fsm::TOPIC,
+    intercom::TOPIC,
     link::TOPIC,
     mirror::TOPIC,
     note::TOPIC,
@@ -49,6 +52,7 @@ const TOPICS: &[Topic] = &[
     payload::MERGE,
     payload::SUMMARY,
     push::TOPIC,
+    registration::TOPIC,
     writer::TOPIC,
 ];
 
