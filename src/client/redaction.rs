@@ -30,7 +30,7 @@ const TEXT_CHARS_MAX: usize = 4096;
 /// `text` without blanks around it and without secrets.
 ///
 /// JSON is written anew, compact and in ASCII. In it whatever is called like a secret, or by one of the names in
-/// `more` (in lower case), is replaced by [`MASK`] unless it is `null` or empty; JSON inside a string is not looked
+/// `more` (in lower case), is replaced by `[REDACTED]` unless it is `null` or empty; JSON inside a string is not looked
 /// into. Another text is repeated, unless it is longer than 4096 characters or seems to be JSON that cannot be read,
 /// because a secret in it could not be told: then only its length is named.
 pub fn redact(text: &str, more: &[&str]) -> String {
