@@ -271,8 +271,15 @@ impl Connector {
             asked_as: self.asked_as,
         };
         // The status says enough where the document does not arrive.
-        refusal.read(&self.read(response).await.unwrap_or_default());
+        let body = self.read(response).await.unwrap_or_default();
+        refusal.read(&body, self.key());
         Err(Error::Refused(refusal.into()))
+    }
+
+    /// The key as it was sent.
+    fn key(&self) -> Option<&str> {
+        let text = self.credential.as_ref()?.1.to_str().ok()?;
+        Some(text.strip_prefix(BEARER).unwrap_or(text))
     }
 
     async fn read(&self, mut response: Response) -> Result<Vec<u8>, Error> {
@@ -316,6 +323,9 @@ impl Connector {
 /// The content type of an event stream.
 const EVENT_STREAM: &str = "text/event-stream";
 
+/// What stands before a bearer's key.
+const BEARER: &str = "Bearer ";
+
 /// The header in which operators send their key.
 const ADMIN_KEY: HeaderName = HeaderName::from_static("x-admin-key");
 
@@ -335,7 +345,7 @@ fn header_of(credential: &Credential) -> Result<Option<(HeaderName, HeaderValue)
     let (name, key, text) = match credential {
         Credential::AdminKey(key) => (ADMIN_KEY, key, key.expose_secret().trim().to_owned()),
         Credential::Bearer(key) => {
-            let text = format!("Bearer {}", key.expose_secret().trim());
+            let text = format!("{BEARER}{}", key.expose_secret().trim());
             (AUTHORIZATION, key, text)
         }
     };

@@ -5,6 +5,22 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::redaction::{MASK, redact};
+
+/// What is secret in what a service issues, beside what published clients know.
+const ISSUED: &[&str] = &[
+    "amplitude_bearer_token",
+    "authorization",
+    "ingest_secret",
+    "key",
+    "mcp_key",
+    "owner_token",
+    "stream_key",
+    "token",
+    "unkey_key",
+    "x-admin-key",
+];
+
 /// The most characters of a text from the other side that are repeated.
 const TEXT_CHARS_MAX: usize = 2000;
 
@@ -13,7 +29,8 @@ const FAULTS_MAX: usize = 200;
 
 /// An answer that is no success, with its problem document as far as there is one.
 ///
-/// Displayed: the status and the detail, then one line for each mistake. Control characters are replaced.
+/// Displayed: the status and the detail, then one line for each mistake. Control characters are replaced, secrets that
+/// the answer repeats are masked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// Who answered.
@@ -55,18 +72,20 @@ pub enum AskedAs {
 }
 
 impl Refusal {
-    /// Takes over what a problem document says. Anything else leaves the texts empty.
-    pub(super) fn read(&mut self, body: &[u8]) {
+    /// Takes over what a problem document says, but for the key that it was asked with. Anything else leaves the
+    /// texts empty.
+    pub(super) fn read(&mut self, body: &[u8], key: Option<&str>) {
         let document: Value = serde_json::from_slice(body).unwrap_or_default();
-        let text = |name: &str| document.get(name).map(plain).unwrap_or_default();
+        let plain = |value: &Value| plain(value, key);
+        let text = |name: &str| document.get(name).map(&plain).unwrap_or_default();
         self.code = text("code");
         self.detail = text("detail");
         let faults = document.get("errors").and_then(Value::as_array);
         let faults = faults.into_iter().flatten().take(FAULTS_MAX);
         self.errors = faults
             .map(|fault| Fault {
-                pointer: fault.get("pointer").map(plain).unwrap_or_default(),
-                detail: fault.get("detail").map(plain).unwrap_or_default(),
+                pointer: fault.get("pointer").map(&plain).unwrap_or_default(),
+                detail: fault.get("detail").map(&plain).unwrap_or_default(),
             })
             .collect();
     }
@@ -133,11 +152,15 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Text from the other side, cut and without what would move a cursor; other values as JSON.
-fn plain(value: &Value) -> String {
+/// Text from the other side, cut, without secrets and without what would move a cursor; other values as JSON.
+fn plain(value: &Value, key: Option<&str>) -> String {
     let text = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::String(text) => redact(text, ISSUED),
+        other => redact(&other.to_string(), ISSUED),
+    };
+    let text = match key {
+        Some(key) => text.replace(key, MASK),
+        None => text,
     };
     let kept = text.chars().take(TEXT_CHARS_MAX);
     kept.map(|c| if c.is_control() { '\u{fffd}' } else { c })

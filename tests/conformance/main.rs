@@ -4,8 +4,8 @@
 //! that the service runs, prints one line of counts for each, and succeeds exactly when nothing
 //! failed. Cases without a flag must match to the letter. Flagged ones record what a careful
 //! implementation does differently: they run as well and are judged by what we guarantee instead.
-//! A function that arrives with a later issue is listed with what it waits for and counts neither
-//! way. Where we differ on purpose, `difference.rs` says how and why.
+//! A function that arrives with a later issue, or that others' own programs answer elsewhere, is listed
+//! with what it waits for and counts neither way. Where we differ on purpose, `difference.rs` says how and why.
 //!
 //! With `STORE=redis` it is the fixtures that are sent to a whole service, on a Redis that is started for them.
 //! Nothing else is run: the vectors and `elements_chain` are about functions, and the cases of
@@ -18,6 +18,7 @@ mod chains;
 mod compare;
 mod difference;
 mod fsm;
+mod intercom;
 mod link;
 mod merge;
 mod mirror;
@@ -27,6 +28,7 @@ mod push;
 #[path = "../support/redis.rs"]
 #[expect(dead_code, reason = "shared with tests that do more to a server")]
 mod redis;
+mod registration;
 mod topic;
 mod writer;
 
@@ -41,6 +43,7 @@ use topic::{Tally, Topic};
 /// Every topic we answer.
 const TOPICS: &[Topic] = &[
     fsm::TOPIC,
+    intercom::TOPIC,
     link::TOPIC,
     mirror::TOPIC,
     note::TOPIC,
@@ -49,6 +52,7 @@ const TOPICS: &[Topic] = &[
     payload::MERGE,
     payload::SUMMARY,
     push::TOPIC,
+    registration::TOPIC,
     writer::TOPIC,
 ];
 

@@ -21,7 +21,7 @@ pub(crate) struct Topic {
     pub compare: fn(&Case<'_>, &Value) -> Result<(), String>,
     /// Judges the answer to a flagged case by what we guarantee.
     pub judge: fn(&Case<'_>, &Value) -> Result<(), String>,
-    /// For an input whose function arrives later: that function, and what it waits for.
+    /// For an input whose function arrives later, or is answered elsewhere: that function, and what it waits for.
     pub later: fn(&Value) -> Option<(&'static str, &'static str)>,
 }
 

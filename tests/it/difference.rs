@@ -94,6 +94,74 @@ fn a_note_is_rendered_whatever_its_first_time_is() {
 }
 
 #[test]
+fn what_cannot_be_masked_is_not_repeated() {
+    let input = |text: &str| json!({"fn": "redact", "text": text});
+    for text in ["{\"secret\":\"x\"", " [\"a\", NaN] ", "{\"n\":1e999}"] {
+        let odd = input(text);
+        let chars = text.trim().chars().count();
+        let omitted = format!("<non-JSON response omitted ({chars} chars)>");
+        let outcome = |text: &str| judged("registration", &odd, &json!({ "text": text }));
+        assert_eq!(outcome(&omitted), Some(true), "{text}");
+        assert_eq!(outcome(text), Some(false), "{text}");
+    }
+    for plain in [
+        "",
+        "boom",
+        "[::1] is none",
+        "{\"a\":1}",
+        "{\"s\":\"12345678901234567890123\"}",
+    ] {
+        assert!(of("registration", &input(plain)).is_none(), "{plain}");
+    }
+}
+
+#[test]
+fn wide_numbers_are_doubles_and_secrets_beside_them_are_masked() {
+    let wide = "{\"secret\":\"x\",\"a\":[12345678901234567890123]}";
+    let input = json!({"fn": "redact", "text": wide});
+    let outcome = |text: &str| judged("registration", &input, &json!({ "text": text }));
+    let masked = "{\"secret\":\"[REDACTED]\",\"a\":[1.2345678901234568e+22]}";
+    assert_eq!(outcome(masked), Some(true));
+    for broken in [
+        "",
+        "{\"secret\":\"[REDACTED]\",\"a\":[1]}",
+        "{\"a\":[1.2345678901234568e+22]}",
+        "{\"secret\":\"[REDACTED]\",\"a\":[]}",
+    ] {
+        assert_eq!(outcome(broken), Some(false), "{broken}");
+    }
+    for plain in [
+        "18446744073709551615",
+        "-9223372036854775808",
+        "1.5e300",
+        "[\"\\\"\",1]",
+    ] {
+        let input = json!({"fn": "redact", "text": plain});
+        assert!(of("registration", &input).is_none(), "{plain}");
+    }
+}
+
+#[test]
+fn a_product_is_one_text_of_the_snippet() {
+    let input = |product: &str| json!({"fn": "reactive_snippet", "product_id": product});
+    let answer = |tags: [u8; 2], found: bool| {
+        json!({
+            "contains_all": {"product_id: \"</script>\"": false, "fetch": found},
+            "contains_none": {"http://": true},
+            "script_tags": tags,
+        })
+    };
+    let odd = input("</script>");
+    let outcome = |answer| judged("intercom_payloads", &odd, &answer);
+    assert_eq!(outcome(answer([1, 1], true)), Some(true));
+    assert_eq!(outcome(answer([1, 2], true)), Some(false));
+    assert_eq!(outcome(answer([1, 1], false)), Some(false));
+    for plain in ["acme", "a\"b", "{x}", "産品"] {
+        assert!(of("intercom_payloads", &input(plain)).is_none(), "{plain}");
+    }
+}
+
+#[test]
 fn every_difference_says_why() {
     for difference in DIFFERENCES {
         assert!(!difference.reason.is_empty(), "{}", difference.topic);

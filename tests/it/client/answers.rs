@@ -153,6 +153,31 @@ async fn a_problem_document_is_carried_with_every_mistake_and_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn secrets_that_a_refusal_repeats_are_masked() {
+    let nested = json!([{"msg": "no", "input": {"Webhook_Secret": "canary", "mcp_key": "canary", "name": "Ada"}}]);
+    for detail in [nested.clone(), nested.to_string().into()] {
+        let errors = json!([{"pointer": "/a", "detail": {"owner_token": ["canary"]}}]);
+        let document = json!({"detail": detail, "errors": errors});
+        let somebody = Somebody::who_answers(422, &[], &document.to_string()).await;
+        let said = somebody.refuses().await.to_string();
+        assert!(!said.contains("canary"), "{said}");
+        assert!(said.contains("Ada") && said.contains("/a: "), "{said}");
+    }
+
+    // The key itself, wherever it is repeated: nobody calls it by a name.
+    let detail = format!("{KEY} is no key, nor is \"{KEY}\"");
+    let echo = json!({"code": KEY, "detail": detail}).to_string();
+    let somebody = Somebody::who_answers(403, &[], &echo).await;
+    let said = somebody.refuses().await.to_string();
+    let masked = "[REDACTED] is no key, nor is \"[REDACTED]\"";
+    assert!(said.ends_with(masked), "{said}");
+    let bearer = Credential::Bearer(KEY.to_owned().into());
+    let subscriber = Connector::new(Clock::system(), &somebody.url, &bearer).expect("a connector");
+    let refused = subscriber.get(&["x"], &[]).await.expect_err("no success");
+    assert!(refused.to_string().ends_with(masked), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn other_programs_are_told_from_a_service_and_get_no_second_request() {
     let page = "<html>".repeat(1000);
     let proxy = Somebody::who_answers(502, &[], &page).await;

@@ -3,3 +3,4 @@
 mod answers;
 mod follow;
 mod frames;
+mod texts;
