@@ -12,9 +12,11 @@ mod latency;
 mod memory;
 mod overload;
 mod peer;
+mod push;
 mod redis;
 pub(crate) mod service;
 mod start;
+mod storm;
 mod takeover;
 
 use std::future::Future;
@@ -68,6 +70,16 @@ pub(crate) const ALL: &[Row] = &[
         name: "overload",
         about: "three times as many requests as can be served",
         run: |arguments| Box::pin(overload::run(arguments)),
+    },
+    Row {
+        name: "push",
+        about: "from a signed request to a signed push that is marked done",
+        run: |arguments| Box::pin(push::run(arguments)),
+    },
+    Row {
+        name: "storm",
+        about: "ingest at 2,000 a second beside registrations and guessed keys",
+        run: |arguments| Box::pin(storm::run(arguments)),
     },
     Row {
         name: "redis",

@@ -16,19 +16,33 @@ pub(crate) struct Product {
     id: &'static str,
     /// Where its notes go, if anywhere.
     vendor: Option<SocketAddr>,
+    /// Where its activity is pushed to, if anywhere.
+    receiver: Option<SocketAddr>,
 }
 
 impl Product {
     /// A product that is read through the feed.
     pub(crate) fn feed(id: &'static str) -> Self {
-        Self { id, vendor: None }
+        Self {
+            id,
+            vendor: None,
+            receiver: None,
+        }
+    }
+
+    /// A product whose activity is pushed to `receiver`.
+    pub(crate) fn push(id: &'static str, receiver: SocketAddr) -> Self {
+        Self {
+            receiver: Some(receiver),
+            ..Self::feed(id)
+        }
     }
 
     /// A product whose notes go to `vendor`.
     pub(crate) fn notes(id: &'static str, vendor: SocketAddr) -> Self {
         Self {
-            id,
             vendor: Some(vendor),
+            ..Self::feed(id)
         }
     }
 }
@@ -51,7 +65,10 @@ pub(crate) fn products(products: &[Product]) -> Value {
             "product_id": product.id,
             "webhook_secret": SECRET,
             "integration_type": "event_stream",
-            "integration_config": { "mode": "sse" },
+            "integration_config": match product.receiver {
+                None => json!({ "mode": "sse" }),
+                Some(at) => json!({ "mode": "push", "url": format!("http://{at}/"), "secret": SECRET }),
+            },
         }),
         Some(_) => json!({
             "product_id": product.id,
