@@ -49,7 +49,7 @@ pub(super) async fn identify<F: Future<Output = Response>>(
     let client = client(state, peer, request.headers());
     let caller = Caller {
         request_id: Arc::clone(&id),
-        endpoint: request.uri().path().to_owned(),
+        endpoint: endpoint(request.uri().path()),
         client,
     };
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
@@ -72,6 +72,15 @@ pub(super) async fn identify<F: Future<Output = Response>>(
         }
     }
     response
+}
+
+/// The path as it may be logged: an invitation in it permits a registration to whoever reads it.
+fn endpoint(path: &str) -> String {
+    let invited = path.strip_prefix("/register/");
+    match invited.map(|rest| rest.split_once('/').map_or("", |(_, rest)| rest)) {
+        Some(rest) => format!("/register/…/{rest}"),
+        None => path.to_owned(),
+    }
 }
 
 /// Who asks: the peer, or whoever a trusted proxy says it speaks for. The header is read from its end,

@@ -2,6 +2,7 @@
 
 mod change;
 mod keys;
+mod logs;
 mod secrets;
 mod shared;
 mod unkey;
