@@ -12,5 +12,5 @@ mod policy;
 mod serve;
 mod time;
 
-pub use build::{App, Parts};
+pub use build::{App, Parts, directory};
 pub use outcome::ToSession;
