@@ -10,7 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::arguments::{Cli, Command, ConfigArgs};
 use super::connect::Service;
-use super::{check, deliveries, health, help, serve, store, tail};
+use super::{check, deliveries, health, help, products, serve, store, tail};
 use crate::config::{Config, LoadOptions, Mistakes};
 use crate::demo;
 use crate::terminal::{Advised, Terminal};
@@ -57,6 +57,22 @@ pub fn main(
         Command::Migrate(arguments) => with_config(&arguments.source, environment, |config| {
             run(store::migrate(config, arguments.to, arguments.dry_run))
         }),
+        Command::Products(arguments) => {
+            let asked = arguments.service().clone();
+            let service = Service::named(asked.url, &environment);
+            with_config(&asked.source, environment, |config| {
+                let task = products::of_products(arguments);
+                run(products::run(task, service, config, out))
+            })
+        }
+        Command::Keys(arguments) => {
+            let asked = arguments.service().clone();
+            let service = Service::named(asked.url, &environment);
+            with_config(&asked.source, environment, |config| {
+                let task = products::of_keys(arguments);
+                run(products::run(task, service, config, out))
+            })
+        }
         Command::Deliveries(arguments) => {
             let command = arguments.command;
             let asked = command.service().clone();

@@ -25,4 +25,4 @@ pub use connector::{Connector, Credential, Error};
 pub use field::Field;
 pub use follow::{EVENT_BYTES_MAX, Follower, Told, Wanted};
 pub use payload::{Action, ActionsPayload, Malformed, Payload, SummaryPayload};
-pub use refusal::{AskedAs, Fault, Refusal};
+pub use refusal::{AskedAs, Fault, Refusal, advice_on};

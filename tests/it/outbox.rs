@@ -140,7 +140,7 @@ async fn a_service_and_its_store_tell_the_same_and_what_is_replayed_is_sent_at_t
     for ((by_service, _), (by_store, err)) in told_by_service.iter().zip(shown(&by_store)) {
         assert_eq!(*by_service, by_store);
         assert!(
-            err.contains("nobody listens at http://127.0.0.1:1; this is from the store"),
+            err.contains("nobody listens at http://127.0.0.1:1; the store"),
             "{err}"
         );
     }
