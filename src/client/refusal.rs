@@ -127,7 +127,7 @@ pub fn advice_on(code: &str) -> Option<&'static str> {
         "too_many_keys" => "event-connector keys revoke, for one that nobody uses any more",
         "invitations_off" => "set registration.mode to invite, or register it yourself",
         "secrets_key_unset" => {
-            "set CONNECTOR_SECRETS_KEY, e.g. to what openssl rand -hex 32 prints"
+            "set CONNECTOR_SECRETS_KEY to the one key of all instances, e.g. from openssl rand -hex 32"
         }
         "too_many_products" => {
             "event-connector products remove, or raise registration.products_max"

@@ -355,7 +355,11 @@ pub(super) fn add_key(
 /// # Errors
 ///
 /// [`Refused::UnknownKey`].
-pub(super) fn revoke_key(registration: &mut Registration, id: &str, now_ms: u64) -> Result<(), Refused> {
+pub(super) fn revoke_key(
+    registration: &mut Registration,
+    id: &str,
+    now_ms: u64,
+) -> Result<(), Refused> {
     let keys = &mut registration.record.keys;
     let before = keys.len();
     keys.retain(|key| key.id != id);

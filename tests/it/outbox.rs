@@ -68,7 +68,7 @@ async fn service() -> Service {
 }
 
 /// The variables with which a command finds the store, and nobody who serves it.
-fn of_store(service: &Service) -> Vec<(String, String)> {
+pub(crate) fn of_store(service: &Service) -> Vec<(String, String)> {
     let path = service.store_path();
     let mut variables = vec![("CONNECTOR__HTTP__BIND", NOWHERE.to_owned())];
     if is_redis() {
@@ -86,7 +86,7 @@ fn of_store(service: &Service) -> Vec<(String, String)> {
         .collect()
 }
 
-fn pairs(variables: &[(String, String)]) -> Vec<(&str, &str)> {
+pub(crate) fn pairs(variables: &[(String, String)]) -> Vec<(&str, &str)> {
     let variables = variables.iter();
     variables.map(|(name, value)| (&**name, &**value)).collect()
 }

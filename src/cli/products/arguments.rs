@@ -20,7 +20,7 @@ pub(in crate::cli) struct ProductsArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum ProductsCommand {
     /// Register a product and show what is issued for it
-    #[command(after_help = help::ADD)]
+    #[command(after_help = help::ADD, override_usage = help::ADD_USAGE)]
     Add(Box<AddArgs>),
     /// List all products: those of the operator's list, and those that are registered
     #[command(after_help = help::LIST)]
@@ -79,7 +79,7 @@ pub(super) struct AddArgs {
         value_parser = NonEmptyStringValueParser::new()
     )]
     pub(super) product: Option<String>,
-    /// Whom to write to about it
+    /// Whom to write to about it; must be given
     #[arg(long, value_name = "ADDRESS")]
     pub(super) email: String,
     /// The analytics vendor: posthog, amplitude, fullstory or custom

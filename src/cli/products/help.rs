@@ -22,6 +22,11 @@ Exit codes:
   1  it failed, e.g. nothing answers, the key is wrong, the name is taken
   2  what was typed or configured is wrong, and nothing was done";
 
+/// Both forms of `products add`.
+pub(super) const ADD_USAGE: &str = "\
+event-connector products add [OPTIONS] <PRODUCT_ID>
+       event-connector products add [OPTIONS] --project <ID>";
+
 /// Under `products add`.
 pub(super) const ADD: &str = "\
 Examples:

@@ -102,12 +102,17 @@ pub(super) fn whole(out: Terminal, product: &Value) -> String {
             }
         }
     }
-    let remarks = [("notices", Style::Faint), ("risks", Style::Warning)];
-    for (name, style) in remarks {
+    let remarks = [
+        ("notices", "notice", Style::Faint),
+        ("risks", "risk", Style::Warning),
+    ];
+    for (name, label, style) in remarks {
         let texts = product[name].as_array().into_iter().flatten();
-        for remark in texts.filter_map(Value::as_str) {
-            let remark = painted(out, Some(style), remark, 2);
-            lines += &format!("\n{}\n", remark.join("\n  "));
+        let texts = texts.filter_map(Value::as_str);
+        let fields = texts.map(|remark| (label, remark.to_owned(), Some(style)));
+        let block = labelled(out, INDENT, fields);
+        if !block.is_empty() {
+            lines += &format!("\n{block}");
         }
     }
     let keys = product["keys"].as_array().map(Vec::as_slice);
@@ -132,7 +137,19 @@ pub(super) fn issued(out: Terminal, answer: &Value) -> String {
         )
     };
     let title = out.paint(Style::Good, &format!("{id} {done}"));
-    format!("{title}\n{}{overlap}\n", credentials(out, answer))
+    let webhook_url = text(&answer["setup"], "chatbot_webhook_url");
+    let webhook = if webhook_url.is_empty() {
+        webhook_url
+    } else {
+        let title = "enter this in Intercom, under Webhooks of its app";
+        let title = out.paint(Style::Strong, title);
+        format!("\n{title}\n  {webhook_url}\n")
+    };
+    format!(
+        "{title}\n{}{webhook}\n{}{overlap}\n",
+        credentials(out, answer),
+        once(out)
+    )
 }
 
 /// What was issued in the place of others.
@@ -140,7 +157,17 @@ pub(super) fn issued_anew(out: Terminal, answer: &Value) -> String {
     let id = text(answer, "product_id");
     let title = out.paint(Style::Good, &format!("issued anew for {id}"));
     let overlap = "\nWhat it replaces is accepted until the overlap is over.";
-    format!("{title}\n{}{overlap}\n", credentials(out, answer))
+    format!(
+        "{title}\n{}\n{}{overlap}\n",
+        credentials(out, answer),
+        once(out)
+    )
+}
+
+/// That there is no second time.
+fn once(out: Terminal) -> String {
+    let once = "Secrets are shown this once; what is lost is issued anew by event-connector products rotate.";
+    out.paint(Style::Warning, once)
 }
 
 /// Every secret with where it goes. None of it is broken into lines, so that it can be copied.
@@ -155,7 +182,6 @@ fn credentials(out: Terminal, answer: &Value) -> String {
         _ => text(setup, "ingest_url"),
     };
     let stream_url = text(setup, "stream_url");
-    let webhook_url = text(setup, "chatbot_webhook_url");
     let parts = [
         ("the source posts to", ingest_url, bearer("ingest_secret")),
         (
@@ -178,12 +204,7 @@ fn credentials(out: Terminal, answer: &Value) -> String {
         lines.extend(url.map(|url| format!("  {url}\n")));
         lines += &format!("  {secret}\n");
     }
-    if !webhook_url.is_empty() {
-        let title = "enter this in Intercom, under Webhooks of its app";
-        lines += &format!("\n{}\n  {webhook_url}\n", out.paint(Style::Strong, title));
-    }
-    let once = "Secrets are shown this once; what is lost is issued anew by event-connector products rotate.";
-    lines + &format!("\n{}", out.paint(Style::Warning, once))
+    lines
 }
 
 /// An invitation, for a person.
