@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::arguments::{Cli, Command, ConfigArgs};
+use super::arguments::{Cli, Command, ConfigArgs, ServiceArgs};
 use super::connect::Service;
 use super::{check, deliveries, health, help, products, serve, store, tail};
 use crate::config::{Config, LoadOptions, Mistakes};
@@ -59,16 +59,14 @@ pub fn main(
         }),
         Command::Products(arguments) => {
             let asked = arguments.service().clone();
-            let service = Service::named(asked.url, &environment);
-            with_config(&asked.source, environment, |config| {
+            with_service(asked, environment, |service, config| {
                 let task = products::of_products(arguments);
                 run(products::run(task, service, config, out))
             })
         }
         Command::Keys(arguments) => {
             let asked = arguments.service().clone();
-            let service = Service::named(asked.url, &environment);
-            with_config(&asked.source, environment, |config| {
+            with_service(asked, environment, |service, config| {
                 let task = products::of_keys(arguments);
                 run(products::run(task, service, config, out))
             })
@@ -76,16 +74,14 @@ pub fn main(
         Command::Deliveries(arguments) => {
             let command = arguments.command;
             let asked = command.service().clone();
-            let service = Service::named(asked.url, &environment);
-            with_config(&asked.source, environment, |config| {
+            with_service(asked, environment, |service, config| {
                 run(deliveries::run(command, service, config, out))
             })
         }
         Command::Tail(arguments) => {
             let asked = arguments.service.clone();
-            let service = Service::named(asked.url, &environment);
             let key = tail::key(&environment);
-            with_config(&asked.source, environment, |config| {
+            with_service(asked, environment, |service, config| {
                 run(tail::run(arguments, service, key, config, [out, log]))
             })
         }
@@ -139,6 +135,16 @@ fn with_config(
             ExitCode::from(2)
         }
     }
+}
+
+/// The same for what asks a service.
+fn with_service(
+    asked: ServiceArgs,
+    environment: Vec<(String, String)>,
+    go: impl FnOnce(Service, Config) -> ExitCode,
+) -> ExitCode {
+    let service = Service::named(asked.url, &environment);
+    with_config(&asked.source, environment, |config| go(service, config))
 }
 
 /// Runs `work` on a fresh runtime; prints the whole chain of an error, and what to do about it.

@@ -31,6 +31,10 @@ async fn json_once_free(arguments: &[&str], environment: &[(&str, &str)]) -> Val
     serde_json::from_str(&out.await).expect("JSON")
 }
 
+fn add(id: &str) -> [&str; 5] {
+    ["products", "add", id, "--email", EMAIL]
+}
+
 /// The names of all members, at any depth.
 fn names(value: &Value, place: &str) -> Vec<String> {
     let members = value.as_object().into_iter().flatten();
@@ -42,20 +46,9 @@ fn names(value: &Value, place: &str) -> Vec<String> {
     named.collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_service_and_its_store_answer_the_same_and_what_was_registered_works_at_the_next_start() {
-    let service = Service::start().await;
-    let url = service.url.clone();
-    let by_service = [("CONNECTOR_URL", &*url), ("CONNECTOR_ADMIN_KEY", ADMIN_KEY)];
-    let add = |id: &'static str| ["products", "add", id, "--email", EMAIL];
-    let first = json_of(&add("northwind"), &by_service);
-    let key = json_of(&["keys", "create", "northwind"], &by_service);
-    let listed = said(&["products", "list"], &by_service).1;
-    let shown = said(&["products", "show", "northwind"], &by_service).1;
-    let keys = said(&["keys", "list", "northwind"], &by_service).1;
-
-    service.stop().await;
-    let mut variables = of_store(&service);
+/// The variables of the store of a service that does not run, with its key and a product in its list.
+fn variables(service: &Service) -> Vec<(String, String)> {
+    let mut variables = of_store(service);
     let row = json!([{"product_id": "acme", "webhook_secret": "whsec_acme_0a775c1f", "integration_type": "intercom",
         "integration_config": {"access_token": "t", "admin_id": "1", "client_secret": "c"}}]);
     for (name, value) in [
@@ -64,6 +57,22 @@ async fn a_service_and_its_store_answer_the_same_and_what_was_registered_works_a
     ] {
         variables.push((name.to_owned(), value.to_owned()));
     }
+    variables
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_and_its_store_answer_the_same_and_what_was_registered_works_at_the_next_start() {
+    let service = Service::start().await;
+    let url = service.url.clone();
+    let by_service = [("CONNECTOR_URL", &*url), ("CONNECTOR_ADMIN_KEY", ADMIN_KEY)];
+    let first = json_of(&add("northwind"), &by_service);
+    let key = json_of(&["keys", "create", "northwind"], &by_service);
+    let listed = said(&["products", "list"], &by_service).1;
+    let shown = said(&["products", "show", "northwind"], &by_service).1;
+    let keys = said(&["keys", "list", "northwind"], &by_service).1;
+
+    service.stop().await;
+    let variables = variables(&service);
     let by_store = pairs(&variables);
     let second = json_once_free(&add("contoso"), &by_store).await;
     assert_eq!(names(&first, ""), names(&second, ""));
@@ -92,38 +101,7 @@ async fn a_service_and_its_store_answer_the_same_and_what_was_registered_works_a
     let own = text(&key, "/key_id");
     json_of(&["keys", "revoke", "northwind", own], &by_store);
 
-    // It says no as the service does.
-    for (arguments, code, part) in [
-        (&add("acme")[..], 1, "operator's list"),
-        (&add("northwind")[..], 1, "--force"),
-        (
-            &["products", "add", "a/b", "--email", "x"][..],
-            2,
-            "\n  /contact_email: must",
-        ),
-        (&["products", "rotate", "nobody"][..], 1, "products list"),
-        (
-            &["keys", "revoke", "northwind", own][..],
-            1,
-            "key not found",
-        ),
-    ] {
-        let (ended, out, err) = said(arguments, &by_store);
-        assert_eq!(
-            (ended, out.as_str()),
-            (Some(code), ""),
-            "{arguments:?}: {err}"
-        );
-        assert!(err.contains(part), "{arguments:?}: {err}");
-    }
-    let closed = [
-        &by_store[..],
-        &[("CONNECTOR__REGISTRATION__MODE", "admin_key")],
-    ]
-    .concat();
-    let (code, _, err) = said(&["products", "invite"], &closed);
-    assert_eq!(code, Some(1));
-    assert!(err.contains("takes no invitations"), "{err}");
+    assert_refused(&by_store, own);
 
     let service = service.restart().await;
     for secret in [
@@ -139,6 +117,37 @@ async fn a_service_and_its_store_answer_the_same_and_what_was_registered_works_a
     );
     let revoked = text(&key, "/key");
     assert_eq!(open(&service, "northwind", "", revoked).await.status(), 401);
+}
+
+/// A store says no as its service does. `gone` is a key that was revoked.
+fn assert_refused(by_store: &[(&str, &str)], gone: &str) {
+    for (arguments, code, part) in [
+        (&add("acme")[..], 1, "operator's list"),
+        (&add("northwind")[..], 1, "--force"),
+        (
+            &["products", "add", "a/b", "--email", "x"][..],
+            2,
+            "\n  /contact_email: must",
+        ),
+        (&["products", "rotate", "nobody"][..], 1, "products list"),
+        (
+            &["keys", "revoke", "northwind", gone][..],
+            1,
+            "key not found",
+        ),
+    ] {
+        let (ended, out, err) = said(arguments, by_store);
+        assert_eq!(
+            (ended, out.as_str()),
+            (Some(code), ""),
+            "{arguments:?}: {err}"
+        );
+        assert!(err.contains(part), "{arguments:?}: {err}");
+    }
+    let closed = [by_store, &[("CONNECTOR__REGISTRATION__MODE", "admin_key")]].concat();
+    let (code, _, err) = said(&["products", "invite"], &closed);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("takes no invitations"), "{err}");
 }
 
 fn json_of(arguments: &[&str], environment: &[(&str, &str)]) -> Value {
@@ -177,7 +186,7 @@ async fn what_is_registered_in_a_file_is_sealed_with_the_key_beside_it_as_the_se
     let home = tempfile::tempdir().expect("a directory");
     let variables = of_file(home.path());
     let by_store = pairs(&variables);
-    let add = ["products", "add", "northwind", "--email", EMAIL];
+    let add = add("northwind");
     let (code, _, err) = said(&add, &by_store);
     assert_eq!(code, Some(1));
     assert!(err.contains("there is no file"), "{err}");
@@ -217,7 +226,7 @@ async fn a_running_instance_hears_at_once_of_what_is_registered_in_its_redis() {
         ("REDIS_URL", &url),
         ("CONNECTOR__REDIS__KEY_PREFIX", "shared"),
     ];
-    let add = ["products", "add", "northwind", "--email", EMAIL];
+    let add = add("northwind");
     let (code, _, err) = said(&add, &variables);
     assert_eq!(code, Some(2));
     assert!(err.contains("CONNECTOR_SECRETS_KEY"), "{err}");
