@@ -29,7 +29,7 @@ pub(super) enum ProductsCommand {
     #[command(after_help = help::SHOW)]
     Show(ProductArgs),
     /// Change what a registered product is configured with
-    #[command(after_help = help::CHANGE)]
+    #[command(after_help = help::CHANGE, override_usage = help::CHANGE_USAGE)]
     Change(ChangeArgs),
     /// Issue secrets and keys anew; those before are accepted for a while
     #[command(after_help = help::ROTATE)]
@@ -119,7 +119,7 @@ pub(super) struct AddArgs {
 #[derive(Args, Debug)]
 pub(super) struct ProductArgs {
     /// The product, as `products list` shows it
-    #[arg(value_name = "PRODUCT_ID", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(value_name = "PRODUCT", value_parser = NonEmptyStringValueParser::new())]
     pub(super) id: String,
     #[command(flatten)]
     pub(super) plain: PlainArgs,
@@ -129,7 +129,7 @@ pub(super) struct ProductArgs {
 #[derive(Args, Debug)]
 pub(super) struct ChangeArgs {
     /// The product, as `products list` shows it
-    #[arg(value_name = "PRODUCT_ID", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(value_name = "PRODUCT", value_parser = NonEmptyStringValueParser::new())]
     pub(super) id: String,
     /// What is laid over its row, a JSON object; - is standard input
     #[arg(long, value_name = "FILE")]
@@ -142,7 +142,7 @@ pub(super) struct ChangeArgs {
 #[derive(Args, Debug)]
 pub(super) struct RotateArgs {
     /// The product, as `products list` shows it
-    #[arg(value_name = "PRODUCT_ID", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(value_name = "PRODUCT", value_parser = NonEmptyStringValueParser::new())]
     pub(super) id: String,
     /// Only these, separated by commas; everything but owner_token if not given
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = ROTATABLE)]
@@ -168,7 +168,7 @@ pub(super) struct InviteArgs {
 #[derive(Args, Debug)]
 pub(super) struct RemoveArgs {
     /// The product, as `products list` shows it
-    #[arg(value_name = "PRODUCT_ID", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(value_name = "PRODUCT", value_parser = NonEmptyStringValueParser::new())]
     pub(super) id: String,
     /// Ask nobody
     #[arg(long)]
@@ -228,10 +228,10 @@ pub(super) struct CreateArgs {
 #[derive(Args, Debug)]
 pub(super) struct RevokeArgs {
     /// The product, as `products list` shows it
-    #[arg(value_name = "PRODUCT_ID", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(value_name = "PRODUCT", value_parser = NonEmptyStringValueParser::new())]
     pub(super) id: String,
     /// The key, as `keys list` shows it
-    #[arg(value_name = "KEY_ID", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(value_name = "KEY", value_parser = NonEmptyStringValueParser::new())]
     pub(super) key_id: String,
     #[command(flatten)]
     pub(super) plain: PlainArgs,

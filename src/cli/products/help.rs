@@ -75,6 +75,11 @@ Exit codes:
   1  it failed, e.g. there is no such product
   2  what was typed or configured is wrong";
 
+/// `products change` on lines that fit.
+pub(super) const CHANGE_USAGE: &str = "\
+event-connector products change [OPTIONS]
+           --patch <FILE> <PRODUCT>";
+
 /// Under `products change`.
 pub(super) const CHANGE: &str = "\
 Examples:
