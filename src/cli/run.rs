@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::arguments::{Cli, Command, ConfigArgs, ServiceArgs};
+use super::arguments::{Cli, Command, ConfigArgs, DeliveriesArgs, ServiceArgs};
 use super::connect::Service;
 use super::{check, deliveries, health, help, products, serve, store, tail};
 use crate::config::{Config, LoadOptions, Mistakes};
@@ -71,8 +71,7 @@ pub fn main(
                 run(products::run(task, service, config, out))
             })
         }
-        Command::Deliveries(arguments) => {
-            let command = arguments.command;
+        Command::Deliveries(DeliveriesArgs { command }) => {
             let asked = command.service().clone();
             with_service(asked, environment, |service, config| {
                 run(deliveries::run(command, service, config, out))
