@@ -13,7 +13,7 @@ use super::policy::policy;
 use super::push;
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::config::{Backend, Config};
+use crate::config::{Backend, Config, RegistrationMode};
 use crate::delivery::client::{self, Client};
 use crate::delivery::intercom::{Account, Accounts, Intercom, region_url};
 use crate::delivery::push::Push;
@@ -197,7 +197,12 @@ fn sessions(
     Registry::new(around, limits)
 }
 
-fn directory(parts: &Parts) -> anyhow::Result<Directory> {
+/// The products that are registered, with what seals them.
+///
+/// # Errors
+///
+/// `secrets.key` is no key.
+pub fn directory(parts: &Parts) -> anyhow::Result<Directory> {
     let own = &parts.config.registration;
     let key = &parts.config.secrets.key;
     let vault = (!key.expose_secret().is_empty()).then(|| Vault::parse(key));
@@ -211,6 +216,8 @@ fn directory(parts: &Parts) -> anyhow::Result<Directory> {
         limits: registration::Limits {
             overlap_ms: to_ms(own.overlap_s),
             purge_after_ms: to_ms(own.purge_after_s),
+            takes_invites: own.mode != RegistrationMode::AdminKey,
+            invite_ms: to_ms(own.invite_s),
             products_max: own.products_max,
             keys_max: own.keys_max,
             poll: Duration::from_millis(own.poll_ms),

@@ -13,5 +13,5 @@ mod push;
 mod serve;
 mod time;
 
-pub use build::{App, Parts};
+pub use build::{App, Parts, directory};
 pub use outcome::ToSession;

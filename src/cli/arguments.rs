@@ -8,6 +8,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use super::moment::Moment;
+use super::products::{self, KeysArgs, ProductsArgs};
 use super::tail::Format;
 use super::{deliveries, help};
 
@@ -50,6 +51,12 @@ pub(super) enum Command {
     /// Change the store's schema: up to this program's version, or back for an older program
     #[command(after_help = help::MIGRATE)]
     Migrate(MigrateArgs),
+    /// Register, list, show, change and remove products; rotate their secrets; invite others
+    #[command(after_help = products::PRODUCTS_HELP)]
+    Products(ProductsArgs),
+    /// Issue, list and revoke keys that read what a product tells
+    #[command(after_help = products::KEYS_HELP)]
+    Keys(KeysArgs),
     /// List notes on their way out, show what became of one, or send it again
     #[command(after_help = help::DELIVERIES)]
     Deliveries(DeliveriesArgs),

@@ -7,9 +7,10 @@ See it work, with nothing else installed:
 
 Run it for real:
   1. describe your products in config/products.json, like
-     config/products.example.json
+     config/products.example.json, or leave that to step 4
   2. event-connector check
   3. event-connector serve
+  4. event-connector products add acme --email ops@acme.example
 
 Settings:
   event-connector check --defaults prints every key, its default and the reason.
@@ -223,7 +224,7 @@ Exit codes:
   2  what was typed or configured is wrong";
 
 /// Words that are typed for our commands, because other programs call them so.
-const OTHER_WORDS: [(&str, &[&str]); 9] = [
+const OTHER_WORDS: [(&str, &[&str]); 11] = [
     (
         "serve",
         &["start", "run", "server", "up", "daemon", "listen"],
@@ -240,6 +241,16 @@ const OTHER_WORDS: [(&str, &[&str]); 9] = [
     ("backup", &["dump", "snapshot", "save", "copy"]),
     ("restore", &["load", "recover"]),
     ("migrate", &["upgrade", "downgrade", "rollback", "schema"]),
+    (
+        "products",
+        &[
+            "product", "register", "onboard", "tenants", "rotate", "invite",
+        ],
+    ),
+    (
+        "keys",
+        &["key", "token", "tokens", "secrets", "credentials"],
+    ),
     (
         "deliveries",
         &["delivery", "outbox", "notes", "dead-letters", "queue"],

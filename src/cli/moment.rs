@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::str::FromStr;
 
-use jiff::{Span, SpanRelativeTo};
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 /// How long ago something was, or anything else, which whoever is asked may understand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,14 +32,21 @@ impl FromStr for Moment {
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
         let typed = || Self::Typed(text.to_owned());
-        let Ok(span) = text.parse::<Span>() else {
-            return Ok(typed());
-        };
-        let length = span.to_duration(SpanRelativeTo::days_are_24_hours());
-        let ms = length.map(|length| length.abs().as_millis());
-        let ms = ms.ok().and_then(|ms| u64::try_from(ms).ok());
+        let ms = length(text).and_then(|length| u64::try_from(length.abs().as_millis()).ok());
         Ok(ms.map_or_else(typed, Self::AgoMs))
     }
+}
+
+/// Reads a length of time that is typed like [`Moment::AgoMs`], in seconds.
+pub(super) fn length_s(text: &str) -> Result<f64, &'static str> {
+    let length = length(text).filter(|length| !length.is_negative());
+    let length = length.ok_or("is a length of time such as 90s, 2h or 3d")?;
+    Ok(length.as_secs_f64())
+}
+
+fn length(text: &str) -> Option<SignedDuration> {
+    let span: Span = text.parse().ok()?;
+    span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()
 }
 
 /// `2026-11-21 15:14:22 UTC`.
@@ -58,7 +65,7 @@ pub(super) fn time_of_day(at_s: f64) -> String {
 }
 
 fn written(at_s: f64, form: &str) -> String {
-    let since_1970 = jiff::SignedDuration::try_from_secs_f64(at_s).ok();
+    let since_1970 = SignedDuration::try_from_secs_f64(at_s).ok();
     let at = since_1970.and_then(|length| jiff::Timestamp::from_duration(length).ok());
     at.map_or_else(|| "?".to_owned(), |at| at.strftime(form).to_string())
 }

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::arguments::{Cli, Command, ConfigArgs};
+use super::arguments::{Cli, Command, ConfigArgs, DeliveriesArgs, ServiceArgs};
 use super::connect::Service;
-use super::{check, deliveries, health, help, serve, store, tail};
+use super::{check, deliveries, health, help, products, serve, store, tail};
 use crate::config::{Config, LoadOptions, Mistakes};
 use crate::demo;
 use crate::terminal::{Advised, Terminal};
@@ -57,19 +57,30 @@ pub fn main(
         Command::Migrate(arguments) => with_config(&arguments.source, environment, |config| {
             run(store::migrate(config, arguments.to, arguments.dry_run))
         }),
-        Command::Deliveries(arguments) => {
-            let command = arguments.command;
+        Command::Products(arguments) => {
+            let asked = arguments.service().clone();
+            with_service(asked, environment, |service, config| {
+                let task = products::of_products(arguments);
+                run(products::run(task, service, config, out))
+            })
+        }
+        Command::Keys(arguments) => {
+            let asked = arguments.service().clone();
+            with_service(asked, environment, |service, config| {
+                let task = products::of_keys(arguments);
+                run(products::run(task, service, config, out))
+            })
+        }
+        Command::Deliveries(DeliveriesArgs { command }) => {
             let asked = command.service().clone();
-            let service = Service::named(asked.url, &environment);
-            with_config(&asked.source, environment, |config| {
+            with_service(asked, environment, |service, config| {
                 run(deliveries::run(command, service, config, out))
             })
         }
         Command::Tail(arguments) => {
             let asked = arguments.service.clone();
-            let service = Service::named(asked.url, &environment);
             let key = tail::key(&environment);
-            with_config(&asked.source, environment, |config| {
+            with_service(asked, environment, |service, config| {
                 run(tail::run(arguments, service, key, config, [out, log]))
             })
         }
@@ -123,6 +134,16 @@ fn with_config(
             ExitCode::from(2)
         }
     }
+}
+
+/// The same for what asks a service.
+fn with_service(
+    asked: ServiceArgs,
+    environment: Vec<(String, String)>,
+    go: impl FnOnce(Service, Config) -> ExitCode,
+) -> ExitCode {
+    let service = Service::named(asked.url, &environment);
+    with_config(&asked.source, environment, |config| go(service, config))
 }
 
 /// Runs `work` on a fresh runtime; prints the whole chain of an error, and what to do about it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 
-use crate::config::Config;
+use crate::config::{Config, RegistrationMode};
 use crate::product::{Product, Risk, SECRET_CHARS_MIN};
 
 /// Names in one sentence; of more products than this the rest is counted.
@@ -28,6 +28,7 @@ pub fn findings(config: &Config, products: &[Arc<Product>], list_is_open: bool) 
     findings.extend(admin_key(config));
     findings.extend(plain_http(config));
     findings.extend(plain_vendor(config));
+    findings.extend(open_registration(config));
     if list_is_open {
         let path = config.products.path.display();
         findings.push(Finding {
@@ -92,6 +93,14 @@ fn plain_http(config: &Config) -> Option<Finding> {
             "put a proxy with TLS in front, name its https:// address in http.public_url and the \
                proxy in http.trusted_proxies"
                 .to_owned(),
+    })
+}
+
+fn open_registration(config: &Config) -> Option<Finding> {
+    let is_open = config.registration.mode == RegistrationMode::Open && !config.is_local();
+    is_open.then(|| Finding {
+        what: "anybody may register products".to_owned(),
+        mend: "set registration.mode to invite, or take it out".to_owned(),
     })
 }
 

@@ -46,7 +46,9 @@ pub(super) async fn serve(mut config: Config, log: Terminal) -> anyhow::Result<E
     let (products, seen) = first_products(&source)?;
     let chance = Chance::system();
     let store = open_store(&config, &chance)?;
-    provide_key(&mut config, &chance)?;
+    if let Some(notice) = provide_key(&mut config, &chance)? {
+        tracing::warn!("{notice}");
+    }
     let spool = open_spool(&config);
     let listener = listen(config.http.bind, config.http.connections_max)?;
     let reload = Arc::new(Notify::new());
@@ -120,26 +122,25 @@ pub(super) fn open_store(config: &Config, chance: &Chance) -> anyhow::Result<Arc
     Ok(Arc::new(store))
 }
 
-/// An embedded store whose operator set no key has one beside it.
-fn provide_key(config: &mut Config, chance: &Chance) -> anyhow::Result<()> {
+/// An embedded store whose operator set no key has one beside it. Answers what is to be said of one that was made.
+/// Whoever calls has the store open.
+pub(super) fn provide_key(config: &mut Config, chance: &Chance) -> anyhow::Result<Option<String>> {
     let is_set = !config.secrets.key.expose_secret().is_empty();
     if is_set || config.store.backend != Backend::Sqlite {
-        return Ok(());
+        return Ok(None);
     }
     let path = key_path(&config.store.path);
     let (key, is_new) = read_or_create(&path, chance)
         .with_context(|| format!("cannot use the key {}", path.display()))?;
-    if is_new {
-        tracing::warn!(
-            path = %path.display(),
+    Vault::parse(&key).with_context(|| format!("{} is no key", path.display()))?;
+    config.secrets.key = key;
+    Ok(is_new.then(|| {
+        format!(
             "secrets of registered products are sealed with a key in {}: keep it with your backups, or set \
              secrets.key (CONNECTOR_SECRETS_KEY), so that the key is not found wherever the store is",
             path.display()
-        );
-    }
-    Vault::parse(&key).with_context(|| format!("{} is no key", path.display()))?;
-    config.secrets.key = key;
-    Ok(())
+        )
+    }))
 }
 
 /// Where activity is kept while Redis is away. Without it the service does less, and does it all the same.
@@ -165,7 +166,7 @@ fn open_spool(config: &Config) -> Option<Spool> {
 
 /// The list as it is at the start. A missing file means no products yet; a list with bad rows
 /// starts with the good ones; a list that is none at all is a mistake.
-fn first_products(source: &Source) -> anyhow::Result<(Products, Option<Fingerprint>)> {
+pub(super) fn first_products(source: &Source) -> anyhow::Result<(Products, Option<Fingerprint>)> {
     let loaded = match source.load() {
         Ok(loaded) => loaded,
         Err(Error::Missing(path)) => {

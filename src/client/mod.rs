@@ -3,8 +3,8 @@
 //! The cast: a [`Field`] is one value as it arrived; [`Action`], [`ActionsPayload`] and
 //! [`SummaryPayload`] are the records; [`Payload`] is whichever of them an event carries. A [`Connector`] asks a
 //! running service and says in an [`Error`] what to do when there is no success; a [`Follower`] is a feed that goes on
-//! by itself; [`sse`] takes its bytes apart; [`redact`] takes secrets out of texts; [`intercom`] says what a platform
-//! and a page are told. `demo` and `tail` print the feed through these, so what they show is what a client sees.
+//! by itself; [`sse`] takes its bytes apart; [`redact`] takes secrets out of texts. `demo` and `tail` print the feed
+//! through these, so what they show is what a client sees.
 //!
 //! Guaranteed: decoding is as lenient as in published clients. Whatever is falsy becomes the
 //! default, nothing is trimmed, converted or range-checked, unknown keys are ignored, and no input
@@ -17,7 +17,6 @@
 mod connector;
 mod field;
 mod follow;
-pub mod intercom;
 mod payload;
 mod redaction;
 mod refusal;
@@ -28,4 +27,4 @@ pub use field::Field;
 pub use follow::{EVENT_BYTES_MAX, Follower, Told, Wanted};
 pub use payload::{Action, ActionsPayload, Malformed, Payload, SummaryPayload};
 pub use redaction::redact;
-pub use refusal::{AskedAs, Fault, Refusal};
+pub use refusal::{AskedAs, Fault, Refusal, advice_on};

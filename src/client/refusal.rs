@@ -114,9 +114,6 @@ impl Refusal {
             (403, "admin_key_unset") => {
                 "set CONNECTOR_ADMIN_KEY where the service runs, and start it again"
             }
-            (404, "product_not_found") => {
-                "look at its spelling: event-connector check, where the service runs, names its products"
-            }
             (404, "" | "not_found") => {
                 "look where --url or CONNECTOR_URL leads; a service that is older than this program lacks some \
                  endpoints"
@@ -125,16 +122,37 @@ impl Refusal {
                 let place = self.location.as_deref().unwrap_or("its own address");
                 return Some(format!("name {place} with --url, if you trust it"));
             }
-            _ if self.is_temporary() => {
+            _ if self.is_temporary() && advice_on(&self.code).is_none() => {
                 let after = self
                     .retry_after
                     .map(|wait| format!(" in {} s", wait.as_secs()));
                 return Some(format!("try again{}", after.unwrap_or_default()));
             }
-            _ => return None,
+            (_, code) => return advice_on(code).map(str::to_owned),
         };
         Some(advice.to_owned())
     }
+}
+
+/// What to do about a refusal of a kind, whoever has refused it; `None` where what it says is enough.
+pub fn advice_on(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "product_not_found" => {
+            "look at its spelling: event-connector products list names all products"
+        }
+        "key_not_found" => "look at its spelling: event-connector keys list names a product's keys",
+        "product_exists" => "the same with --force, which issues all its secrets and keys anew",
+        "product_in_list" => "edit the list of products (products.path), or choose another name",
+        "too_many_keys" => "event-connector keys revoke, for one that nobody uses any more",
+        "invitations_off" => "set registration.mode to invite, or register it yourself",
+        "secrets_key_unset" => {
+            "set CONNECTOR_SECRETS_KEY to the one key of all instances, e.g. from openssl rand -hex 32"
+        }
+        "too_many_products" => {
+            "event-connector products remove, or raise registration.products_max"
+        }
+        _ => return None,
+    })
 }
 
 impl fmt::Display for Refusal {

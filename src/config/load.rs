@@ -102,6 +102,12 @@ impl Config {
         Ok(config)
     }
 
+    /// Whether only this machine can call, as far as can be told: a loopback address may have a proxy in front.
+    pub fn is_local(&self) -> bool {
+        let has_proxy = !self.http.public_url.is_empty() || !self.http.trusted_proxies.is_empty();
+        self.http.bind.ip().to_canonical().is_loopback() && !has_proxy
+    }
+
     /// The configuration in force as TOML, secrets redacted.
     pub fn effective(&self) -> String {
         let sections = serde_json::to_value(self).unwrap_or_default();

@@ -10,12 +10,10 @@ use serde_json::{Value, json};
 
 use super::credentials::{admit_admin, admit_reader_or_ask};
 use super::problem::Problem;
-use super::products::{NO_STORE, base_url, open, read_json, sound};
+use super::products::{NO_STORE, base_url, read_json};
 use super::state::AppState;
-use crate::config::RegistrationMode;
-use crate::domain::id::ProductId;
 use crate::domain::time::{seconds, to_ms};
-use crate::registration::{Reach, Scope, Ticket, decision, view};
+use crate::registration::{Reach, Refused, Ticket, desk};
 
 /// Lists the keys of a product: how they begin, and when they were last used.
 pub(super) async fn list(
@@ -24,11 +22,7 @@ pub(super) async fn list(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     admit_admin(&state, &headers)?;
-    let registration = state.directory.get(&ProductId::from(id.trim())).await?;
-    let keys = view::keys(&state.directory, &registration).await?;
-    Ok(Json(
-        json!({"product_id": registration.record.product_id, "keys": keys}),
-    ))
+    Ok(Json(desk::keys(&state.directory, &id).await?))
 }
 
 /// Issues a key.
@@ -40,30 +34,7 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     admit_admin(&state, &headers)?;
     let body = read_json(&state, body).await?;
-    let mut fields = open(&body)?;
-    let scope = fields.choice("scope", [("stream", Scope::Stream), ("mcp", Scope::Mcp)]);
-    let name = fields
-        .text("name")
-        .filter(|name| name.chars().count() <= 256);
-    let lives_s = fields.seconds("expires_in_s");
-    sound(fields.faults)?;
-    let now_ms = state.clock.now_ms();
-    let until_ms = lives_s.map(|lives_s| now_ms.saturating_add(to_ms(lives_s)));
-    let key = state.directory.draw_key(scope);
-    let id = ProductId::from(id.trim());
-    let added = state.directory.change(&id, |registration, terms| {
-        decision::add_key(registration, &key, name.clone(), until_ms, terms)
-    });
-    added.await?;
-    tracing::info!(product_id = %id, key_id = key.id, "a key was issued");
-    let answer = json!({
-        "product_id": id,
-        "key_id": key.id,
-        "key": key.key.expose_secret(),
-        "scope": key.scope,
-        "name": name,
-        "expires_at": until_ms.map(seconds),
-    });
+    let answer = desk::create_key(&state.directory, &id, &body).await?;
     Ok((StatusCode::CREATED, NO_STORE, Json(answer)).into_response())
 }
 
@@ -74,15 +45,8 @@ pub(super) async fn revoke(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     admit_admin(&state, &headers)?;
-    let id = ProductId::from(id.trim());
-    let revoked = state.directory.change(&id, |registration, terms| {
-        decision::revoke_key(registration, &key_id, terms.now_ms)
-    });
-    revoked.await?;
-    tracing::info!(product_id = %id, key_id, "a key was revoked");
-    Ok(Json(
-        json!({"status": "revoked", "product_id": id, "key_id": key_id}),
-    ))
+    let revoked = desk::revoke_key(&state.directory, &id, &key_id).await?;
+    Ok(Json(revoked))
 }
 
 /// Makes an invitation: an address under which `/products` takes one registration.
@@ -92,26 +56,9 @@ pub(super) async fn invite(
     body: Body,
 ) -> Result<Response, Problem> {
     admit_admin(&state, &headers)?;
-    let own = &state.config.registration;
-    if own.mode == RegistrationMode::AdminKey {
-        let detail = "registration.mode is admin_key, which takes no invitations";
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "invitations_off",
-            detail,
-        ));
-    }
     let body = read_json(&state, body).await?;
-    let mut fields = open(&body)?;
-    let lives_s = fields.seconds("expires_in_s").unwrap_or(own.invite_s);
-    sound(fields.faults)?;
-    let (invite, until_ms) = state.directory.invite(to_ms(lives_s)).await?;
     let base = base_url(&state, &headers);
-    tracing::info!("an invitation was made");
-    let answer = json!({
-        "url": format!("{base}/register/{}", invite.expose_secret()),
-        "expires_at": seconds(until_ms),
-    });
+    let answer = desk::invite(&state.directory, &body, &base).await?;
     Ok((StatusCode::CREATED, NO_STORE, Json(answer)).into_response())
 }
 
@@ -125,7 +72,7 @@ pub(super) async fn ticket(
     let product = state.product(&id).await?;
     admit_reader_or_ask(&state, &product, &headers).await?;
     let body = read_json(&state, body).await?;
-    let mut fields = open(&body)?;
+    let mut fields = desk::open(&body)?;
     let own = &state.config.feed;
     let lives_s = fields.seconds("expires_in_s").unwrap_or(own.token_s);
     if lives_s > own.token_max_s {
@@ -146,7 +93,7 @@ pub(super) async fn ticket(
         }
     };
     let Some(reach) = reach.filter(|_| fields.faults.is_empty()) else {
-        return Err(Problem::unprocessable("invalid_fields", fields.faults));
+        return Err(Refused::Faults(fields.faults).into());
     };
     let ticket = Ticket {
         product: product.id.clone(),

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use secrecy::SecretString;
@@ -14,9 +14,7 @@ use super::request::{Client, hold_parsed, read_body, text_header};
 use super::state::AppState;
 use crate::config::RegistrationMode;
 use crate::domain::id::ProductId;
-use crate::product::{Fault, Fields};
-use crate::registration::decision::{self, Authority, Refused, Rotation};
-use crate::registration::{self, Application, patch, view};
+use crate::registration::{self, Authority, Refused, desk};
 
 /// Registers a product, or registers it anew.
 pub(super) async fn register(
@@ -53,26 +51,22 @@ async fn take(
         return Err(Problem::too_many("registration_rate", detail));
     }
     let body = read_json(state, body).await?;
-    let application = Application::read(&body).map_err(Refused::Faults);
-    let application = application.map_err(registration::Error::from)?;
-    let registered = state
-        .directory
-        .register(&application, authority, invite.as_ref());
-    let (registration, issued) = registered.await?;
-    let id = &registration.record.product_id;
-    tracing::info!(product_id = %id, %client, "a product was registered");
-    let mut answer = view::issued(&registration, &issued, &base_url(state, headers));
-    let notices = registration.product().map(|product| product.notices);
-    let notices = application
-        .notices
-        .into_iter()
-        .chain(notices.unwrap_or_default());
-    answer["notices"] = notices.collect();
+    let base = base_url(state, headers);
+    let answer = desk::register(&state.directory, &body, authority, invite.as_ref(), &base).await?;
+    let product_id = answer["product_id"].as_str();
+    tracing::info!(product_id, %client, "a product was registered");
     Ok((StatusCode::CREATED, NO_STORE, Json(answer)).into_response())
 }
 
 /// What is shown once is kept by no cache.
 pub(super) const NO_STORE: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
+
+/// What tells a request that began elsewhere: proxies add the first two, and web pages the last.
+const FORWARDED: [HeaderName; 3] = [
+    HeaderName::from_static("x-forwarded-for"),
+    header::FORWARDED,
+    header::ORIGIN,
+];
 
 /// What whoever asks may do: a key that is sent must be right.
 fn authority(
@@ -84,7 +78,8 @@ fn authority(
         admit_admin(state, headers)?;
         return Ok(Authority::Admin);
     }
-    let is_local = state.config.http.bind.ip().is_loopback();
+    let is_local =
+        state.config.is_local() && !FORWARDED.iter().any(|name| headers.contains_key(name));
     Ok(match state.config.registration.mode {
         RegistrationMode::Open => Authority::Guest,
         RegistrationMode::Auto if is_local || is_invited => Authority::Guest,
@@ -99,7 +94,7 @@ pub(super) async fn list(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     admit_admin(&state, &headers)?;
-    Ok(Json(view::list(&state.products, &state.directory).await?))
+    Ok(Json(desk::list(&state.directory).await?))
 }
 
 /// Shows one product, without secrets.
@@ -109,9 +104,7 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     admit_admin(&state, &headers)?;
-    let id = ProductId::from(id.trim());
-    let shown = view::one(&state.products, &state.directory, &id).await?;
-    Ok(Json(shown))
+    Ok(Json(desk::show(&state.directory, &id).await?))
 }
 
 /// Changes a product's row by a merge patch.
@@ -123,14 +116,7 @@ pub(super) async fn change(
 ) -> Result<Json<Value>, Problem> {
     admit_admin(&state, &headers)?;
     let body = read_json(&state, body).await?;
-    let id = ProductId::from(id.trim());
-    let changed = state.directory.change(&id, |registration, terms| {
-        patch::change(registration, &body, terms.now_ms)
-    });
-    changed.await?;
-    tracing::info!(product_id = %id, "a product was changed");
-    let shown = view::one(&state.products, &state.directory, &id).await?;
-    Ok(Json(shown))
+    Ok(Json(desk::change(&state.directory, &id, &body).await?))
 }
 
 /// Takes a product out of force; after a while it goes for good.
@@ -140,14 +126,7 @@ pub(super) async fn remove(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     admit_admin(&state, &headers)?;
-    let id = ProductId::from(id.trim());
-    let removed = state.directory.change(&id, |registration, terms| {
-        decision::remove(registration, terms.now_ms);
-        Ok(())
-    });
-    removed.await?;
-    tracing::info!(product_id = %id, "a product was removed");
-    Ok(Json(json!({"status": "deleted", "product_id": id})))
+    Ok(Json(desk::remove(&state.directory, &id).await?))
 }
 
 /// Issues secrets and keys anew; what they replace is accepted until the overlap is over.
@@ -159,41 +138,9 @@ pub(super) async fn rotate(
 ) -> Result<Response, Problem> {
     admit_admin(&state, &headers)?;
     let body = read_json(&state, body).await?;
-    let (what, overlap_ms) = read_rotation(&body)?;
-    let id = ProductId::from(id.trim());
-    let drawn = state.directory.draw();
-    let rotated = state.directory.change(&id, |registration, terms| {
-        let mut terms = *terms;
-        terms.overlap_ms = overlap_ms.unwrap_or(terms.overlap_ms);
-        Ok(decision::rotate(registration, what, None, &drawn, &terms))
-    });
-    let (registration, issued) = rotated.await?;
-    tracing::info!(product_id = %id, "secrets of a product were issued anew");
-    let answer = view::issued(&registration, &issued, &base_url(&state, &headers));
+    let base = base_url(&state, &headers);
+    let answer = desk::rotate(&state.directory, &id, &body, &base).await?;
     Ok((NO_STORE, Json(answer)).into_response())
-}
-
-/// What to rotate: `what` lists it, everything but the owner's token unless given; `overlap_s` is how long what is
-/// replaced is still accepted.
-fn read_rotation(body: &Value) -> Result<(Rotation, Option<u64>), Problem> {
-    let mut fields = open(body)?;
-    let is_word =
-        |text: &str| ["ingest_secret", "stream_key", "mcp_key", "owner_token"].contains(&text);
-    let wanted = "ingest_secret, stream_key, mcp_key or owner_token";
-    let what = fields
-        .texts("what", is_word, wanted)
-        .map_or(Rotation::REGISTRATION, |what| {
-            let has = |word: &str| what.iter().any(|one| one == word);
-            Rotation {
-                secret: has("ingest_secret"),
-                stream_key: has("stream_key"),
-                mcp_key: has("mcp_key"),
-                owner_token: has("owner_token"),
-            }
-        });
-    let overlap_ms = fields.seconds("overlap_s").map(crate::domain::time::to_ms);
-    sound(fields.faults)?;
-    Ok((what, overlap_ms))
 }
 
 /// A body as JSON; nothing counts as an empty object.
@@ -225,52 +172,30 @@ pub(super) fn base_url(state: &AppState, headers: &HeaderMap) -> String {
     }
 }
 
-/// The fields of an object.
-pub(super) fn open(body: &Value) -> Result<Fields<'_>, Problem> {
-    let object = body.as_object().ok_or_else(|| {
-        let (pointer, text) = (String::new(), "must be an object".to_owned());
-        Problem::unprocessable("invalid_fields", vec![Fault { pointer, text }])
-    })?;
-    Ok(Fields::new(object, String::new()))
-}
-
-/// Whether nothing is wrong.
-pub(super) fn sound(faults: Vec<Fault>) -> Result<(), Problem> {
-    if faults.is_empty() {
-        return Ok(());
-    }
-    Err(Problem::unprocessable("invalid_fields", faults))
-}
-
 impl From<registration::Error> for Problem {
     fn from(error: registration::Error) -> Self {
         use registration::Error;
 
-        let text = error.to_string();
-        let refuse = |status, code| Self::new(status, code, text.clone());
-        match error {
+        let status = match error {
             Error::Refused(Refused::Faults(faults)) => {
-                Self::unprocessable("invalid_fields", faults)
+                return Self::unprocessable("invalid_fields", faults);
             }
-            Error::Refused(Refused::Exists) => refuse(StatusCode::CONFLICT, "product_exists"),
-            Error::Refused(Refused::InList) => refuse(StatusCode::CONFLICT, "product_in_list"),
-            Error::Refused(Refused::Closed) => {
-                refuse(StatusCode::UNAUTHORIZED, "registration_closed")
-            }
-            Error::Refused(Refused::NotOwner) => refuse(StatusCode::FORBIDDEN, "not_owner"),
-            Error::Refused(Refused::Unknown) => Self::unknown_product(),
-            Error::Refused(Refused::UnknownKey) => refuse(StatusCode::NOT_FOUND, "key_not_found"),
-            Error::Refused(Refused::TooManyKeys(_)) => {
-                refuse(StatusCode::CONFLICT, "too_many_keys")
-            }
-            Error::Collided => refuse(StatusCode::CONFLICT, "registration_collided"),
-            Error::NotInvited => refuse(StatusCode::FORBIDDEN, "invitation_invalid"),
-            Error::TooMany(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "too_many_products"),
-            Error::NoVault => refuse(StatusCode::SERVICE_UNAVAILABLE, "secrets_key_unset"),
-            Error::Unreadable(_) => {
-                refuse(StatusCode::INTERNAL_SERVER_ERROR, "registration_unreadable")
-            }
-            Error::Store(error) => error.into(),
-        }
+            Error::Store(error) => return error.into(),
+            Error::Refused(Refused::Closed) => StatusCode::UNAUTHORIZED,
+            Error::Refused(Refused::NotOwner) | Error::NotInvited => StatusCode::FORBIDDEN,
+            Error::Refused(Refused::Unknown | Refused::UnknownKey) => StatusCode::NOT_FOUND,
+            Error::Refused(Refused::Exists | Refused::InList | Refused::TooManyKeys(_))
+            | Error::Collided
+            | Error::InvitationsOff => StatusCode::CONFLICT,
+            Error::TooMany(_) | Error::NoVault => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.code(), error.to_string())
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        registration::Error::from(refused).into()
     }
 }

@@ -8,7 +8,7 @@ use crate::product::{Fault, Fields, PRODUCT_ID_WORDS, is_product_id, looks_like_
 
 /// A request that was understood.
 #[derive(Clone, Debug)]
-pub struct Application {
+pub(super) struct Application {
     /// Which of the forms.
     pub form: Form,
     /// What the product is called.
@@ -25,7 +25,7 @@ pub struct Application {
 
 /// Who names the product.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(super) enum Form {
     /// The applicant (contract 1.4.1, 1.4.2).
     Named {
         /// The name.
@@ -79,7 +79,7 @@ impl Application {
     /// # Errors
     ///
     /// Everything that is wrong with it, but for its row, which is read as a whole later.
-    pub fn read(body: &Value) -> Result<Self, Vec<Fault>> {
+    pub(super) fn read(body: &Value) -> Result<Self, Vec<Fault>> {
         let Some(object) = body.as_object() else {
             let text = "must be an object".to_owned();
             let pointer = String::new();
@@ -213,7 +213,8 @@ fn is_short(text: &str) -> bool {
     text.chars().count() <= TEXT_CHARS_MAX
 }
 
-fn short(fields: &mut Fields<'_>, key: &'static str) -> Option<String> {
+/// Text of a plain field.
+pub(super) fn short(fields: &mut Fields<'_>, key: &'static str) -> Option<String> {
     let text = fields.text(key)?;
     if !is_short(&text) {
         fields.fault(key, TOO_LONG);

@@ -14,7 +14,7 @@ const OLD_SECRETS_MAX: usize = 8;
 
 /// When it is decided, and on which terms.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms {
+pub(super) struct Terms {
     /// Unix milliseconds.
     pub now_ms: u64,
     /// How long what is replaced is still accepted.
@@ -40,7 +40,7 @@ pub enum Authority {
 
 /// What was issued. Shown once.
 #[derive(Clone, Debug, Default)]
-pub struct Issued {
+pub(super) struct Issued {
     /// Opens ingest, and the stream.
     pub secret: Option<SecretString>,
     /// Opens what agents read, and the stream.
@@ -90,7 +90,7 @@ pub enum Refused {
 
 /// What to issue anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rotation {
+pub(super) struct Rotation {
     /// The ingest secret.
     pub secret: bool,
     /// Every key for the stream; one is issued for them.
@@ -103,7 +103,7 @@ pub struct Rotation {
 
 impl Rotation {
     /// What a registration anew replaces.
-    pub const REGISTRATION: Self = Self {
+    pub(super) const REGISTRATION: Self = Self {
         secret: true,
         stream_key: true,
         mcp_key: true,
@@ -117,7 +117,7 @@ impl Rotation {
 /// # Errors
 ///
 /// [`Refused`], whoever asks being neither operator nor owner, or the row not being accepted.
-pub fn register(
+pub(super) fn register(
     existing: Option<&Registration>,
     application: &Application,
     drawn: &Drawn,
@@ -234,7 +234,7 @@ pub(super) fn checked(registration: &Registration) -> Result<(), Refused> {
 }
 
 /// Issues anew what `what` says; what it replaces is accepted until the overlap is over.
-pub fn rotate(
+pub(super) fn rotate(
     registration: &mut Registration,
     what: Rotation,
     given: Option<&SecretString>,
@@ -320,7 +320,7 @@ fn renew_keys(
 }
 
 /// Takes a product out of force.
-pub fn remove(registration: &mut Registration, now_ms: u64) {
+pub(super) fn remove(registration: &mut Registration, now_ms: u64) {
     registration.record.deleted_ms = Some(now_ms);
     registration.record.updated_ms = now_ms;
 }
@@ -330,7 +330,7 @@ pub fn remove(registration: &mut Registration, now_ms: u64) {
 /// # Errors
 ///
 /// [`Refused::TooManyKeys`].
-pub fn add_key(
+pub(super) fn add_key(
     registration: &mut Registration,
     key: &IssuedKey,
     name: Option<String>,
@@ -355,7 +355,11 @@ pub fn add_key(
 /// # Errors
 ///
 /// [`Refused::UnknownKey`].
-pub fn revoke_key(registration: &mut Registration, id: &str, now_ms: u64) -> Result<(), Refused> {
+pub(super) fn revoke_key(
+    registration: &mut Registration,
+    id: &str,
+    now_ms: u64,
+) -> Result<(), Refused> {
     let keys = &mut registration.record.keys;
     let before = keys.len();
     keys.retain(|key| key.id != id);

@@ -82,7 +82,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`Error`]; then nothing has changed, unless the store cannot say.
-    pub async fn register(
+    pub(super) async fn register(
         &self,
         application: &Application,
         authority: Authority,
@@ -141,7 +141,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`Error`]; then nothing has changed, unless the store cannot say.
-    pub async fn change<T>(
+    pub(super) async fn change<T>(
         &self,
         id: &ProductId,
         change: impl Fn(&mut Registration, &Terms) -> Result<T, Refused>,
@@ -173,7 +173,7 @@ impl Directory {
     /// # Errors
     ///
     /// [`Refused::Unknown`] where there is none, and everything else that keeps it from being read.
-    pub async fn get(&self, id: &ProductId) -> Result<Registration, Error> {
+    pub(super) async fn get(&self, id: &ProductId) -> Result<Registration, Error> {
         let stored = self.0.rows.read(Some(&row(id))).await?;
         self.open(&stored.ok_or(Refused::Unknown)?)
     }
@@ -183,7 +183,7 @@ impl Directory {
     /// # Errors
     ///
     /// The store did not answer.
-    pub async fn all(&self) -> Result<(Vec<Registration>, Vec<Unreadable>), Error> {
+    pub(super) async fn all(&self) -> Result<(Vec<Registration>, Vec<Unreadable>), Error> {
         let (mut all, mut unreadable) = (Vec::new(), Vec::new());
         for row in self.0.rows.registrations().await? {
             match self.open(&row.value) {
@@ -198,24 +198,30 @@ impl Directory {
         Ok((all, unreadable))
     }
 
+    /// The present, Unix milliseconds.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.0.rows.clock.now_ms()
+    }
+
     /// Draws a key to be added by [`Directory::change`].
-    pub fn draw_key(&self, scope: Scope) -> IssuedKey {
+    pub(super) fn draw_key(&self, scope: Scope) -> IssuedKey {
         IssuedKey::draw(scope, &self.0.rows.chance)
     }
 
     /// Draws everything that a rotation may need.
-    pub fn draw(&self) -> Drawn {
+    pub(super) fn draw(&self) -> Drawn {
         Drawn::draw(&self.0.rows.chance)
     }
 
-    /// Makes an invitation that permits one registration within `lives_ms`; answers it and when it ends, Unix
-    /// milliseconds.
-    ///
-    /// # Errors
-    ///
-    /// The store did not take it, or nothing could be registered with it.
-    pub async fn invite(&self, lives_ms: u64) -> Result<(SecretString, u64), Error> {
+    /// Makes an invitation that permits one registration within `lives_ms`, or as long as it is configured; answers
+    /// it and when it ends, Unix milliseconds.
+    pub(super) async fn invite(&self, lives_ms: Option<u64>) -> Result<(SecretString, u64), Error> {
+        let limits = &self.0.limits;
+        if !limits.takes_invites {
+            return Err(Error::InvitationsOff);
+        }
         self.vault()?;
+        let lives_ms = lives_ms.unwrap_or(limits.invite_ms);
         let rows = &self.0.rows;
         let invite = Kind::Invite.draw(&rows.chance);
         let expires_ms = rows.clock.now_ms().saturating_add(lives_ms);
@@ -274,17 +280,22 @@ impl Directory {
     /// # Errors
     ///
     /// The store did not answer.
-    pub async fn last_uses(&self, keys: &[&str]) -> Result<Vec<Option<u64>>, Error> {
+    pub(super) async fn last_uses(&self, keys: &[&str]) -> Result<Vec<Option<u64>>, Error> {
         Ok(self.0.uses.last(&self.0.rows, keys).await?)
+    }
+
+    /// Whether the product stands in the operator's list.
+    pub(super) fn is_listed(&self, id: &ProductId) -> bool {
+        let product = self.0.products.get(id);
+        product.is_some_and(|product| product.origin == Origin::File)
     }
 
     /// Products of the operator's list are not changed from here.
     fn refuse_listed(&self, id: &ProductId) -> Result<(), Refused> {
-        let product = self.0.products.get(id);
-        match product.map(|product| product.origin) {
-            Some(Origin::File) => Err(Refused::InList),
-            _ => Ok(()),
+        if self.is_listed(id) {
+            return Err(Refused::InList);
         }
+        Ok(())
     }
 
     fn terms(&self, authority: Authority) -> Terms {

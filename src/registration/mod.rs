@@ -1,10 +1,11 @@
 //! Products that are registered while the service runs, and the secrets that are issued for them
 //! (contract 1.4 to 1.6, 2.7).
 //!
-//! The cast: an [`Application`] is a request to be registered, read; a [`Registration`] is what is stored of a
-//! product; [`decision`] says what becomes of a registration and is pure; the [`Vault`] seals what must be read
-//! again; the [`Directory`] keeps registrations in the store and puts their products in force; a [`Ticket`] opens
-//! the stream for a while to a page that may not know a key.
+//! The cast: the [`desk`] answers what is asked about products and keys, over HTTP and at a terminal; an
+//! `Application` is a request to be registered, read; a `Registration` is what is stored of a product; `decision` says
+//! what becomes of a registration and is pure; the [`Vault`] seals what must be read again; the [`Directory`] keeps
+//! registrations in the store and puts their products in force; a [`Ticket`] opens the stream for a while to a page
+//! that may not know a key.
 //!
 //! Guaranteed:
 //!
@@ -19,12 +20,13 @@
 //! Deliberately absent: who may apply (the door decides), and products of the operator's list, which are read-only.
 
 mod application;
-pub mod decision;
+mod decision;
+pub mod desk;
 mod directory;
 mod in_force;
 mod key_file;
 mod missing;
-pub mod patch;
+mod patch;
 mod purge;
 mod record;
 mod rows;
@@ -33,13 +35,11 @@ mod setup;
 mod ticket;
 mod uses;
 mod vault;
-pub mod view;
+mod view;
 
-pub use application::{Application, Form};
+pub use decision::{Authority, Refused};
 pub use directory::Directory;
 pub use key_file::{key_path, read_or_create};
-pub use record::{KeyRecord, Registration, Scope};
-pub use secret::{Drawn, IssuedKey, Kind, digest};
-pub use setup::{Error, Limits, Surroundings, Unreadable};
+pub use setup::{Error, Limits, Surroundings};
 pub use ticket::{Reach, Ticket};
 pub use vault::{NotAKey, Vault};

@@ -20,7 +20,11 @@ pub(super) const CHANGEABLE: [&str; 5] = [
 /// # Errors
 ///
 /// [`Refused::Faults`] for members that are not changed here, and for everything that is wrong with the result.
-pub fn change(registration: &mut Registration, patch: &Value, now_ms: u64) -> Result<(), Refused> {
+pub(super) fn change(
+    registration: &mut Registration,
+    patch: &Value,
+    now_ms: u64,
+) -> Result<(), Refused> {
     let fault = |pointer: String, text: &str| Fault {
         pointer,
         text: text.to_owned(),

@@ -14,7 +14,7 @@ use crate::product::{Fault, OldSecret, Origin, Product, ReadKey};
 
 /// What is stored of a registered product.
 #[derive(Clone, Debug)]
-pub struct Registration {
+pub(super) struct Registration {
     /// What may be read by whoever reads the store.
     pub record: Record,
     /// What may not.
@@ -23,7 +23,7 @@ pub struct Registration {
 
 /// The part in clear.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub(super) struct Record {
     /// The product.
     pub product_id: ProductId,
     /// What it is called.
@@ -51,7 +51,7 @@ pub struct Record {
 /// What a key opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Scope {
+pub(super) enum Scope {
     /// The stream.
     Stream,
     /// The stream, and what agents read.
@@ -60,7 +60,7 @@ pub enum Scope {
 
 /// An issued key, without the key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct KeyRecord {
+pub(super) struct KeyRecord {
     /// Its public name.
     pub id: String,
     /// What it opens.
@@ -141,7 +141,7 @@ impl KeyRecord {
     }
 
     /// Whether it is accepted.
-    pub fn is_valid(&self, now_ms: u64) -> bool {
+    pub(super) fn is_valid(&self, now_ms: u64) -> bool {
         self.until_ms.is_none_or(|until_ms| now_ms < until_ms)
     }
 }
@@ -177,12 +177,12 @@ impl Registration {
     }
 
     /// Whether it was not removed.
-    pub fn is_live(&self) -> bool {
+    pub(super) fn is_live(&self) -> bool {
         self.record.deleted_ms.is_none()
     }
 
     /// Its row, secrets and all.
-    pub fn row(&self) -> &Map<String, Value> {
+    pub(super) fn row(&self) -> &Map<String, Value> {
         &self.sealed.row
     }
 
@@ -197,7 +197,7 @@ impl Registration {
     /// # Errors
     ///
     /// What is wrong with its row. A newer version may have become stricter than the one that took it in.
-    pub fn product(&self) -> Result<Product, Vec<Fault>> {
+    pub(super) fn product(&self) -> Result<Product, Vec<Fault>> {
         let mut product = Product::read(&Value::Object(self.sealed.row.clone()))?;
         product.origin = Origin::Registered;
         let old = self.sealed.old_secrets.iter();

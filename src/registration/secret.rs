@@ -20,7 +20,7 @@ const NAME_CHARS: usize = 10;
 
 /// What can be issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Opens ingest.
     IngestSecret,
     /// Opens what agents read.
@@ -53,7 +53,7 @@ impl Kind {
 
 /// A key with its public name.
 #[derive(Clone, Debug)]
-pub struct IssuedKey {
+pub(super) struct IssuedKey {
     /// Its public name.
     pub id: String,
     /// What it opens.
@@ -84,7 +84,7 @@ impl IssuedKey {
 
 /// Everything that a registration may need, drawn beforehand.
 #[derive(Clone, Debug)]
-pub struct Drawn {
+pub(super) struct Drawn {
     /// An identifier for the product.
     pub product: ProductId,
     /// Its ingest secret.
@@ -99,7 +99,7 @@ pub struct Drawn {
 
 impl Drawn {
     /// Draws all of it.
-    pub fn draw(chance: &Chance) -> Self {
+    pub(super) fn draw(chance: &Chance) -> Self {
         Self {
             product: ProductId::from(format!("prod_{}", name(chance))),
             ingest_secret: Kind::IngestSecret.draw(chance),
@@ -123,10 +123,10 @@ fn name(chance: &Chance) -> String {
 
 /// The SHA-256 of something issued: 32 random bytes cannot be guessed from it. Stored as base64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Digest(pub(super) [u8; 32]);
+pub(super) struct Digest(pub(super) [u8; 32]);
 
 /// The digest of a text.
-pub fn digest(text: &str) -> Digest {
+pub(super) fn digest(text: &str) -> Digest {
     Digest(Sha256::digest(text).into())
 }
 

@@ -39,6 +39,10 @@ pub struct Limits {
     pub overlap_ms: u64,
     /// How long a removed product may be registered anew.
     pub purge_after_ms: u64,
+    /// Whether anybody may register by an invitation.
+    pub takes_invites: bool,
+    /// How long an invitation may be used unless told.
+    pub invite_ms: u64,
     /// The most registered products.
     pub products_max: usize,
     /// The most valid keys of one product.
@@ -61,6 +65,9 @@ pub enum Error {
     /// The invitation is unknown, used up or over.
     #[error("the invitation is unknown, used up or over")]
     NotInvited,
+    /// Nobody may register by an invitation.
+    #[error("registration.mode is admin_key, which takes no invitations")]
+    InvitationsOff,
     /// There is no room for another product.
     #[error("{0} products are registered already (registration.products_max)")]
     TooMany(usize),
@@ -77,9 +84,32 @@ pub enum Error {
     Store(#[from] store::Error),
 }
 
+impl Error {
+    /// A stable word for it, by which programs tell it from others.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(Refused::Faults(_)) => "invalid_fields",
+            Self::Refused(Refused::Exists) => "product_exists",
+            Self::Refused(Refused::InList) => "product_in_list",
+            Self::Refused(Refused::Closed) => "registration_closed",
+            Self::Refused(Refused::NotOwner) => "not_owner",
+            Self::Refused(Refused::Unknown) => "product_not_found",
+            Self::Refused(Refused::UnknownKey) => "key_not_found",
+            Self::Refused(Refused::TooManyKeys(_)) => "too_many_keys",
+            Self::Collided => "registration_collided",
+            Self::NotInvited => "invitation_invalid",
+            Self::InvitationsOff => "invitations_off",
+            Self::TooMany(_) => "too_many_products",
+            Self::NoVault => "secrets_key_unset",
+            Self::Unreadable(_) => "registration_unreadable",
+            Self::Store(_) => "store_unavailable",
+        }
+    }
+}
+
 /// A stored registration that is not in force, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreadable {
+pub(super) struct Unreadable {
     /// The product.
     pub product: Arc<str>,
     /// What is wrong with it.

@@ -9,16 +9,12 @@ use super::record::Registration;
 use super::setup::Error;
 use crate::domain::id::ProductId;
 use crate::domain::time::seconds;
-use crate::product::{Integration, Origin, Product, Products, Risk};
+use crate::product::{Integration, Origin, Product, Risk};
 
 /// All products, those of the operator's list first.
-///
-/// # Errors
-///
-/// The store did not answer.
-pub async fn list(products: &Products, directory: &Directory) -> Result<Value, Error> {
+pub(super) async fn list(directory: &Directory) -> Result<Value, Error> {
     let (registrations, unreadable) = directory.all().await?;
-    let listed = products.all();
+    let listed = directory.0.products.all();
     let listed = listed.iter().filter(|one| one.origin == Origin::File);
     let mut all: Vec<Value> = listed.map(|product| of_product(product)).collect();
     all.extend(registrations.iter().map(of_registration));
@@ -29,16 +25,8 @@ pub async fn list(products: &Products, directory: &Directory) -> Result<Value, E
 }
 
 /// One product, with its configuration.
-///
-/// # Errors
-///
-/// There is none of that name, or it cannot be read.
-pub async fn one(
-    products: &Products,
-    directory: &Directory,
-    id: &ProductId,
-) -> Result<Value, Error> {
-    let in_force = products.get(id);
+pub(super) async fn one(directory: &Directory, id: &ProductId) -> Result<Value, Error> {
+    let in_force = directory.0.products.get(id);
     if let Some(product) = in_force.as_deref()
         && product.origin == Origin::File
     {
@@ -54,11 +42,10 @@ pub async fn one(
 }
 
 /// The keys of a product, as far as they may be shown.
-///
-/// # Errors
-///
-/// The store did not answer.
-pub async fn keys(directory: &Directory, registration: &Registration) -> Result<Value, Error> {
+pub(super) async fn keys(
+    directory: &Directory,
+    registration: &Registration,
+) -> Result<Value, Error> {
     let keys = &registration.record.keys;
     let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
     let uses = directory.last_uses(&ids).await?;
@@ -77,7 +64,7 @@ pub async fn keys(directory: &Directory, registration: &Registration) -> Result<
 }
 
 /// What was issued, in all the documented shapes at once: old clients ignore what they do not know.
-pub fn issued(registration: &Registration, issued: &Issued, base: &str) -> Value {
+pub(super) fn issued(registration: &Registration, issued: &Issued, base: &str) -> Value {
     let record = &registration.record;
     let id = &record.product_id;
     let secret = issued.secret.as_ref().map(|secret| secret.expose_secret());
@@ -89,7 +76,7 @@ pub fn issued(registration: &Registration, issued: &Issued, base: &str) -> Value
         .as_ref()
         .map(|token| token.expose_secret());
     let row = registration.row();
-    json!({
+    let mut answer = json!({
         "product_id": id,
         "name": record.name.as_deref().unwrap_or(id.as_str()),
         "provider": record.provider,
@@ -116,7 +103,12 @@ pub fn issued(registration: &Registration, issued: &Issued, base: &str) -> Value
             "stream_url": format!("{base}/stream/{id}"),
             "stream_auth": "Authorization: Bearer <stream_key>",
         },
-    })
+    });
+    if row.get("integration_type").and_then(Value::as_str) == Some("intercom") {
+        let url = format!("{base}/chatbot-webhook/{id}");
+        answer["setup"]["chatbot_webhook_url"] = url.into();
+    }
+    answer
 }
 
 fn of_registration(registration: &Registration) -> Value {

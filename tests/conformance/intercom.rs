@@ -1,7 +1,6 @@
 //! `intercom_payloads`: what whoever sets up Intercom is told. What is sent to it in order to speak first arrives with
 //! the issues that do so.
 
-use event_connector::client::intercom::{POSTHOG_SESSION_ID_JS, reactive_snippet, webhook_url};
 use event_connector::config::{Config, LoadOptions};
 use event_connector::delivery::intercom::region_url;
 use event_connector::delivery::intercom::webhook::Topic as Subscribed;
@@ -10,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::case::Case;
 use crate::compare::{self, error};
+use crate::intercom_setup::{POSTHOG_SESSION_ID_JS, reactive_snippet, webhook_url};
 use crate::topic::Topic;
 
 /// The webhook's URL, the page's snippet, and the constants that we have.

@@ -19,6 +19,8 @@ mod compare;
 mod difference;
 mod fsm;
 mod intercom;
+#[path = "../support/intercom_setup.rs"]
+mod intercom_setup;
 mod link;
 mod merge;
 mod mirror;

@@ -6,7 +6,7 @@ use event_connector::terminal::width;
 
 use crate::cli::{run, text};
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 11] = [
     "serve",
     "demo",
     "check",
@@ -14,6 +14,8 @@ const COMMANDS: [&str; 9] = [
     "backup",
     "restore",
     "migrate",
+    "products",
+    "keys",
     "deliveries",
     "tail",
 ];
@@ -46,7 +48,21 @@ fn help_names_every_command_and_where_the_reference_of_settings_is() {
 
 #[test]
 fn help_of_a_command_has_examples_and_exit_codes_and_fits_the_terminal() {
-    let more = ["deliveries list", "deliveries show", "deliveries replay"];
+    let more = [
+        "deliveries list",
+        "deliveries show",
+        "deliveries replay",
+        "products add",
+        "products list",
+        "products show",
+        "products change",
+        "products rotate",
+        "products invite",
+        "products remove",
+        "keys create",
+        "keys list",
+        "keys revoke",
+    ];
     for command in COMMANDS.into_iter().chain(more) {
         let words: Vec<_> = command.split(' ').collect();
         let shown = help(&[&words[..], &["--help"]].concat(), "80");
@@ -70,6 +86,8 @@ fn a_wrong_word_gets_the_right_one_suggested() {
         ("status", "health"),
         ("try", "demo"),
         ("outbox", "deliveries"),
+        ("onboard", "products"),
+        ("tokens", "keys"),
         ("follow", "tail"),
     ];
     for (typed, right) in words {

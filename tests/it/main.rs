@@ -26,6 +26,8 @@ mod help;
 mod ingest;
 mod instances;
 mod intercom;
+#[path = "../support/intercom_setup.rs"]
+mod intercom_setup;
 mod link;
 mod loss;
 mod metrics;

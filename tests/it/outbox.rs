@@ -68,7 +68,7 @@ async fn service() -> Service {
 }
 
 /// The variables with which a command finds the store, and nobody who serves it.
-fn of_store(service: &Service) -> Vec<(String, String)> {
+pub(crate) fn of_store(service: &Service) -> Vec<(String, String)> {
     let path = service.store_path();
     let mut variables = vec![("CONNECTOR__HTTP__BIND", NOWHERE.to_owned())];
     if is_redis() {
@@ -86,7 +86,7 @@ fn of_store(service: &Service) -> Vec<(String, String)> {
         .collect()
 }
 
-fn pairs(variables: &[(String, String)]) -> Vec<(&str, &str)> {
+pub(crate) fn pairs(variables: &[(String, String)]) -> Vec<(&str, &str)> {
     let variables = variables.iter();
     variables.map(|(name, value)| (&**name, &**value)).collect()
 }
@@ -140,7 +140,7 @@ async fn a_service_and_its_store_tell_the_same_and_what_is_replayed_is_sent_at_t
     for ((by_service, _), (by_store, err)) in told_by_service.iter().zip(shown(&by_store)) {
         assert_eq!(*by_service, by_store);
         assert!(
-            err.contains("nobody listens at http://127.0.0.1:1; this is from the store"),
+            err.contains("nobody listens at http://127.0.0.1:1; the store"),
             "{err}"
         );
     }

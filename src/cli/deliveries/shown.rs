@@ -1,12 +1,13 @@
-//! Deliveries as a person sees them. Fields that a service does not know are left out.
+//! Deliveries as a person sees them.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::cli::fields::{labelled, painted, text, text_as_it_is};
 use crate::cli::moment::{date, short_date};
 use crate::cli::table::{Cell, Column, Keep, Table};
-use crate::terminal::{Style, Terminal, printable, spoken, wrap};
+use crate::terminal::{Style, Terminal, printable, spoken};
 
 /// The columns of a listing.
 pub(super) const LISTED: [Column; 8] = [
@@ -81,12 +82,7 @@ pub(super) fn whole(out: Terminal, delivery: &Value) -> String {
         ("part", text(delivery, "part_id"), None),
         ("replay of", text(delivery, "replay_of"), None),
     ];
-    let mut lines = String::new();
-    for (label, value, style) in fields.into_iter().filter(|(_, value, _)| !value.is_empty()) {
-        lines += &out.paint(Style::Faint, &format!("{label:<INDENT$}"));
-        lines += &painted(out, style, &value, INDENT).join(&format!("\n{:INDENT$}", ""));
-        lines.push('\n');
-    }
+    let mut lines = labelled(out, INDENT, fields);
     let note = text_as_it_is(delivery, "text");
     if !note.is_empty() {
         lines += &format!("\n{}\n", out.paint(Style::Strong, "text"));
@@ -181,30 +177,4 @@ fn last_answer(delivery: &Value) -> String {
         return text(delivery, "http_status");
     }
     error
-}
-
-/// `value` in lines that fit beside a margin.
-fn painted(out: Terminal, style: Option<Style>, value: &str, margin: usize) -> Vec<String> {
-    let lines = match out.room() {
-        Some(room) => wrap(value, room.saturating_sub(margin).max(10)),
-        None => vec![printable(value).into_owned()],
-    };
-    let paint = |line: String| match style {
-        Some(style) => out.paint(style, &line),
-        None => line,
-    };
-    lines.into_iter().map(paint).collect()
-}
-
-/// A field as one line of text; empty where there is none.
-fn text(value: &Value, name: &str) -> String {
-    printable(&text_as_it_is(value, name)).into_owned()
-}
-
-fn text_as_it_is(value: &Value, name: &str) -> String {
-    match &value[name] {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }

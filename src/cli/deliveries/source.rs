@@ -2,21 +2,17 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde_json::Value;
 
 use crate::chance::Chance;
-use crate::cli::announce::store_name;
 use crate::cli::connect::{Service, failed};
-use crate::cli::run::complain;
-use crate::cli::{serve, store};
-use crate::client::{Connector, Error};
+use crate::cli::found::Found;
+use crate::client::Connector;
 use crate::clock::Clock;
-use crate::config::{Backend, Config};
+use crate::config::Config;
 use crate::http::outbox;
 use crate::store::Store;
-use crate::store::sqlite::upkeep;
-use crate::terminal::Advised;
 
 /// A running service, or the store of one that does not run.
 pub(super) enum Source {
@@ -29,29 +25,16 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// The service; or the configured store, if nobody listens where the configuration says, which is then said on
-    /// standard error. Nothing stands in for a service that somebody has named.
+    /// The service, or the configured store.
     pub(super) async fn find(service: &Service, config: &Config) -> anyhow::Result<Self> {
-        let connector = service.operator(config)?;
-        // Whatever it answers, it is there.
-        let away = match connector.get(&["healthz"], &[]).await {
-            Err(away @ Error::NobodyListens(_)) if !service.is_named() => away,
-            Err(away @ Error::NobodyListens(_)) => return Err(failed(away)),
-            _ => return Ok(Self::Service(connector)),
-        };
         let chance = Chance::system();
-        let opened = open(config, &chance).with_context(|| away.to_string());
-        let store = opened.map_err(|error| {
-            let next =
-                "event-connector serve; or, if it runs, say where with --url or CONNECTOR_URL";
-            Advised::new(error, next)
-        })?;
-        let name = store_name(config);
-        complain(&format!("{away}; this is from the store {name}"));
-        Ok(Self::Store {
-            store,
-            clock: Clock::system(),
-            chance,
+        Ok(match Found::by(service, config, &chance).await? {
+            Found::Service(connector) => Self::Service(connector),
+            Found::Store(store) => Self::Store {
+                store,
+                clock: Clock::system(),
+                chance,
+            },
         })
     }
 
@@ -111,18 +94,4 @@ impl Source {
             store.close().await;
         }
     }
-}
-
-/// The store as it is: looking at deliveries makes no file and changes no schema.
-fn open(config: &Config, chance: &Chance) -> anyhow::Result<Arc<dyn Store>> {
-    if config.store.backend == Backend::Sqlite {
-        let plan = upkeep::plan(&store::options(config), None)?;
-        if !plan.steps.is_empty() {
-            bail!(
-                "the schema of {} is older than this program; run event-connector migrate first",
-                config.store.path.display()
-            );
-        }
-    }
-    serve::open_store(config, chance)
 }

@@ -1,8 +1,6 @@
 //! Texts for people: refusals without secrets, and what is entered on a platform and in a page.
 
-use event_connector::client::intercom::{
-    POSTHOG_SESSION_ID_JS, Unaddressable, reactive_snippet, webhook_url,
-};
+use crate::intercom_setup::{POSTHOG_SESSION_ID_JS, Unaddressable, reactive_snippet, webhook_url};
 use event_connector::client::redact;
 
 #[test]

@@ -1,6 +1,8 @@
 //! Products registered over real HTTP: who may, what is issued, and what it opens.
 
+mod at_rest;
 mod change;
+mod commands;
 mod keys;
 mod logs;
 mod secrets;

@@ -9,7 +9,7 @@ use super::{client, operate, project, registered, text};
 use crate::redis::{OwnServer, SAFE};
 use crate::support::{ADMIN_KEY, Service, Setup, Stream, click, eventually, json_of};
 
-async fn service_on(server: &OwnServer) -> Service {
+pub(super) async fn service_on(server: &OwnServer) -> Service {
     let store = Arc::new(server.store("shared"));
     let setup = Setup::with("CONNECTOR__STORE__BACKEND", "redis");
     let setup = setup.and("REDIS_URL", &server.url());

@@ -136,6 +136,33 @@ async fn a_closed_door_takes_the_admin_key_or_the_owner_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_over_a_proxy_or_from_a_page_is_not_from_this_machine() {
+    let service = Service::start().await;
+    for (name, value) in [
+        ("x-forwarded-for", "203.0.113.9"),
+        ("forwarded", "for=203.0.113.9"),
+        ("origin", "https://page.example"),
+    ] {
+        let request = super::client().post(format!("{}/products", service.url));
+        let request = request.header(name, value).body(project("1").to_string());
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), 401, "{name}");
+    }
+    registered(&service, &project("1")).await;
+    for (variable, value) in [
+        (
+            "CONNECTOR__HTTP__PUBLIC_URL",
+            "https://connector.example.org",
+        ),
+        ("CONNECTOR__HTTP__TRUSTED_PROXIES", "127.0.0.1"),
+    ] {
+        let service = Service::with(Setup::with(variable, value)).await;
+        let refused = register(&service, &project("1")).await;
+        assert_eq!(code(&refused), (401, "registration_closed"), "{variable}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_invitation_permits_one_registration_before_it_ends() {
     let (clock, hand) = Clock::manual(1_780_000_000.0);
     let setup = Setup {

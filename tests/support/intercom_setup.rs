@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 /// The expression by which a page with PostHog tells its session; `null` while there is none.
-pub const POSTHOG_SESSION_ID_JS: &str =
+pub(crate) const POSTHOG_SESSION_ID_JS: &str =
     "(window.posthog && posthog.get_session_id && posthog.get_session_id()) || null";
 
 /// Why there is nothing to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unaddressable {
+pub(crate) enum Unaddressable {
     /// There is no host.
     #[error("the service's host is empty")]
     Host,
@@ -25,7 +25,7 @@ pub enum Unaddressable {
 /// # Errors
 ///
 /// An empty host, or a product that is empty or holds a slash.
-pub fn webhook_url(host: &str, product_id: &str) -> Result<String, Unaddressable> {
+pub(crate) fn webhook_url(host: &str, product_id: &str) -> Result<String, Unaddressable> {
     let host = host.trim().trim_end_matches('/');
     if host.is_empty() {
         return Err(Unaddressable::Host);
@@ -49,7 +49,7 @@ pub fn webhook_url(host: &str, product_id: &str) -> Result<String, Unaddressable
 /// # Errors
 ///
 /// An empty host or product.
-pub fn reactive_snippet(
+pub(crate) fn reactive_snippet(
     host: &str,
     product_id: &str,
     session_id_js: &str,
