@@ -263,14 +263,12 @@ impl Product {
             };
             let attempt = line["attempt"].as_u64();
             let before = last.insert(session, (delivery, attempt));
-            match before {
-                Some((same, earlier)) if same == delivery => {
-                    if attempt < earlier {
-                        return wrong("attempts are counted backwards");
-                    }
-                }
-                _ if !begun.insert(delivery) => return wrong("another came in between"),
-                _ => {}
+            let is_again = before.is_some_and(|(same, _)| same == delivery);
+            if !is_again && !begun.insert(delivery) {
+                return wrong("another came in between");
+            }
+            if is_again && before.is_some_and(|(_, earlier)| attempt < earlier) {
+                return wrong("attempts are counted backwards");
             }
             if line["is_kept"] == true && done.insert(delivery) {
                 let titles = line["titles"].as_array().into_iter().flatten();
