@@ -4,7 +4,10 @@
 
 use base64::Engine;
 use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::{
+    DecodePaddingMode,
+    general_purpose::{GeneralPurpose, GeneralPurposeConfig},
+};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -13,10 +16,12 @@ use subtle::ConstantTimeEq;
 /// What secrets of the Standard Webhooks libraries begin with.
 pub const WEBHOOK_PREFIX: &str = "whsec_";
 
-/// Base64 as those libraries read it: padded, and whatever the last bits are.
+/// Base64 as those libraries read it: padded or not, and whatever the last bits are.
 const WEBHOOK_BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
 );
 
 /// Whether two secrets are equal, in a time that depends on neither their content nor their

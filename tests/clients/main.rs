@@ -10,6 +10,8 @@
 //!   it and hears it, before and after it was registered anew.
 //! * **mirror**: the store of states of `autoplay-sdk` 0.13.0 reads what the service has mirrored, and compares its
 //!   times with its own.
+//! * **push**: `WebhookReceiver` of `autoplay-sdk` 0.13.0 in a FastAPI application that fails now and then, and the Standard
+//!   Webhooks packages of PyPI and npm, verify every push; none is lost, and the order is kept, across a SIGKILL too.
 //! * **resume**: a bare reader goes on at every offset of a feed, misses nothing and gets nothing
 //!   twice; ids that never were, that are gone, or that are yet to come.
 //! * **eventsource**: the npm package is cut after every event and resumes by itself.
@@ -30,6 +32,7 @@ mod mirror;
 mod onboard;
 mod process;
 mod prometheus;
+mod push;
 mod reader;
 #[path = "../support/redis.rs"]
 #[expect(dead_code, reason = "shared with tests that look into a server")]
@@ -73,7 +76,7 @@ const ON_ANY_STORE: [(&str, &str); 2] = [
     ),
 ];
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 13] = [
     ("sdk: typed payloads, in order, across restarts", || {
         Box::pin(sdk::receives())
     }),
@@ -82,6 +85,12 @@ const CASES: [Case; 11] = [
     }),
     ("mirror: states as the SDK's own store reads them", || {
         Box::pin(mirror::is_read())
+    }),
+    ("push: a receiver that fails, across SIGKILL", || {
+        Box::pin(push::survives())
+    }),
+    ("push: Standard Webhooks packages verify", || {
+        Box::pin(push::verifies())
     }),
     ("resume: at every offset, across restarts", || {
         Box::pin(resume::at_every_offset())
