@@ -85,7 +85,7 @@ fn what_is_wrong_with_a_target_is_said_at_its_place_and_all_at_once() {
     let wrong = |row: Value| read(&row).expect_err("a bad row");
     assert_eq!(
         wrong(config("event_stream", json!({"mode": "push"}))),
-        ["/0/integration_config/url is required for push"]
+        ["/0/integration_config/url is required"]
     );
     assert_eq!(
         wrong(json!({
@@ -96,11 +96,11 @@ fn what_is_wrong_with_a_target_is_said_at_its_place_and_all_at_once() {
         })),
         [
             "/0/forward_url must begin with https://",
-            "/0/forward_secret is required: what is pushed is signed with it",
+            "/0/forward_secret is required: what is sent there is signed with it",
             "/0/integration_config/max_retries must be a whole number from 0 to 1000",
             "/0/integration_config/push_timeout_s must be more than 0",
             "/0/integration_config/url must be an address such as https://hooks.example.org/events",
-            "/0/integration_config/secret is required: what is pushed is signed with it",
+            "/0/integration_config/secret is required: what is sent there is signed with it",
         ]
     );
     let two = json!({
