@@ -17,7 +17,7 @@ use crate::http::PushTest;
 /// The HTTP client could not be set up.
 pub(super) fn push(parts: &Parts) -> anyhow::Result<Push> {
     let own = &parts.config.push;
-    let client = guarded(parts, own.timeout_ms)?;
+    let client = guarded(parts, parts.config.push_timeout_ms())?;
     let disable_after_ms = Some(to_ms(own.disable_after_s)).filter(|ms| *ms > 0);
     let clock = parts.clock.clone();
     Ok(Push::new(client, targets(parts), clock, disable_after_ms))
