@@ -14,6 +14,7 @@ pub mod link;
 pub mod log;
 pub mod machine;
 pub mod note;
+pub mod proactive;
 pub mod retry;
 pub mod session;
 pub mod time;

@@ -1,0 +1,49 @@
+//! What triggers look at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::action::ActionType;
+
+/// One action as triggers see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Where it was done, identifiers folded away; empty when nobody knows.
+    pub canonical_url: Arc<str>,
+    /// What was done.
+    pub r#type: ActionType,
+    /// Short and imperative.
+    pub title: Arc<str>,
+    /// When it began, Unix seconds.
+    pub start: f64,
+    /// When the next one of its batch began, or else when it began itself, Unix seconds.
+    pub end: f64,
+}
+
+/// The value of a user property.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Scalar {
+    /// Yes or no.
+    Flag(bool),
+    /// A number.
+    Number(f64),
+    /// Text.
+    Text(Arc<str>),
+}
+
+/// What is known of the user, by name.
+pub type Properties = BTreeMap<Arc<str>, Scalar>;
+
+/// A session as triggers see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The present, Unix seconds.
+    pub now: f64,
+    /// The newest actions, oldest first; bounded in age and number.
+    pub actions: &'a [Seen],
+    /// What is known of the user.
+    pub properties: &'a Properties,
+}
