@@ -72,7 +72,7 @@ impl Reloader {
                 tracing::error!(error, "the product list stays as it was");
             }
         }
-        self.metrics.products.set(count(self.products.all().len()));
+        self.metrics.products.set(count(self.products.count()));
     }
 }
 

@@ -93,10 +93,7 @@ impl App {
         let outbox = outbox(&parts, &tasks, &sessions, Arc::clone(&push), nudge.clone())?;
         let pending_ms = to_ms(parts.config.session.pending_link_s);
         let reloader = reloader(&parts, &tasks);
-        parts
-            .metrics
-            .products
-            .set(count(parts.products.all().len()));
+        parts.metrics.products.set(count(parts.products.count()));
         let bell = nudge.clone();
         let admission = Admission::new(&parts.config, &parts.clock, &parts.metrics);
         let intake = intake(&parts, &sessions);

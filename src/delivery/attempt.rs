@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::admission::{Change, Pass, Why};
-use super::destination::{Destination, Job, Receipt, Refusal, Reply};
+use super::destination::{Receipt, Refusal, Reply};
 use super::outbox::{Options, Surroundings};
 use super::outcome::{Next, outcome_of, reason_of};
 use super::work::{Route, Work};
@@ -61,9 +61,10 @@ impl Attempt {
             options: work.terms(self.options),
             ..self
         };
-        let next = match (work.destination(), attempt.lease.unsettled_since_ms) {
-            (Some((destination, job)), Some(since_ms)) => {
-                attempt.look_up(destination, pass, job, since_ms).await
+        let next = match (work.lookup(), attempt.lease.unsettled_since_ms) {
+            (Some((lookup, job)), Some(since_ms)) => {
+                let call = lookup.read_back(job, since_ms);
+                attempt.look_up(name, pass, call, since_ms).await
             }
             _ => attempt.post(name, pass, &work).await,
         };
@@ -98,7 +99,7 @@ impl Attempt {
                 Next::Settle(Outcome::Delivered(receipt.part), Some(record))
             }
             Err(Refusal::Never { reason }) => Next::Settle(Outcome::Failed(reason), Some(record)),
-            Err(Refusal::Unknown { after_ms, reason }) if work.destination().is_some() => {
+            Err(Refusal::Unknown { after_ms, reason }) if work.lookup().is_some() => {
                 self.to_be_looked_up(started_ms, after_ms, reason, record)
             }
             Err(refusal) => self.after_refusal(
@@ -114,9 +115,9 @@ impl Attempt {
     /// Reads the conversation to learn whether an earlier attempt arrived.
     async fn look_up(
         &self,
-        destination: &dyn Destination,
+        name: &'static str,
         pass: Option<Pass>,
-        job: &Job,
+        call: impl Future<Output = Reply<Vec<PartId>>>,
         since_ms: u64,
     ) -> Option<Next> {
         let ready_ms = since_ms.saturating_add(self.options.request_timeout_ms);
@@ -127,8 +128,6 @@ impl Attempt {
             }));
         }
         self.start()?;
-        let call = destination.read_back(job, since_ms);
-        let name = destination.name();
         let Called { result, mut record } = self.timed(name, pass, Call::Read, call).await;
         let found = match result {
             Ok(candidates) => self.first_unrecorded(candidates).await,

@@ -156,7 +156,7 @@ impl Refusal {
     }
 }
 
-/// A platform that takes notes. Both calls end within the request timeout.
+/// A platform that takes notes. Every call ends within the request timeout.
 #[async_trait]
 pub trait Destination: Send + Sync + 'static {
     /// The platform's name: the middle part of its lanes and its label in metrics.
@@ -165,16 +165,21 @@ pub trait Destination: Send + Sync + 'static {
     /// The account that a product's deliveries use now; `None` when it has none.
     fn account(&self, product: &ProductId) -> Option<Fingerprint>;
 
-    /// Whether it knows a note that is sent again by its identifier, so that nothing has to be looked up first.
-    fn knows_repetitions(&self) -> bool {
-        false
+    /// Where to look before a note is sent again; `None` where the other side knows a note that is sent again by its
+    /// identifier.
+    fn lookup(&self) -> Option<&dyn Lookup> {
+        None
     }
 
     /// Makes one attempt.
     async fn deliver(&self, job: &Job) -> Reply<Receipt>;
+}
 
+/// A platform that can be asked what a conversation holds.
+#[async_trait]
+pub trait Lookup: Send + Sync {
     /// Reads the conversation back: the parts that could be this very delivery, attempted at or
     /// after `since_ms` (Unix milliseconds), oldest first. Which of them belong to other deliveries
-    /// only the store knows. A platform that recognises repetitions by itself answers with none.
+    /// only the store knows.
     async fn read_back(&self, job: &Job, since_ms: u64) -> Reply<Vec<PartId>>;
 }

@@ -39,5 +39,5 @@ mod outcome;
 pub mod push;
 mod work;
 
-pub use destination::{Destination, Job, Receipt, Refusal, Reply};
+pub use destination::{Destination, Job, Lookup, Receipt, Refusal, Reply};
 pub use outbox::{Nudge, Options, Outbox, Report, Surroundings};

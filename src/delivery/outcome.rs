@@ -49,55 +49,11 @@ impl Next {
 
     /// One line in the log. What cannot be read is told of as a note.
     pub(super) fn log(&self, lease: &Lease, work: Option<&Work>) {
-        match work {
-            Some(Work::Push(..)) => self.log_push(lease),
-            Some(Work::Note(_, job)) => {
-                self.log_note(lease, Some(job.body.conversation_id.as_str()))
-            }
-            None => self.log_note(lease, None),
-        }
-    }
-
-    fn log_push(&self, lease: &Lease) {
-        macro_rules! log {
-            ($level:ident, $($extra:tt)*) => {
-                tracing::$level!(
-                    delivery_id = %lease.id,
-                    product_id = %lease.key.product,
-                    session_id = %lease.key.id,
-                    attempt = lease.attempt,
-                    $($extra)*
-                )
-            };
-        }
-        let reason = self.reason();
-        match self {
-            Self::Settle(Outcome::Delivered(_), _) => log!(debug, "a push has arrived"),
-            Self::Settle(Outcome::Failed(_) | Outcome::Gone(_), _) => {
-                log!(
-                    error,
-                    reason,
-                    "a push is given up and kept as a dead letter"
-                );
-            }
-            Self::PutBack(retry) if retry.counts => {
-                let not_before_ms = retry.not_before_ms;
-                log!(warn, reason, not_before_ms, "a push is tried again later");
-            }
-            Self::PutBack(_) => log!(debug, reason, "a push is back in the outbox"),
-            Self::Stuck(retry) => {
-                let not_before_ms = retry.not_before_ms;
-                log!(
-                    error,
-                    reason,
-                    not_before_ms,
-                    "a push may not leave with these settings"
-                );
-            }
-        }
-    }
-
-    fn log_note(&self, lease: &Lease, conversation_id: Option<&str>) {
+        let (thing, conversation_id) = match work {
+            Some(Work::Push(..)) => ("push", None),
+            Some(Work::Note(_, job)) => ("note", Some(job.body.conversation_id.as_str())),
+            None => ("note", None),
+        };
         macro_rules! log {
             ($level:ident, $($extra:tt)*) => {
                 tracing::$level!(
@@ -112,6 +68,9 @@ impl Next {
         }
         let reason = self.reason();
         match self {
+            Self::Settle(Outcome::Delivered(_), _) if thing == "push" => {
+                log!(debug, "a push has arrived");
+            }
             Self::Settle(Outcome::Delivered(part), _) => {
                 let part_id = part.as_ref().map(PartId::as_str);
                 log!(info, part_id, "a note is in its conversation");
@@ -120,24 +79,29 @@ impl Next {
                 log!(
                     error,
                     reason,
-                    "a note is given up and kept as a dead letter"
+                    "a {thing} is given up and kept as a dead letter"
                 );
             }
             Self::Settle(Outcome::Gone(_), _) => {
-                log!(warn, reason, "a note's conversation no longer exists");
+                log!(warn, reason, "a {thing}'s conversation no longer exists");
             }
             Self::PutBack(retry) if retry.counts => {
                 let not_before_ms = retry.not_before_ms;
-                log!(warn, reason, not_before_ms, "a note is tried again later");
+                log!(
+                    warn,
+                    reason,
+                    not_before_ms,
+                    "a {thing} is tried again later"
+                );
             }
-            Self::PutBack(_) => log!(debug, reason, "a note is back in the outbox"),
+            Self::PutBack(_) => log!(debug, reason, "a {thing} is back in the outbox"),
             Self::Stuck(retry) => {
                 let not_before_ms = retry.not_before_ms;
                 log!(
                     error,
                     reason,
                     not_before_ms,
-                    "a note cannot be delivered with these settings"
+                    "a {thing} cannot be delivered with these settings"
                 );
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::admission::Party;
-use super::destination::{Destination, Job, Receipt, Reply};
+use super::destination::{Destination, Job, Lookup, Receipt, Reply};
 use super::outbox::Options;
 use super::push::Push;
 use crate::domain::id::ProductId;
@@ -88,14 +88,12 @@ impl Work {
         }
     }
 
-    /// The destination that can be asked whether an earlier attempt arrived. A receiver of pushes knows
-    /// repetitions by their id instead.
-    pub(super) fn destination(&self) -> Option<(&dyn Destination, &Job)> {
+    /// Whom to ask whether an earlier attempt arrived. A receiver of pushes knows repetitions by their id
+    /// instead.
+    pub(super) fn lookup(&self) -> Option<(&dyn Lookup, &Job)> {
         match self {
-            Self::Note(destination, job) if !destination.knows_repetitions() => {
-                Some((&**destination, job))
-            }
-            Self::Note(..) | Self::Push(..) => None,
+            Self::Note(destination, job) => Some((destination.lookup()?, job)),
+            Self::Push(..) => None,
         }
     }
 

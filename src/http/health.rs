@@ -84,7 +84,7 @@ pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, 
     let mut told = json!({
         "status": "ready",
         "store": state.config.store.backend,
-        "products": state.products.all().len(),
+        "products": state.products.count(),
     });
     if let Some(depth) = depth {
         told["spool"] = json!({ "entries": depth.entries, "bytes": depth.bytes });

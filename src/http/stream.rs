@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
@@ -19,7 +20,6 @@ use super::request::text_header;
 use super::server::Endless;
 use super::state::AppState;
 use crate::chance::Chance;
-use crate::domain::id::ProductId;
 use crate::domain::log::Offset;
 use crate::feed::{Filter, Start, sse};
 use crate::product::Product;
@@ -56,7 +56,7 @@ pub(super) async fn stream(
     let frames = stream::unfold(begun, move |begun| {
         let state = state.clone();
         async move {
-            let (mut subscriber, visitor, mut changes) = begun?;
+            let (mut subscriber, mut visitor, mut changes) = begun?;
             let next = {
                 let mut next = pin!(subscriber.next(heartbeat));
                 loop {
@@ -92,7 +92,8 @@ pub(super) async fn stream(
 
 /// Whoever reads the stream, and by what right.
 struct Visitor {
-    product: ProductId,
+    /// As it was when the right was last looked at.
+    product: Arc<Product>,
     headers: HeaderMap,
     right: Right,
 }
@@ -108,7 +109,7 @@ impl Visitor {
     /// there: addresses are logged by everybody on the way.
     async fn admit(
         state: &AppState,
-        product: &Product,
+        product: &Arc<Product>,
         query: &HashMap<String, String>,
         headers: HeaderMap,
     ) -> Result<Self, Problem> {
@@ -124,7 +125,7 @@ impl Visitor {
             None => Right::Key(admit_reader_or_ask(state, product, &headers).await?),
         };
         Ok(Self {
-            product: product.id.clone(),
+            product: Arc::clone(product),
             headers,
             right,
         })
@@ -132,12 +133,16 @@ impl Visitor {
 
     /// Whether the right still holds. A stream that was begun with a token, or with a key of Unkey's, goes on for as
     /// long as there is the product.
-    fn is_admitted(&self, state: &AppState) -> bool {
-        let Some(product) = state.products.get(&self.product) else {
+    fn is_admitted(&mut self, state: &AppState) -> bool {
+        let Some(product) = state.products.get(&self.product.id) else {
             return false;
         };
+        if Arc::ptr_eq(&product, &self.product) {
+            return true;
+        }
+        self.product = product;
         match self.right {
-            Right::Key(ReaderKey::Own) => admit_reader(state, &product, &self.headers).is_ok(),
+            Right::Key(ReaderKey::Own) => admit_reader(state, &self.product, &self.headers).is_ok(),
             Right::Key(ReaderKey::OfUnkey) | Right::Ticket(_) => true,
         }
     }

@@ -66,6 +66,15 @@ impl Products {
         self.read(|layers| layers.get(id).cloned())
     }
 
+    /// How many products are in force.
+    pub fn count(&self) -> usize {
+        self.read(|layers| {
+            let Layers { listed, registered } = layers;
+            let own = registered.keys().filter(|id| !listed.contains_key(*id));
+            listed.len() + own.count()
+        })
+    }
+
     /// All products, by identifier.
     pub fn all(&self) -> Vec<Arc<Product>> {
         let set = self.read(|layers| {
@@ -110,9 +119,9 @@ impl Products {
         let mut report = Report::default();
         let before = self.read(|layers| layers.listed.clone());
         for (id, old) in &before {
-            match products.get(id) {
+            match products.get_mut(id) {
                 Some(new) if new.fingerprint != old.fingerprint => report.changed.push(id.clone()),
-                Some(_) => {}
+                Some(same) => *same = Arc::clone(old),
                 None if bad.contains(id) => {
                     products.insert(id.clone(), Arc::clone(old));
                     report.kept.push(id.clone());

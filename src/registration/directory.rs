@@ -244,6 +244,12 @@ impl Directory {
     pub async fn run(self, tasks: Tasks) {
         let Inner { rows, uses, .. } = &*self.0;
         loop {
+            tokio::select! {
+                biased;
+                () = tasks.stopping() => break,
+                () = self.0.nudge.notified() => {}
+                () = rows.clock.sleep(self.0.limits.poll) => {}
+            }
             let now_ms = rows.clock.now_ms();
             if let Err(error) = self.refresh().await {
                 tracing::debug!(%error, "registrations are looked at again later");
@@ -253,12 +259,6 @@ impl Directory {
             }
             if let Err(error) = self.purge().await {
                 tracing::debug!(%error, "removed products are purged later");
-            }
-            tokio::select! {
-                biased;
-                () = tasks.stopping() => break,
-                () = self.0.nudge.notified() => {}
-                () = rows.clock.sleep(self.0.limits.poll) => {}
             }
         }
         // Best effort: a last use that is not written down is a minute old at most.

@@ -31,7 +31,7 @@ impl Directory {
                 .get(&row.id)
                 .is_none_or(|known| known.text != row.value)
             {
-                self.adopt(&mut known, &row.id, &row.value);
+                self.put_in_force(&mut known, &row.id, &row.value);
             }
         }
         self.count();
@@ -87,8 +87,13 @@ impl Directory {
         Ok(())
     }
 
-    /// Puts a registration in force as it is stored, or takes it out of force.
+    /// Puts one registration in force as it is stored, or takes it out of force.
     pub(super) fn adopt(&self, known: &mut HashMap<Arc<str>, Known>, id: &str, text: &Arc<str>) {
+        self.put_in_force(known, id, text);
+        self.count();
+    }
+
+    fn put_in_force(&self, known: &mut HashMap<Arc<str>, Known>, id: &str, text: &Arc<str>) {
         let products = &self.0.products;
         let mut seen = Known {
             text: Arc::clone(text),
@@ -109,11 +114,10 @@ impl Directory {
                 tracing::error!(product_id = id, %error, "a registered product is not in force");
             }
         }
-        self.count();
     }
 
     fn count(&self) {
-        let number = self.0.products.all().len();
+        let number = self.0.products.count();
         let gauge = &self.0.metrics.products;
         gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
     }

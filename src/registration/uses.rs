@@ -46,6 +46,9 @@ impl Uses {
             let all = uses.iter();
             all.map(|(key, ms)| (Arc::clone(key), *ms)).collect()
         };
+        if uses.is_empty() {
+            return Ok(());
+        }
         let keys = addresses(uses.iter().map(|(key, _)| &**key));
         let stored = rows.read_all(&keys).await?;
         let mut draft = Draft::default();

@@ -11,7 +11,7 @@ use event_connector::chance::Chance;
 use event_connector::clock::Clock;
 use event_connector::delivery::admission::{Fingerprint, Rate, Sign};
 use event_connector::delivery::{
-    Destination, Job, Nudge, Outbox, Receipt, Refusal, Reply, Report, Surroundings,
+    Destination, Job, Lookup, Nudge, Outbox, Receipt, Refusal, Reply, Report, Surroundings,
 };
 use event_connector::domain::id::{ConversationId, DeliveryId, Key, PartId, ProductId};
 use event_connector::domain::session::{Session, Settlement};
@@ -278,6 +278,10 @@ impl Destination for ToVendor {
         self.0.vendor.account(product)
     }
 
+    fn lookup(&self) -> Option<&dyn Lookup> {
+        Some(self)
+    }
+
     async fn deliver(&self, job: &Job) -> Reply<Receipt> {
         let desk = &self.0;
         let begun = desk.begin(job);
@@ -295,7 +299,10 @@ impl Destination for ToVendor {
         };
         desk.end((job, "posts"), begun, reply)
     }
+}
 
+#[async_trait]
+impl Lookup for ToVendor {
     async fn read_back(&self, job: &Job, since_ms: u64) -> Reply<Vec<PartId>> {
         let desk = &self.0;
         let begun = desk.begin(job);

@@ -12,7 +12,7 @@ use crate::delivery::admission::{Fingerprint, Sign};
 use crate::delivery::client::Answer;
 use crate::delivery::destination::{Destination, Job, Receipt, Refusal, Reply};
 use crate::delivery::guard::GuardedClient;
-use crate::delivery::push::{Envelope, headers, judge, unanswered};
+use crate::delivery::push::{Address, Envelope, post};
 use crate::domain::id::{PartId, ProductId};
 
 /// What a bridge says of a conversation that does not exist, as `error` of a 404 or 410.
@@ -60,10 +60,6 @@ impl Destination for Bridge {
         Some(Fingerprint::of(target.url.as_str(), secret))
     }
 
-    fn knows_repetitions(&self) -> bool {
-        true
-    }
-
     async fn deliver(&self, job: &Job) -> Reply<Receipt> {
         let Some(target) = (self.targets)(&job.product) else {
             let reason = format!("product {} has no bridge", job.product);
@@ -83,37 +79,22 @@ impl Destination for Bridge {
             attempt: job.attempt,
             body: &body,
         };
-        let Some(headers) = headers(&target.secret, &envelope, self.clock.now_ms()) else {
-            let refusal = Refusal::misconfigured("the secret cannot be sent as a header");
-            return Reply::not_called(refusal);
+        let address = Address {
+            url: &target.url,
+            secret: &target.secret,
+            timeout_ms: None,
         };
-        let posted = self
-            .client
-            .post(&target.url, headers, body.clone(), u64::MAX);
-        match posted.await {
-            Ok(answer) => told(&answer, &body, &target),
-            Err(error) => unanswered(&error),
-        }
-    }
-
-    async fn read_back(&self, _: &Job, _: u64) -> Reply<Vec<PartId>> {
-        Reply {
-            result: Ok(Vec::new()),
-            sign: Sign::NotCalled,
-            rate: None,
-            http_status: None,
-            excerpt: None,
+        let (reply, answer) = post(&self.client, address, envelope, self.clock.now_ms()).await;
+        match answer {
+            Some(answer) => told(&answer, reply),
+            None => reply,
         }
     }
 }
 
 /// What an answer means: as that of a push, but for a part's number, and a conversation that is gone. Nothing else
 /// that a bridge lacks is the note's fault, so it is tried again, rarely.
-fn told(answer: &Answer, body: &str, target: &Target) -> Reply<Receipt> {
-    let query = target.url.query().unwrap_or_default();
-    let secret = target.secret.expose_secret();
-    let hidden = format!("{secret} {} {query}", target.url.path());
-    let mut reply = judge(answer, body, &hidden);
+fn told(answer: &Answer, mut reply: Reply<Receipt>) -> Reply<Receipt> {
     let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     match answer.status {
         200..300 => {

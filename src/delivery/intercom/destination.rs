@@ -14,7 +14,7 @@ use super::answer::{self, Accepted};
 use super::text;
 use crate::delivery::admission::{Fingerprint, Sign};
 use crate::delivery::client::{Client, Error};
-use crate::delivery::destination::{Destination, Job, Receipt, Refusal, Reply};
+use crate::delivery::destination::{Destination, Job, Lookup, Receipt, Refusal, Reply};
 use crate::delivery::excerpt::excerpt;
 use crate::domain::id::{ConversationId, PartId, ProductId};
 
@@ -108,6 +108,10 @@ impl Destination for Intercom {
         Some(Fingerprint::of(&account.base_url, token))
     }
 
+    fn lookup(&self) -> Option<&dyn Lookup> {
+        Some(self)
+    }
+
     async fn deliver(&self, job: &Job) -> Reply<Receipt> {
         let Some(account) = (self.accounts)(&job.product) else {
             return Reply::not_called(no_account(&job.product));
@@ -128,7 +132,10 @@ impl Destination for Intercom {
         })
         .await
     }
+}
 
+#[async_trait]
+impl Lookup for Intercom {
     async fn read_back(&self, job: &Job, since_ms: u64) -> Reply<Vec<PartId>> {
         let Some(account) = (self.accounts)(&job.product) else {
             return Reply::not_called(no_account(&job.product));

@@ -13,7 +13,7 @@ const SEARCHED_BYTES_MAX: usize = 32 << 10;
 
 /// What an answer says about the push and its endpoint. `body` and `hidden` were sent, and are kept out of
 /// what is told. Rate headers are not believed: every service means something else by them.
-pub(in crate::delivery) fn judge(answer: &Answer, body: &str, hidden: &str) -> Reply<Receipt> {
+pub(super) fn judge(answer: &Answer, body: &str, hidden: &str) -> Reply<Receipt> {
     let status = answer.status;
     let after_ms = answer.retry_after_ms;
     let reason: Arc<str> = format!("the endpoint answered {status}").into();
@@ -47,7 +47,7 @@ pub(in crate::delivery) fn judge(answer: &Answer, body: &str, hidden: &str) -> R
 }
 
 /// What it means that no answer came.
-pub(in crate::delivery) fn unanswered(error: &Unanswered) -> Reply<Receipt> {
+pub(super) fn unanswered(error: &Unanswered) -> Reply<Receipt> {
     let reason = error.to_string();
     let (refusal, sign) = match error {
         Unanswered::Forbidden(_) => (Refusal::misconfigured(reason), Sign::NotCalled),

@@ -6,7 +6,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::{answer, header};
+use super::call::{Address, Envelope, post};
 use crate::clock::Clock;
 use crate::delivery::admission::{Fingerprint, Party};
 use crate::delivery::destination::{Job, Receipt, Refusal, Reply};
@@ -38,14 +38,6 @@ pub struct Push {
     targets: Targets,
     clock: Clock,
     disable_after_ms: Option<u64>,
-}
-
-/// What is sent, as far as it is signed.
-#[derive(Clone, Copy)]
-pub(in crate::delivery) struct Envelope<'a> {
-    pub(in crate::delivery) id: &'a str,
-    pub(in crate::delivery) attempt: u32,
-    pub(in crate::delivery) body: &'a str,
 }
 
 impl Push {
@@ -125,23 +117,12 @@ impl Push {
     }
 
     async fn call(&self, target: &Target, envelope: Envelope<'_>) -> Reply<Receipt> {
-        let now_ms = self.clock.now_ms();
-        let Some(headers) = header::headers(&target.secret, &envelope, now_ms) else {
-            let refusal = Refusal::misconfigured("the secret cannot be sent as a header");
-            return Reply::not_called(refusal);
+        let address = Address {
+            url: &target.url,
+            secret: &target.secret,
+            timeout_ms: target.timeout_ms,
         };
-        let timeout_ms = target.timeout_ms.unwrap_or(u64::MAX);
-        let body = envelope.body.to_owned();
-        let posted = self.client.post(&target.url, headers, body, timeout_ms);
-        match posted.await {
-            Ok(answer) => {
-                let (url, secret) = (&target.url, target.secret.expose_secret());
-                // Servers like to repeat the path that they do not know.
-                let query = url.query().unwrap_or_default();
-                let hidden = format!("{secret} {} {query}", url.path());
-                answer::judge(&answer, envelope.body, &hidden)
-            }
-            Err(error) => answer::unanswered(&error),
-        }
+        let now_ms = self.clock.now_ms();
+        post(&self.client, address, envelope, now_ms).await.0
     }
 }

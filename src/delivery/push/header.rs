@@ -3,11 +3,11 @@
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::destination::Envelope;
+use super::call::Envelope;
 use crate::ingest::signature;
 
 /// Everything that a receiver can verify a push by. `None` when the secret cannot stand in a header.
-pub(in crate::delivery) fn headers(
+pub(super) fn headers(
     secret: &SecretString,
     envelope: &Envelope<'_>,
     now_ms: u64,

@@ -1,7 +1,8 @@
 //! Pushes: every batch of actions, posted to an endpoint of the product's own, as subscribers of the feed get it.
 //!
-//! The cast: a [`Target`] is what a product's pushes need, looked up for each attempt; [`Push`] calls it; `header`
-//! signs; `answer` turns what came back into a receipt or a refusal.
+//! The cast: a [`Target`] is what a product's pushes need, looked up for each attempt; [`Push`] looks after them; `call`
+//! makes one signed call, for notes through a bridge as well; `header` signs; `answer` turns what came back into a
+//! receipt or a refusal.
 //!
 //! Guaranteed:
 //!
@@ -16,10 +17,9 @@
 //! endpoints are disabled (`admission` has it, for as long as the process lives).
 
 mod answer;
+mod call;
 mod destination;
 mod header;
 
-pub(super) use answer::{judge, unanswered};
-pub(super) use destination::Envelope;
+pub(super) use call::{Address, Envelope, post};
 pub use destination::{Push, Target, Targets};
-pub(super) use header::headers;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use event_connector::clock::Clock;
 use event_connector::delivery::admission::{Fingerprint, Sign};
-use event_connector::delivery::{Destination, Job, Receipt, Refusal, Reply};
+use event_connector::delivery::{Destination, Job, Lookup, Receipt, Refusal, Reply};
 use event_connector::domain::id::{Key, PartId, ProductId};
 use event_connector::domain::machine::Machine;
 use event_connector::domain::session::{Held, Session};
@@ -92,6 +92,10 @@ impl Destination for Platform {
         None
     }
 
+    fn lookup(&self) -> Option<&dyn Lookup> {
+        Some(self)
+    }
+
     async fn deliver(&self, job: &Job) -> Reply<Receipt> {
         let lines = self.lines(job).await;
         let call = self.posts().len();
@@ -125,7 +129,10 @@ impl Destination for Platform {
             _ => Err(Refusal::later("the scripted call was refused")),
         })
     }
+}
 
+#[async_trait]
+impl Lookup for Platform {
     /// A scripted failure has posted nothing.
     async fn read_back(&self, _: &Job, _: u64) -> Reply<Vec<PartId>> {
         reply(Ok(Vec::new()))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::receiver::{Answer, Receiver};
@@ -50,15 +50,7 @@ async fn a_batch_is_pushed_signed_and_as_subscribers_get_it() {
     let signature = format!("v1,{}", STANDARD.encode(digest));
     assert_eq!(call.header("webhook-signature"), signature);
 
-    let shown = eventually("it is marked as delivered", || async {
-        let shown = json_of(service.get(&format!("/deliveries/{id}")).await).await;
-        if shown["status"] == "delivered" {
-            Ok(shown)
-        } else {
-            Err(shown)
-        }
-    })
-    .await;
+    let shown = delivered(&service, id).await;
     assert_eq!(shown["platform"], "push");
     assert_eq!(
         (&shown["session_id"], &shown["conversation_id"]),
@@ -169,15 +161,7 @@ async fn a_push_whose_end_nobody_saw_is_repeated_under_its_id_and_never_looked_f
     let id = calls[1].header("webhook-id");
     assert_eq!(calls[0].header("webhook-id"), id);
     assert_eq!(calls[1].header("x-connector-attempt"), "2");
-    let shown = eventually("it is marked as delivered", || async {
-        let shown = json_of(service.get(&format!("/deliveries/{id}")).await).await;
-        if shown["status"] == "delivered" {
-            Ok(shown)
-        } else {
-            Err(shown)
-        }
-    })
-    .await;
+    let shown = delivered(&service, id).await;
     let history = shown["history"].as_array().expect("a list").iter();
     let told: Vec<_> = history
         .map(|call| (&call["call"], &call["outcome"]))
@@ -199,18 +183,11 @@ async fn activity_without_a_session_is_pushed_and_forgotten_with_its_user() {
     let call = receiver.took(1).await.remove(0);
     assert_eq!(call.json()["session_id"], json!(null));
     assert_eq!(call.json()["user_id"], "u_bucket");
-    let path = format!("/deliveries/{}", call.header("webhook-id"));
-    eventually("it is marked as delivered", || async {
-        let shown = json_of(service.get(&path).await).await;
-        if shown["status"] == "delivered" {
-            Ok(())
-        } else {
-            Err(shown)
-        }
-    })
-    .await;
+    let id = call.header("webhook-id");
+    delivered(&service, id).await;
     let answer = service.delete("/users/acme/u_bucket").await;
     assert_eq!(answer.status(), 200);
+    let path = format!("/deliveries/{id}");
     assert_eq!(service.get(&path).await.status(), 404);
     assert_eq!(service.files_with("u_bucket"), [""; 0]);
 }
@@ -246,4 +223,17 @@ async fn notes_and_pushes_of_one_product_do_not_hold_each_other_up() {
         }
     })
     .await;
+}
+
+/// A push, as the service shows it once it has arrived.
+async fn delivered(service: &Service, id: &str) -> Value {
+    eventually("it is marked as delivered", || async {
+        let shown = json_of(service.get(&format!("/deliveries/{id}")).await).await;
+        if shown["status"] == "delivered" {
+            Ok(shown)
+        } else {
+            Err(shown)
+        }
+    })
+    .await
 }
