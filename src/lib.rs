@@ -14,6 +14,7 @@
 //!    pure [`domain::session::Session`] and writes everything that follows in one commit: snapshot,
 //!    log entries, notes for the outbox, index rows, deadline. *A 2xx means: it is written down.* While Redis is
 //!    away the share waits in the [`spool`], on this instance's disk.
+//!    Where the product wants to speak first, the same commit notes what its triggers suggest; the page asks for it.
 //! 4. [`feed`] follows the committed log and tells everybody who listens.
 //! 5. [`delivery`] leases notes and pushes from the outbox, posts them, and returns the outcome to step 3 as an
 //!    input like any other; the session's commit finishes the **row**.

@@ -78,6 +78,12 @@ metrics! {
     links: IntCounterVec = "connector_links_total" ["outcome"];
     /// Actions that the pre-link window rule removed before any conversation appeared.
     window_trimmed: IntCounter = "connector_window_trimmed_total";
+    /// What triggers came to, by outcome: evaluated, panicked, offered, accepted, dismissed, timed_out, withdrawn.
+    triggers: IntCounterVec = "connector_triggers_total" ["product", "trigger", "outcome"];
+    /// Times that nothing was offered, by reason, and the trigger that had something to say.
+    offers_skipped: IntCounterVec = "connector_offers_skipped_total" ["product", "trigger", "reason"];
+    /// User properties that found no room, in a request or in a session.
+    user_properties_dropped: IntCounter = "connector_user_properties_dropped_total";
     /// Note deliveries by platform and outcome of the attempt.
     notes: IntCounterVec = "connector_notes_total" ["platform", "outcome"];
     /// Attempts at pushes by outcome: delivered, retried, limited, disabled, dead.

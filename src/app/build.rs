@@ -183,6 +183,7 @@ fn sessions(
         chance: parts.chance.clone(),
         tasks: tasks.clone(),
         metrics: parts.metrics.clone(),
+        product_label: parts.config.metrics.product_label,
         policy: Box::new(move |id| Arc::new(policy(&config, products.get(id).as_deref()))),
         committed: Box::new(move |key, written| {
             tell(key, written.effects, &feed, &outbox);

@@ -1,7 +1,8 @@
 //! What a product wants of its sessions: the service's settings, and the product's own over them.
 
 use crate::config::Config;
-use crate::domain::session::Policy;
+use crate::domain::proactive::resilience::Limits;
+use crate::domain::session::{OfferPolicy, Policy};
 use crate::product::Product;
 
 /// The policy of a product; of one that is no longer registered when `product` is `None`, whose
@@ -26,6 +27,19 @@ pub(super) fn policy(config: &Config, product: Option<&Product>) -> Policy {
         index_s: link_carry_s.max(IDENTITY_S),
         window_actions_max: service.window_actions_max,
         note_bytes_max: service.note_bytes_max,
+        program: product.and_then(|product| product.program.clone()),
+        offers: OfferPolicy {
+            lookback_s: config.proactive.lookback_s,
+            actions_max: config.proactive.actions_max,
+            match_s: config.proactive.match_s,
+            page_idle_s: config.proactive.page_idle_s,
+        },
+        resilience: Limits {
+            min_interval_s: config.proactive.min_interval_s,
+            per_product_minute: config.proactive.product_minute_max,
+            per_session_hour: config.proactive.session_hour_max,
+            per_user_day: config.proactive.user_day_max,
+        },
         index_mode: product.map_or(Policy::default().index_mode, |product| product.index_mode),
     }
 }

@@ -16,12 +16,18 @@ pub(super) const VARIABLE_ORIGIN: &str = "variable ";
 pub(super) const FILE_VARIABLE: &str = "CONNECTOR_CONFIG";
 
 /// Variables that operators of the original service know, and the keys they set.
-const ALIASES: [(&str, &str, &str); 5] = [
+const ALIASES: [(&str, &str, &str); 7] = [
     ("REDIS_URL", "redis", "url"),
     ("CONNECTOR_ADMIN_KEY", "admin", "key"),
     ("CONNECTOR_SECRETS_KEY", "secrets", "key"),
     ("PRODUCTS_CONFIG", "products", "inline"),
     ("MAX_RETRIES", "delivery", "retries_max"),
+    ("CONTEXT_STORE_LOOKBACK_SECONDS", "proactive", "lookback_s"),
+    (
+        "PROACTIVE_MIN_INTERVAL_SECONDS",
+        "proactive",
+        "min_interval_s",
+    ),
 ];
 
 /// Sections of one place, ready to be laid over others. Holds nothing but tables, so that a layer

@@ -11,8 +11,8 @@ use super::layer::{FILE_VARIABLE, Layer, near_misses};
 use super::mistake::Mistakes;
 use super::reader::Reader;
 use super::section::{
-    Admin, Delivery, Feed, Http, Intercom, Log, Metrics, Products, Push, Redis, Registration,
-    Retention, Secrets, Session, Shutdown, Spool, Store, Unkey,
+    Admin, Delivery, Feed, Http, Intercom, Log, Metrics, Proactive, Products, Push, Redis,
+    Registration, Retention, Secrets, Session, Shutdown, Spool, Store, Unkey,
 };
 use super::value::Backend;
 use crate::store::redis::Address;
@@ -41,6 +41,8 @@ pub struct Config {
     pub store: Store,
     /// Sessions.
     pub session: Session,
+    /// Speaking first.
+    pub proactive: Proactive,
     /// How long what is kept.
     pub retention: Retention,
     /// Notes on their way out.
@@ -146,6 +148,7 @@ impl Config {
             products: Products::read(reader),
             store: Store::read(reader),
             session: Session::read(reader),
+            proactive: Proactive::read(reader),
             retention: Retention::read(reader),
             delivery: Delivery::read(reader),
             intercom: Intercom::read(reader),

@@ -26,8 +26,8 @@ pub use load::{Config, LoadOptions};
 pub use mistake::{Mistake, Mistakes};
 pub use network::Network;
 pub use section::{
-    Admin, Delivery, Feed, Http, Intercom, Log, Metrics, Products, Push, Redis, Registration,
-    Retention, Secrets, Session, Shutdown, Spool, Store, Unkey,
+    Admin, Delivery, Feed, Http, Intercom, Log, Metrics, Proactive, Products, Push, Redis,
+    Registration, Retention, Secrets, Session, Shutdown, Spool, Store, Unkey,
 };
 pub use value::{Backend, LogFormat, RegistrationMode};
 

@@ -1,8 +1,11 @@
 //! What a user did, as a sentence, before and after a session has numbered it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::id::{ConversationId, ProductId, SessionId, UserId};
+use super::proactive::Scalar;
 
 /// Where activity comes from; decides which clock the pre-link window trusts and labels metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -91,6 +94,21 @@ pub struct Identity {
     pub stated: bool,
 }
 
+/// The most properties that are read from a request for one session, and that a session keeps.
+pub const PROPERTIES_MAX: usize = 32;
+
+/// Something that an application says of its user, such as a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Property {
+    /// What it is called.
+    pub name: Arc<str>,
+    /// What it is.
+    pub value: Scalar,
+    /// Whether it counts only where nothing has been said under the name before.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub once: bool,
+}
+
 /// One request's share for one session, in order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Activity {
@@ -101,8 +119,37 @@ pub struct Activity {
     pub body_key: u64,
     /// Identity in the order of the events that carried it.
     pub identities: Vec<Identity>,
+    /// What is said of the user, in the order of the events that say it, each name once; at most
+    /// [`PROPERTIES_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub properties: Vec<Property>,
+    /// How many properties were one too many.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped_properties: u64,
     /// The actions, stably sorted by time.
     pub actions: Vec<NewAction>,
+}
+
+impl Activity {
+    /// Nothing yet.
+    pub fn new(provider: Provider, body_key: u64) -> Self {
+        Self {
+            provider,
+            body_key,
+            identities: Vec::new(),
+            properties: Vec::new(),
+            dropped_properties: 0,
+            actions: Vec::new(),
+        }
+    }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One action as clients receive it (contract 2.1).

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::AttemptRecord;
 use super::id::{DeliveryId, PartId};
+use super::proactive::Tally;
 
 /// The version of every stored log entry's body.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -81,6 +82,12 @@ pub enum EntryType {
     NoteFailed,
     /// Actions older than the pre-link window left it unposted.
     WindowTrimmed,
+    /// Whether to speak first was decided otherwise than before.
+    Decided,
+    /// An offer came to its end.
+    OfferEnded,
+    /// A page reported what does not fit the state.
+    TransitionRefused,
 }
 
 impl EntryType {
@@ -96,6 +103,9 @@ impl EntryType {
             Self::NoteDelivered => "note_delivered",
             Self::NoteFailed => "note_failed",
             Self::WindowTrimmed => "window_trimmed",
+            Self::Decided => "decided",
+            Self::OfferEnded => "offer_ended",
+            Self::TransitionRefused => "transition_refused",
         }
     }
 
@@ -149,6 +159,8 @@ pub enum Space {
     Invite,
     /// Issued key → when it was last used.
     KeyUse,
+    /// Span of time, and whose → how many offers were made in it.
+    Quota,
 }
 
 impl Space {
@@ -167,6 +179,7 @@ impl Space {
             Self::Project => "project",
             Self::Invite => "invite",
             Self::KeyUse => "key_use",
+            Self::Quota => "quota",
         }
     }
 
@@ -274,4 +287,23 @@ pub struct Effects {
     pub index: Vec<IndexWrite>,
     /// How many actions the window rule removed, for the counter of that limit.
     pub trimmed_actions: u64,
+    /// How many user properties found no room, for the counter of that limit.
+    pub dropped_properties: u64,
+    /// What else is counted.
+    pub tallies: Vec<Tally>,
+}
+
+impl Effects {
+    /// Whether nothing of it has to be written down.
+    pub fn is_unwritten(&self) -> bool {
+        let uncounted = Self {
+            tallies: Vec::new(),
+            ..Self::default()
+        };
+        // Comparing keeps a field that is added later from being forgotten here.
+        Self {
+            tallies: Vec::new(),
+            ..self.clone()
+        } == uncounted
+    }
 }

@@ -32,9 +32,15 @@ pub trait Machine: Clone + Send + Sync + Sized + 'static {
     /// The stored form. Called once for each decision, whose commit writes it.
     fn encode(&mut self) -> Encoded;
 
-    /// Index rows that handling `input` would look at and `facts` does not hold yet. Asked again
-    /// with the answers until it wants nothing more.
-    fn wants(&self, input: &Self::Input, facts: &Facts) -> Vec<IndexKey>;
+    /// Index rows that handling `input` at `now` (Unix seconds) would look at and `facts` does not hold
+    /// yet. Asked again with the answers until it wants nothing more.
+    fn wants(
+        &self,
+        input: &Self::Input,
+        facts: &Facts,
+        policy: &Self::Policy,
+        now: f64,
+    ) -> Vec<IndexKey>;
 
     /// Takes one input.
     fn handle(&mut self, input: Self::Input, moment: &mut Moment<'_, Self::Policy>) -> Self::Reply;

@@ -6,7 +6,9 @@
 //! way out. Facts that span sessions are rows of an **index**.
 
 pub mod action;
+pub mod agent_state;
 pub mod attempt;
+pub mod cooldown;
 pub mod fsm;
 pub mod id;
 pub mod lane;

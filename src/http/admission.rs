@@ -28,6 +28,8 @@ pub struct Admission {
     pub(super) bodies: Shares,
     /// Registrations by whoever is no operator.
     pub(super) registrations: Arc<Throttle>,
+    /// What pages ask and report of offers.
+    pub(super) page_calls: Arc<Throttle>,
     /// The same for all other bodies, apart so that a flood of activity closes no other door.
     pub(super) small_bodies: Shares,
 }
@@ -61,6 +63,11 @@ impl Admission {
                 clock.clone(),
                 config.registration.per_minute,
                 config.registration.total_per_minute,
+            )),
+            page_calls: Arc::new(Throttle::new(
+                clock.clone(),
+                config.proactive.page_calls_per_minute,
+                config.proactive.page_calls_total_per_minute,
             )),
             bodies: shares("bodies", bodies, &metrics.bodies_bytes),
             small_bodies: shares("small_bodies", small_bodies, &metrics.small_bodies_bytes),

@@ -18,6 +18,7 @@ mod health;
 mod ingest;
 mod keys;
 mod link;
+mod offers;
 pub(crate) mod outbox;
 mod problem;
 mod products;

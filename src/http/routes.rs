@@ -17,7 +17,9 @@ use super::problem::Problem;
 use super::request::identify;
 use super::server::Peer;
 use super::state::AppState;
-use super::{chatbot, deliveries, health, ingest, keys, link, products, sessions, stream, users};
+use super::{
+    chatbot, deliveries, health, ingest, keys, link, offers, products, sessions, stream, users,
+};
 use crate::domain::action::Provider;
 
 /// The service: every route, and what is around all of them. That is called rather than layered, because
@@ -73,8 +75,39 @@ fn routes(state: AppState) -> Router {
             "/sessions/link",
             post(link::link).options(preflight).layer(cors()),
         )
+        .route(
+            "/context/{product_id}/{session_id}",
+            get(offers::context).options(preflight).layer(cors()),
+        )
+        .route(
+            "/agent_state/{product_id}/{conversation_id}",
+            post(offers::report).options(preflight).layer(cors()),
+        )
         .route("/sessions/start", post(link::start_is_gone))
         .route("/sessions/{product_id}/{session_id}", get(sessions::show))
+        .merge(of_products())
+        .route("/deliveries", get(deliveries::list))
+        .route("/deliveries/{id}", get(deliveries::show))
+        .route("/deliveries/{id}/replay", post(deliveries::replay))
+        .route("/deliveries/replay", post(deliveries::replay_all))
+        .route("/deliveries/test/{product_id}", post(deliveries::test))
+        .route("/users/{product_id}/{user_id}", delete(users::erase))
+        .route("/health", get(health::alive))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route(
+            "/stream/{product_id}",
+            get(stream::stream).options(preflight).layer(cors()),
+        )
+        .fallback(|| async { no_such_route() })
+        .method_not_allowed_fallback(|| async { wrong_method() })
+        .with_state(state)
+}
+
+/// Registration, and what is issued by it.
+fn of_products() -> Router<AppState> {
+    Router::new()
         .route("/products", post(products::register).get(products::list))
         .route(
             "/register/{invite}/products",
@@ -94,23 +127,6 @@ fn routes(state: AppState) -> Router {
         .route("/products/{product_id}/keys/{key_id}", delete(keys::revoke))
         .route("/invites", post(keys::invite))
         .route("/stream-tokens/{product_id}", post(keys::ticket))
-        .route("/deliveries", get(deliveries::list))
-        .route("/deliveries/{id}", get(deliveries::show))
-        .route("/deliveries/{id}/replay", post(deliveries::replay))
-        .route("/deliveries/replay", post(deliveries::replay_all))
-        .route("/deliveries/test/{product_id}", post(deliveries::test))
-        .route("/users/{product_id}/{user_id}", delete(users::erase))
-        .route("/health", get(health::alive))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
-        .route(
-            "/stream/{product_id}",
-            get(stream::stream).options(preflight).layer(cors()),
-        )
-        .fallback(|| async { no_such_route() })
-        .method_not_allowed_fallback(|| async { wrong_method() })
-        .with_state(state)
 }
 
 /// For endpoints that customers' pages call (contract 0.3). Credentials are never allowed, so any

@@ -42,7 +42,9 @@ pub(crate) fn read<'n>(body: &'n Node<'n>) -> Option<RawEvent<'n>> {
         raw.vendor_texts[1] = None;
     }
     raw.add_email(get(fields, "event_properties"));
-    raw.add_email(get(fields, "user_properties"));
+    let properties = get(fields, "user_properties");
+    raw.add_email(properties);
+    raw.add_said(properties, false);
     Some(raw)
 }
 

@@ -10,7 +10,9 @@ use super::json::Node;
 use super::raw::RawEvent;
 use super::settings::Settings;
 use super::text::{capitalise, humanise, presentable};
-use super::{decode, duplicate, identity, label, page, redact, shape, time, url, wording};
+use super::{
+    decode, duplicate, identity, label, page, property, redact, shape, time, url, wording,
+};
 use crate::domain::action::{Activity, DropReason, NewAction, Provider};
 use crate::domain::id::{SessionId, UserId};
 
@@ -41,11 +43,11 @@ pub struct Batch {
     pub shares: Vec<Share>,
 }
 
-/// What one session gets of a request. It may be identities alone.
+/// What one session gets of a request. It may be identities or user properties alone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Share {
     /// The session; `None` for actions without one, which are grouped by user and carry no
-    /// identities: nobody else's action may take them over.
+    /// identities or properties: nobody else's action may take them over.
     pub session: Option<SessionId>,
     /// Where a share without session goes: a hash of its user, else of the request body. Zero
     /// with a session.
@@ -143,7 +145,7 @@ impl Reading<'_> {
         Ok(batch)
     }
 
-    /// Puts a raw event's action and identity where they belong, if it has any.
+    /// Puts a raw event's action, identity and what it says of the user where they belong, if it has any.
     fn file<'n>(
         &self,
         raw: RawEvent<'n>,
@@ -154,7 +156,9 @@ impl Reading<'_> {
         // Without a name it is not an event of anybody's.
         let carries_identity = raw.session.is_some() && raw.name.is_some();
         let identity = carries_identity.then(|| identity::identity(&raw)).flatten();
-        if action.is_none() && identity.is_none() {
+        let said = if carries_identity { &raw.said[..] } else { &[] };
+        let is_empty = action.is_none() && identity.is_none();
+        if is_empty && property::kept(said, self.settings).next().is_none() {
             return;
         }
         let spread = match (&raw.session, identity::user(&raw)) {
@@ -164,13 +168,8 @@ impl Reading<'_> {
         };
         let session = raw.session.as_deref().map(SessionId::from);
         let place = *places.entry((raw.session, spread)).or_insert_with(|| {
-            let activity = Activity {
-                provider: raw.provider,
-                // Depends on what else there is, and is given once all of it is there.
-                body_key: 0,
-                identities: Vec::new(),
-                actions: Vec::new(),
-            };
+            // Depends on what else there is, and is given once all of it is there.
+            let activity = Activity::new(raw.provider, 0);
             shares.push(Share {
                 session,
                 spread,
@@ -182,6 +181,7 @@ impl Reading<'_> {
             return;
         };
         activity.actions.extend(action);
+        property::add(activity, said, self.settings);
         if activity.identities.last() != identity.as_ref() {
             activity.identities.extend(identity);
         }

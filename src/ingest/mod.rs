@@ -8,7 +8,7 @@
 //!    here on all providers go the same way;
 //! 3. `filter` drops what is not a user action, and says why;
 //! 4. `label`, `page`, `url`, `time` and `wording` make an action of the rest;
-//! 5. `batch` groups actions and identities by session.
+//! 5. `batch` groups actions, identities and what `property` keeps of what is said of users by session.
 //!
 //! [`chain`] reads PostHog's element notation, [`signature`] checks who sent a body, and
 //! [`inflate`] unpacks it under a bound; all before or beside the pipeline.
@@ -38,6 +38,7 @@ mod json;
 mod label;
 mod page;
 mod posthog;
+mod property;
 mod raw;
 mod redact;
 mod settings;

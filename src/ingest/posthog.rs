@@ -28,7 +28,7 @@ pub(crate) fn read<'n>(body: &'n Node<'n>) -> Option<RawEvent<'n>> {
     if let Some(properties) = properties {
         read_properties(&mut raw, properties);
     }
-    read_emails(&mut raw, outer, inner, properties);
+    read_person(&mut raw, outer, inner, properties);
     Some(raw)
 }
 
@@ -62,8 +62,8 @@ fn set_field<'n>(raw: &mut RawEvent<'n>, key: &str, value: &'n Node<'n>) {
     }
 }
 
-/// Collects e-mail addresses in the order of contract 3.6.7.
-fn read_emails<'n>(
+/// Collects what is said of the user: e-mail addresses in the order of contract 3.6.7, and properties.
+fn read_person<'n>(
     raw: &mut RawEvent<'n>,
     outer: &'n Fields<'n>,
     inner: &'n Fields<'n>,
@@ -77,13 +77,18 @@ fn read_emails<'n>(
     );
     for fields in [outer, inner] {
         if let Some(person) = get(fields, "person").and_then(Node::as_object) {
-            raw.add_email(get(person, "properties"));
+            let properties = get(person, "properties");
+            raw.add_email(properties);
+            raw.add_said(properties, false);
         }
         if std::ptr::eq(outer, inner) {
             break;
         }
     }
     for fields in own.into_iter().flatten() {
-        raw.add_email(get(fields, "$set"));
+        raw.add_said(get(fields, "$set_once"), true);
+        let properties = get(fields, "$set");
+        raw.add_email(properties);
+        raw.add_said(properties, false);
     }
 }

@@ -11,6 +11,15 @@ use crate::domain::action::Provider;
 /// A text field; `None` when it is absent, blank, or of a type that has no text form.
 pub(crate) type Text<'n> = Option<Cow<'n, str>>;
 
+/// An object of user properties.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Said<'n> {
+    /// The properties.
+    pub(crate) fields: &'n Fields<'n>,
+    /// Whether they count only where nothing has been said before.
+    pub(crate) once: bool,
+}
+
 /// A raw event.
 #[derive(Debug)]
 pub(crate) struct RawEvent<'n> {
@@ -36,6 +45,8 @@ pub(crate) struct RawEvent<'n> {
     pub(crate) user: Text<'n>,
     /// Candidates for the e-mail address, best first; not yet checked.
     pub(crate) emails: Vec<&'n str>,
+    /// What is said of the user; not yet checked.
+    pub(crate) said: Vec<Said<'n>>,
     /// The page.
     pub(crate) url: Text<'n>,
     /// The page's title.
@@ -71,6 +82,7 @@ impl<'n> RawEvent<'n> {
             identified_user: None,
             user: None,
             emails: Vec::new(),
+            said: Vec::new(),
             url: None,
             page_title: None,
             screen: None,
@@ -107,6 +119,13 @@ impl<'n> RawEvent<'n> {
     pub(crate) fn add_email(&mut self, properties: Option<&'n Node<'n>>) {
         let email = properties.and_then(Node::as_object).and_then(email_of);
         self.emails.extend(email);
+    }
+
+    /// Adds an object of user properties, when there is one.
+    pub(crate) fn add_said(&mut self, properties: Option<&'n Node<'n>>, once: bool) {
+        let fields = properties.and_then(Node::as_object);
+        let fields = fields.filter(|fields| !fields.is_empty());
+        self.said.extend(fields.map(|fields| Said { fields, once }));
     }
 
     /// Whether the raw event says anything about an element.

@@ -86,6 +86,9 @@ impl Catalogue {
                 self.problems.push(problem(pointer, text.to_owned()));
             }
             Ok(product) => {
+                let faults = product.program_faults.iter().cloned();
+                let problems = faults.map(|fault| problem(fault.pointer, fault.text));
+                self.problems.extend(problems);
                 self.products.insert(product.id.clone(), Arc::new(product));
             }
             Err(faults) => {

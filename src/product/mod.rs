@@ -19,6 +19,7 @@
 mod catalogue;
 mod endpoint;
 mod field;
+mod proactive;
 mod push;
 mod registry;
 mod risk;

@@ -102,7 +102,8 @@ impl Products {
         self.0.changes.subscribe()
     }
 
-    /// Puts a new list in force. A product whose new row is bad stays as it was.
+    /// Puts a new list in force. A product whose new row is bad stays as it was, and so do the triggers of one whose
+    /// triggers are.
     ///
     /// # Errors
     ///
@@ -120,7 +121,12 @@ impl Products {
         let before = self.read(|layers| layers.listed.clone());
         for (id, old) in &before {
             match products.get_mut(id) {
-                Some(new) if new.fingerprint != old.fingerprint => report.changed.push(id.clone()),
+                Some(new) if new.fingerprint != old.fingerprint => {
+                    if !new.program_faults.is_empty() {
+                        Arc::make_mut(new).program.clone_from(&old.program);
+                    }
+                    report.changed.push(id.clone());
+                }
                 Some(same) => *same = Arc::clone(old),
                 None if bad.contains(id) => {
                     products.insert(id.clone(), Arc::clone(old));

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::endpoint::read_target;
 use super::field::{Fault, Fields};
+use super::proactive;
 use super::push;
 use super::settings::{Bridge, Integration, Intercom, Origin, Product, Region, SessionOverrides};
 use super::shown;
@@ -14,10 +15,9 @@ use crate::domain::session::IndexMode;
 use crate::ingest::{self, CustomEvents, UrlStyle, Wording};
 
 /// Keys of `integration_config` that later versions will use; rows may hold them already.
-const LATER_KEYS: [&str; 22] = [
+const LATER_KEYS: [&str; 16] = [
     "api_token",
     "batch_window_ms",
-    "context_actions_public",
     "crisp",
     "email",
     "kb_knowledge_id",
@@ -25,15 +25,10 @@ const LATER_KEYS: [&str; 22] = [
     "onboarding_workflows",
     "plain",
     "proactive",
-    "proactive_enabled",
-    "proactive_intercom",
-    "proactive_triggers",
     "secret",
     "stream_replay_max",
     "subdomain",
     "summary",
-    "tour_offer_body",
-    "tour_registry",
     "url",
     "webhook_signing_secret",
     "zep_api_key",
@@ -74,6 +69,7 @@ pub(super) fn read(pointer: &str, row: &Value) -> Read {
     let allow_unauthenticated_ingest = config.flag("allow_unauthenticated_ingest");
     let secret = read_secret(&mut fields, allow_unauthenticated_ingest);
     let integration = read_integration(&mut fields);
+    let wishes = proactive::read(&mut config, &format!("{pointer}/integration_config"));
     let mut product = Product {
         id: id.clone().unwrap_or_else(|| ProductId::from("")),
         secret,
@@ -89,21 +85,19 @@ pub(super) fn read(pointer: &str, row: &Value) -> Read {
             "index_mode",
             [("session", IndexMode::Session), ("batch", IndexMode::Batch)],
         ),
-        cors_origins: config
-            .texts(
-                "cors_origins",
-                is_cors_origin,
-                "an origin such as https://app.example.org, or *",
-            )
-            .unwrap_or_else(|| vec!["*".to_owned()]),
-        notices: Vec::new(),
+        cors_origins: read_origins(&mut config),
+        context_actions_public: config.flag("context_actions_public"),
+        program: wishes.program,
+        program_faults: wishes.faults,
+        notices: wishes.notices,
         shown_config: Value::Null,
         old_secrets: Vec::new(),
         keys: Vec::new(),
         origin: Origin::File,
         fingerprint: Fingerprint::of(&row.to_string()),
     };
-    product.notices = notices(&product, &fields, &config);
+    let notices = notices(&product, &fields, &config);
+    product.notices.extend(notices);
     product.shown_config = shown::config(config.object(), &config.unknown(&LATER_KEYS));
     let mut faults = fields.faults;
     faults.extend(config.faults);
@@ -248,6 +242,12 @@ fn read_session(config: &mut Fields<'_>) -> SessionOverrides {
         interaction_timeout_s: config.seconds("interaction_timeout_s"),
         cooldown_period_s: config.seconds("cooldown_period_s"),
     }
+}
+
+fn read_origins(config: &mut Fields<'_>) -> Vec<String> {
+    let wanted = "an origin such as https://app.example.org, or *";
+    let origins = config.texts("cors_origins", is_cors_origin, wanted);
+    origins.unwrap_or_else(|| vec!["*".to_owned()])
 }
 
 /// Whether a text is `*` or what browsers send as `Origin`.

@@ -13,6 +13,7 @@ use super::push::Push;
 use super::row;
 use super::source::Fingerprint;
 use crate::domain::id::ProductId;
+use crate::domain::proactive::Program;
 use crate::domain::session::IndexMode;
 use crate::ingest;
 
@@ -50,6 +51,12 @@ pub struct Product {
     pub cors_origins: Vec<String>,
     /// Where its activity is pushed to, beside whatever else happens with it.
     pub push: Option<Push>,
+    /// What it wants to be offered, if that is anything.
+    pub program: Option<Arc<Program>>,
+    /// What is wrong with that: a list of products is in force all the same, a registration is refused.
+    pub program_faults: Vec<Fault>,
+    /// Whether anybody may see what was done in a session whose name they know.
+    pub context_actions_public: bool,
     /// Its `integration_config` as it may be shown.
     pub shown_config: Value,
     /// What an operator should know of this row although nothing is wrong with it, as sentences.

@@ -230,7 +230,11 @@ fn apply(registration: &mut Registration, application: &Application) -> Result<(
 pub(super) fn checked(registration: &Registration) -> Result<(), Refused> {
     let product = registration.product().map_err(Refused::Faults)?;
     debug_assert_eq!(product.id, registration.record.product_id);
-    Ok(())
+    if product.program_faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Refused::Faults(product.program_faults))
+    }
 }
 
 /// Issues anew what `what` says; what it replaces is accepted until the overlap is over.

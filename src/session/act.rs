@@ -4,6 +4,8 @@ use super::registry::{Surroundings, Written};
 use crate::domain::id::Key;
 use crate::domain::log::NewEntry;
 use crate::domain::machine::Machine;
+use crate::domain::proactive::Tally;
+use crate::metrics::product_label;
 
 /// Counts what was written, logs changes of state, and lets feed, outbox and mirror know.
 pub(super) fn act<M: Machine>(around: &Surroundings<M>, key: &Key, written: &Written<'_, M>) {
@@ -18,7 +20,38 @@ pub(super) fn act<M: Machine>(around: &Surroundings<M>, key: &Key, written: &Wri
         .metrics
         .window_trimmed
         .inc_by(written.effects.trimmed_actions);
+    count(around, key, &written.effects.tallies);
+    around
+        .metrics
+        .user_properties_dropped
+        .inc_by(written.effects.dropped_properties);
     (around.committed)(key, written);
+}
+
+/// Counts what was decided about offers, written down or not.
+pub(super) fn count<M: Machine>(around: &Surroundings<M>, key: &Key, tallies: &[Tally]) {
+    let metrics = &around.metrics;
+    let is_named = around.product_label;
+    let product = product_label(is_named, key.product.as_str());
+    // Triggers are named by whoever owns the product.
+    let name = |trigger| product_label(is_named, trigger);
+    for tally in tallies {
+        let (counter, trigger, what) = match tally {
+            Tally::Evaluated(names, asked) => {
+                for trigger in names.iter().take(*asked) {
+                    let labels = [product, name(trigger), "evaluated"];
+                    metrics.triggers.with_label_values(&labels).inc();
+                }
+                continue;
+            }
+            Tally::Trigger(trigger, what) => (&metrics.triggers, name(trigger), *what),
+            Tally::Skipped(trigger, reason) => {
+                let trigger = trigger.as_deref().map_or("", name);
+                (&metrics.offers_skipped, trigger, *reason)
+            }
+        };
+        counter.with_label_values(&[product, trigger, what]).inc();
+    }
 }
 
 /// One line for a change of state, queryable by its fields. The entry's body stays in the store: it

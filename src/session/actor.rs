@@ -9,6 +9,7 @@ use super::registry::{Error, Inner, Message, Registry};
 use super::write::Fate;
 use crate::domain::id::Key;
 use crate::domain::machine::{Facts, Machine};
+use crate::domain::time::seconds;
 use crate::store::{self, Store, Stored};
 
 /// How often a decision is made again because someone else was faster.
@@ -216,7 +217,10 @@ impl<M: Machine> Actor<M> {
             let read = around.clock.monotonic();
             let now_ms = around.clock.now_ms();
             let as_of_ms = now_ms.max(earliest_ms);
-            let facts = self.gather(work, now_ms).await.map_err(Failure::Store)?;
+            let facts = self
+                .gather(work, &policy, as_of_ms)
+                .await
+                .map_err(Failure::Store)?;
             let cached = self.kept.cached.take();
             let cached = cached.expect("loading fills the cache or fails");
             let mut base = Base {
@@ -273,22 +277,31 @@ impl<M: Machine> Actor<M> {
         M::open(&self.key, &policy, around.clock.now_s())
     }
 
-    async fn gather(&self, work: &Work<M>, now_ms: u64) -> Result<Facts, store::Error> {
+    async fn gather(
+        &self,
+        work: &Work<M>,
+        policy: &M::Policy,
+        as_of_ms: u64,
+    ) -> Result<Facts, store::Error> {
         let mut facts = Facts::default();
         let (Work::Inputs(inputs), Some(cached)) = (work, &self.kept.cached) else {
             return Ok(facts);
         };
+        let now = seconds(as_of_ms);
         for _ in 0..FACT_ROUNDS_MAX {
             let mut keys: Vec<_> = inputs
                 .iter()
-                .flat_map(|(input, _)| cached.state.wants(input, &facts))
+                .flat_map(|(input, _)| cached.state.wants(input, &facts, policy, now))
                 .collect();
             keys.sort();
             keys.dedup();
             if keys.is_empty() {
                 break;
             }
-            let values = self.store().index(&self.key.product, &keys, now_ms).await?;
+            let values = self
+                .store()
+                .index(&self.key.product, &keys, as_of_ms)
+                .await?;
             for (key, value) in keys.into_iter().zip(values) {
                 facts.learn(key, value);
             }

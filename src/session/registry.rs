@@ -62,6 +62,8 @@ pub struct Surroundings<M: Machine> {
     pub tasks: Tasks,
     /// Counters.
     pub metrics: Metrics,
+    /// Whether counters name products, and what is named by them.
+    pub product_label: bool,
     /// The settings of a product.
     pub policy: PolicyOf<M>,
     /// Called after each commit, so that feed and outbox look at the store and copies follow it.
@@ -142,6 +144,11 @@ impl<M: Machine> Registry<M> {
             sooner: Notify::new(),
             strikes: Mutex::new(HashMap::new()),
         }))
+    }
+
+    /// What a product wants of its states now.
+    pub fn policy(&self, product: &ProductId) -> Arc<M::Policy> {
+        (self.0.around.policy)(product)
     }
 
     /// Gives `input` to the key's state and waits until the outcome is durable.

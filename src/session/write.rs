@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::act::act;
+use super::act::{self, act};
 use super::actor::Actor;
 use super::decision::{Base, Decision};
 use crate::domain::machine::{Encoded, Machine};
@@ -19,7 +19,7 @@ pub(super) enum Fate<M: Machine> {
     /// Someone was faster: it must be made again.
     Late,
     /// The store has lost what it was made on.
-    Lost(Decision<M>),
+    Lost(Box<Decision<M>>),
 }
 
 impl<M: Machine> Actor<M> {
@@ -33,9 +33,10 @@ impl<M: Machine> Actor<M> {
         let around = &self.registry.0.around;
         let count = |outcome: &str| around.metrics.commits.with_label_values(&[outcome]).inc();
         let losses = around.store.losses();
-        let is_idle = decision.effects == Default::default();
+        let is_idle = decision.effects.is_unwritten();
         if is_idle && self.has(base.version, &decision.encoded).await {
             count("unchanged");
+            act::count(around, &self.key, &decision.effects.tallies);
             self.kept.keep(decision.state, base.version, losses);
             return Ok(Fate::Down(decision.replies));
         }
@@ -64,7 +65,7 @@ impl<M: Machine> Actor<M> {
                 Ok(Fate::Down(decision.replies))
             }
             Outcome::Conflict(newer) if self.is_lost(base, newer.as_ref()) => {
-                Ok(Fate::Lost(decision))
+                Ok(Fate::Lost(Box::new(decision)))
             }
             Outcome::Conflict(newer) => {
                 count("conflict");

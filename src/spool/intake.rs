@@ -30,7 +30,7 @@ struct Overflow {
 }
 
 /// What became of a share that was taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Taken {
     /// Its session has it.
     Now(Reply),

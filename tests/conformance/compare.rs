@@ -33,6 +33,12 @@ pub(crate) fn is_error(answer: &Value) -> bool {
     answer.get("error").is_some_and(Value::is_string)
 }
 
+/// Whether the reference tripped over its input.
+pub(crate) fn is_accident(expected: &Value) -> bool {
+    let class = expected["error"].as_str();
+    class.is_some_and(|class| !DELIBERATE.contains(&class))
+}
+
 fn same(expected: &Value, got: &Value, path: &str) -> Result<(), String> {
     match (expected, got) {
         (Value::Object(expected), Value::Object(got)) => same_entries(expected, got, path),

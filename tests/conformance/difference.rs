@@ -90,6 +90,47 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
                 && is_found("contains_none")
         },
     },
+    Difference {
+        topic: "builtin_catalog",
+        functions: &["resolve_specs", "registry_from_specs"],
+        reason: "a length of time is a finite number; others can neither be compared nor stored",
+        applies: |input| {
+            let rows = input["specs"].as_array().into_iter().flatten();
+            let keys = ["interaction_timeout_s", "cooldown_s"];
+            let mut times = rows.flat_map(|row| keys.map(|key| &row[key]));
+            times.any(is_endless)
+        },
+        holds: |_, answer| answer["error"].is_string(),
+    },
+    Difference {
+        topic: "builtin_catalog",
+        functions: &["registry_from_specs"],
+        reason: "an empty list of triggers stands for the default, and the product is told so (contract X-21)",
+        applies: |input| input["specs"].is_null() || input["specs"] == json!([]),
+        holds: |_, answer| {
+            let triggers = answer["triggers"].as_array();
+            triggers.is_some_and(|triggers| {
+                triggers.len() == 1 && triggers[0]["trigger_id"] == "canonical_url_ping_pong"
+            })
+        },
+    },
+    Difference {
+        topic: "trigger_page_dwell",
+        functions: &["evaluate"],
+        reason: "a length of time is a finite number; others can neither be compared nor stored",
+        applies: |input| is_endless(&input["context_extra"]["dwell_threshold_seconds"]),
+        holds: |_, answer| answer["error"].is_string(),
+    },
+    Difference {
+        topic: "trigger_registry",
+        functions: &["evaluate", "evaluate_first_only"],
+        reason: "a trigger that fails is skipped, and never silences the others",
+        applies: |input| predicates(input).any(|(_, op)| op == "raise"),
+        holds: |input, answer| {
+            let firing = predicates(input).find(|(_, op)| *op == "always");
+            firing.is_some_and(|(id, _)| answer["first"]["trigger_id"] == id)
+        },
+    },
 ];
 
 impl Difference {
@@ -174,4 +215,20 @@ fn is_alike(sent: &Value, shown: &Value) -> bool {
 
 fn product_of(input: &Value) -> &str {
     input["product_id"].as_str().unwrap_or_default()
+}
+
+/// Whether a number, or text that is read as one, is none of those that JSON has.
+fn is_endless(value: &Value) -> bool {
+    let text = value.as_str().unwrap_or_default().trim();
+    let number = text.parse::<f64>();
+    value.get("$float").is_some() || number.is_ok_and(|number| !number.is_finite())
+}
+
+/// The predicates of a list of triggers: name and operator.
+fn predicates(input: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let triggers = input["triggers"].as_array().into_iter().flatten();
+    triggers.filter_map(|trigger| {
+        let op = trigger["predicate"]["op"].as_str()?;
+        Some((trigger["trigger_id"].as_str()?, op))
+    })
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::case::Case;
 use crate::compare::{self, error};
 use crate::topic::{Topic, exactly, nothing_later};
+use crate::tours;
 
 /// The machine, operation by operation.
 pub(crate) const TOPIC: Topic = Topic {
@@ -23,7 +24,7 @@ pub(crate) const TOPIC: Topic = Topic {
 pub(crate) type Outcome = Result<Value, &'static str>;
 
 fn answer(input: &Value) -> Value {
-    let tours = serde_json::from_value::<TourRegistry>(input["tour_registry"].clone()).ok();
+    let tours = tours::registry(&input["tour_registry"]);
     let start_at = input["start_at"].as_f64().unwrap_or_default();
     let mut fsm = match init(&input["init"], start_at) {
         Ok(fsm) => fsm,
@@ -161,15 +162,7 @@ fn expire(fsm: &mut Fsm, step: &Value, hooks: &mut Vec<Value>) -> Outcome {
     if answer == "raise" {
         return Err("RuntimeError");
     }
-    let falsy = [
-        json!(null),
-        json!(false),
-        json!(0),
-        json!(""),
-        json!([]),
-        json!({}),
-    ];
-    if falsy.contains(answer) {
+    if is_falsy(answer) {
         let status = "remote_delete_failed";
         return Ok(json!({"status": status, "hooks": called, "fsm_result": null}));
     }
@@ -185,8 +178,21 @@ fn expire(fsm: &mut Fsm, step: &Value, hooks: &mut Vec<Value>) -> Outcome {
     }))
 }
 
+/// What the reference takes for a no.
+pub(crate) fn is_falsy(answer: &Value) -> bool {
+    let falsy = [
+        json!(null),
+        json!(false),
+        json!(0),
+        json!(""),
+        json!([]),
+        json!({}),
+    ];
+    falsy.contains(answer)
+}
+
 /// The top-level keys whose values are not the same any more.
-fn delta(before: &Value, after: &Value) -> Value {
+pub(crate) fn delta(before: &Value, after: &Value) -> Value {
     let entries = after.as_object().into_iter().flatten();
     let changed: Map<_, _> = entries
         .filter(|(key, value)| before[key.as_str()] != **value)

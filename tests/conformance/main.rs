@@ -13,9 +13,11 @@
 //! settled, which nobody can tell of a store that takes its time.
 
 mod activity;
+mod agent;
 mod case;
 mod chains;
 mod compare;
+mod criteria;
 mod difference;
 mod fsm;
 mod intercom;
@@ -31,7 +33,10 @@ mod push;
 #[expect(dead_code, reason = "shared with tests that do more to a server")]
 mod redis;
 mod registration;
+mod resilience;
 mod topic;
+mod tours;
+mod trigger;
 mod writer;
 
 use std::io::Write;
@@ -44,6 +49,8 @@ use topic::{Tally, Topic};
 
 /// Every topic we answer.
 const TOPICS: &[Topic] = &[
+    agent::TOPIC,
+    criteria::TOPIC,
     fsm::TOPIC,
     intercom::TOPIC,
     link::TOPIC,
@@ -55,6 +62,16 @@ const TOPICS: &[Topic] = &[
     payload::SUMMARY,
     push::TOPIC,
     registration::TOPIC,
+    trigger::CATALOGUE,
+    trigger::CHAT_SCOPE,
+    trigger::DWELL,
+    trigger::PING_PONG,
+    trigger::PLAYBOOK,
+    trigger::REGISTRY,
+    trigger::SECTIONS,
+    trigger::URL_SCOPE,
+    resilience::TOPIC,
+    tours::TOPIC,
     writer::TOPIC,
 ];
 

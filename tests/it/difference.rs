@@ -162,6 +162,73 @@ fn a_product_is_one_text_of_the_snippet() {
 }
 
 #[test]
+fn a_length_of_time_is_finite() {
+    let refused = json!({"error": "SdkConfigError"});
+    let row = |cooldown_s: &Value| {
+        let good = json!({"id": "user_page_dwell"});
+        json!({"fn": "resolve_specs", "specs": [good, {"cooldown_s": cooldown_s}]})
+    };
+    let run = |threshold: &Value| json!({"fn": "evaluate", "context_extra": {"dwell_threshold_seconds": threshold}});
+    for odd in [json!("inf"), json!(" NaN "), json!({"$float": "Infinity"})] {
+        let outcome = |answer| judged("builtin_catalog", &row(&odd), answer);
+        assert_eq!(outcome(&refused), Some(true), "{odd}");
+        assert_eq!(outcome(&json!({"rows": []})), Some(false), "{odd}");
+        let outcome = |answer| judged("trigger_page_dwell", &run(&odd), answer);
+        assert_eq!(outcome(&refused), Some(true), "{odd}");
+        assert_eq!(outcome(&json!({"result": null})), Some(false), "{odd}");
+    }
+    for plain in [json!("30"), json!(1e300), json!(null), json!("abc")] {
+        assert!(of("builtin_catalog", &row(&plain)).is_none(), "{plain}");
+        assert!(of("trigger_page_dwell", &run(&plain)).is_none(), "{plain}");
+    }
+}
+
+#[test]
+fn an_empty_list_of_triggers_is_the_default() {
+    let input = |specs: Value| json!({"fn": "registry_from_specs", "specs": specs});
+    let answer = |ids: &[&str]| {
+        let triggers = ids.iter().map(|id| json!({ "trigger_id": id }));
+        json!({"triggers": triggers.collect::<Vec<_>>()})
+    };
+    for odd in [input(json!([])), input(json!(null))] {
+        let outcome = |ids: &[&str]| judged("builtin_catalog", &odd, &answer(ids));
+        assert_eq!(outcome(&["canonical_url_ping_pong"]), Some(true), "{odd}");
+        assert_eq!(outcome(&["user_page_dwell"]), Some(false), "{odd}");
+        assert_eq!(outcome(&[]), Some(false), "{odd}");
+    }
+    let plain = [json!([{}]), json!({}), json!("")];
+    for plain in plain.map(input) {
+        assert!(of("builtin_catalog", &plain).is_none(), "{plain}");
+    }
+    assert!(
+        of(
+            "builtin_catalog",
+            &json!({"fn": "resolve_specs", "specs": []})
+        )
+        .is_none()
+    );
+}
+
+#[test]
+fn a_trigger_that_fails_is_skipped() {
+    let input = |ops: &[&str]| {
+        let triggers = ops
+            .iter()
+            .map(|op| json!({"trigger_id": op, "predicate": {"op": op}}));
+        json!({"fn": "evaluate", "triggers": triggers.collect::<Vec<_>>()})
+    };
+    let odd = input(&["raise", "always"]);
+    let outcome = |answer| judged("trigger_registry", &odd, &answer);
+    assert_eq!(
+        outcome(json!({"first": {"trigger_id": "always"}})),
+        Some(true)
+    );
+    assert_eq!(outcome(json!({"first": null})), Some(false));
+    assert_eq!(outcome(json!({"error": "RuntimeError"})), Some(false));
+    assert!(of("trigger_registry", &input(&["never", "always"])).is_none());
+}
+
+#[test]
 fn every_difference_says_why() {
     for difference in DIFFERENCES {
         assert!(!difference.reason.is_empty(), "{}", difference.topic);

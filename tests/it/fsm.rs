@@ -1,7 +1,7 @@
 //! The session machine: moves, timers, links and stored forms.
 
 use event_connector::domain::fsm::{
-    EmptySessionId, Fsm, Gate, InvalidSnapshot, State, Tour, TourRegistry,
+    EmptySessionId, Fsm, Gate, InvalidSnapshot, Periods, State, Tour, TourRegistry,
 };
 use event_connector::domain::link::LinkEvent;
 use proptest::prelude::*;
@@ -30,16 +30,18 @@ fn tours() -> TourRegistry {
     let tour = |id: &str, flow: Option<&str>, timeout_s, cooldown_s| Tour {
         id: id.to_owned(),
         user_tour_id: flow.map(str::to_owned),
-        interaction_timeout_s: timeout_s,
-        cooldown_period_s: cooldown_s,
+        user_tour_name: None,
+        periods: Periods {
+            interaction_timeout_s: timeout_s,
+            cooldown_period_s: cooldown_s,
+        },
     };
     TourRegistry {
-        default_interaction_timeout_s: 15.0,
-        default_cooldown_period_s: 90.0,
         tours: vec![
             tour("first", Some("flow"), Some(30.0), Some(5.0)),
             tour("second", Some("flow"), Some(1.0), Some(1.0)),
-            tour("plain", Some("default"), None, None),
+            tour("half", Some("half"), None, Some(90.0)),
+            tour("plain", Some("plain"), None, None),
             tour("nameless", None, Some(1.0), Some(1.0)),
         ],
     }
@@ -125,7 +127,8 @@ fn a_timeout_pins_its_cooldown_while_a_manual_one_follows_the_setting() {
 fn a_running_tour_brings_the_periods_of_its_first_match() {
     for (tour, timeout_s, cooldown_s) in [
         ("flow", 30.0, 5.0),
-        ("default", 15.0, 90.0),
+        ("half", TIMEOUT_S, 90.0),
+        ("plain", TIMEOUT_S, COOLDOWN_S),
         ("nameless", TIMEOUT_S, COOLDOWN_S),
         ("unheard of", TIMEOUT_S, COOLDOWN_S),
         ("", TIMEOUT_S, COOLDOWN_S),

@@ -33,7 +33,9 @@ mod loss;
 mod metrics;
 mod mirror;
 mod note;
+mod offers;
 mod outbox;
+mod proactive;
 mod product;
 mod push;
 #[path = "../support/redis.rs"]

@@ -217,6 +217,7 @@ impl Instance {
             chance: chance.clone(),
             tasks: tasks.clone(),
             metrics: metrics.clone(),
+            product_label: true,
             policy: Box::new(move |product| {
                 let policy = shape.policy_of(product);
                 Arc::new(Policy {

@@ -72,10 +72,12 @@ impl People {
         };
         pages.requests.push(Request {
             activity: Activity {
-                provider: *dice.pick(&[Provider::Posthog, Provider::Fullstory]),
-                body_key: 1 << 40 | number as u64,
                 identities: is_identified.then_some(identity).into_iter().collect(),
                 actions,
+                ..Activity::new(
+                    *dice.pick(&[Provider::Posthog, Provider::Fullstory]),
+                    1 << 40 | number as u64,
+                )
             },
             is_identified: is_identified && key.session_id().is_some(),
             key,

@@ -90,6 +90,11 @@ impl Fsm {
         self.state
     }
 
+    /// The tour that the user is taken through, by its vendor's identifier.
+    pub fn active_tour(&self) -> Option<&str> {
+        self.active_tour_id.as_deref()
+    }
+
     /// The session; `None` or empty only when a snapshot said so.
     pub fn session_id(&self) -> Option<&str> {
         self.session_id.as_deref()
@@ -119,11 +124,12 @@ impl Fsm {
             self.age_cooldown(now);
             return;
         }
-        let (timeout_s, cooldown_s) = self
-            .active_tour_id
-            .as_deref()
-            .and_then(|tour| tours?.periods(tour))
-            .unwrap_or((self.interaction_timeout_s(), self.cooldown_period_s()));
+        let tour = self.active_tour_id.as_deref();
+        let periods = tour.and_then(|id| Some(tours?.get_by_user_tour_id(id)?.periods));
+        let timeout_s = periods.and_then(|tour| tour.interaction_timeout_s);
+        let timeout_s = timeout_s.unwrap_or_else(|| self.interaction_timeout_s());
+        let cooldown_s = periods.and_then(|tour| tour.cooldown_period_s);
+        let cooldown_s = cooldown_s.unwrap_or_else(|| self.cooldown_period_s());
         if now - last > timeout_s {
             self.think(now, cooldown_s);
             return;

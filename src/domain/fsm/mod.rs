@@ -26,4 +26,4 @@ mod tours;
 pub use machine::{COOLDOWN_PERIOD_S, Fsm, INTERACTION_TIMEOUT_S};
 pub use snapshot::InvalidSnapshot;
 pub use state::{EmptySessionId, Gate, InvalidTransition, State};
-pub use tours::{Tour, TourRegistry};
+pub use tours::{Periods, TOUR_COOLDOWN_PERIOD_S, TOUR_INTERACTION_TIMEOUT_S, Tour, TourRegistry};

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use super::index::{LinkRow, PendingRow, PendingSpace, email_key};
-use super::state::{Held, IndexMode, Policy, Reply, Session};
+use super::input::Reply;
+use super::offers::Occasion;
+use super::policy::{IndexMode, Policy};
+use super::state::{Held, Session};
 use crate::domain::action::{
     Action, ActionsPayload, Activity, Identity, NewAction, PayloadType, Provider,
 };
@@ -34,6 +37,7 @@ impl Session {
             return reply;
         }
         self.apply_identities(&activity.identities);
+        self.apply_properties(activity, moment);
         if moment.now - self.active_at > INDEX_AGE_S {
             self.next_index = 0;
         }
@@ -42,7 +46,14 @@ impl Session {
             self.hold(&fresh, provider, moment);
         }
         self.adopt_waiting_link(moment);
+        if moment.policy.program.is_some() {
+            let (policy, now) = (&moment.policy.offers, moment.now);
+            self.offers_mut().note(&fresh, provider, policy, now);
+        }
         self.publish(fresh, provider, moment);
+        if moment.policy.program.is_some() {
+            self.consider(Occasion::Batch, moment);
+        }
         self.renew_index(moment);
         reply
     }
@@ -121,7 +132,7 @@ impl Session {
             let key = IndexKey::new(Space::UserLink, user.as_str());
             moment.write_index(key, Some(value), lives_s);
         }
-        self.indexed = super::state::Indexed {
+        self.indexed = super::index::Indexed {
             at: Some(moment.now),
             user: self.user.clone(),
             email: self.email.clone(),

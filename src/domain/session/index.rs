@@ -103,3 +103,14 @@ pub const REFRESH_S: f64 = 60.0;
 pub fn email_key(space: Space, email: &str) -> IndexKey {
     IndexKey::new(space, email.to_lowercase())
 }
+
+/// What the identity index says about this session.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Indexed {
+    pub(super) at: Option<f64>,
+    pub(super) user: Option<UserId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) conversation: Option<ConversationId>,
+}

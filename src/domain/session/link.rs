@@ -4,7 +4,9 @@ use serde_json::json;
 
 use super::activity::to_json;
 use super::index::{LinkRequest, LinkRow, PendingRow, SessionRow, Trust};
-use super::state::{Link, Policy, Reply, Session};
+use super::input::Reply;
+use super::policy::Policy;
+use super::state::{Link, Session};
 use crate::domain::id::{ConversationId, SessionId};
 use crate::domain::link::LinkEvent;
 use crate::domain::log::{EntryType, IndexKey, OutboxChange, Space};

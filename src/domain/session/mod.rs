@@ -19,17 +19,25 @@
 //! Deliberately absent: time, identifiers of its own making, vendors, and the transport.
 
 mod activity;
+mod consider;
 pub mod index;
+mod input;
 mod link;
 mod notes;
+mod offers;
+mod page;
+mod policy;
+mod properties;
 mod ring;
 mod settling;
 mod state;
 mod stored;
 
 pub use activity::wire_json;
+pub use input::{Errand, Input, Outcome, Polled, Reply, Settlement};
 pub use notes::{NoteBody, OpenNote};
+pub use offers::{Decision, Matched, Occasion, OfferPolicy, Offers, OpenOffer, Verdict};
+pub use page::Reporter;
+pub use policy::{IndexMode, Policy};
 pub use settling::Settling;
-pub use state::{
-    Errand, Held, IndexMode, Input, LastError, Link, Outcome, Policy, Reply, Session, Settlement,
-};
+pub use state::{Held, LastError, Link, Session};

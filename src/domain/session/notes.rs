@@ -5,8 +5,10 @@ use serde_json::json;
 use std::sync::Arc;
 
 use super::activity::to_json;
+use super::input::{Errand, Outcome, Settlement};
+use super::policy::Policy;
 use super::settling::Settling;
-use super::state::{Errand, Held, LastError, Link, Outcome, Policy, Session, Settlement};
+use super::state::{Held, LastError, Link, Session};
 use crate::domain::id::{ConversationId, DeliveryId, PartId, SessionId};
 use crate::domain::lane;
 use crate::domain::log::{EntryType, IndexKey, NewDelivery, OutboxChange, Space};

@@ -5,145 +5,19 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::index::{LinkRequest, Trust};
+use super::index::{Indexed, Trust};
+use super::input::{Input, Reply};
 use super::notes::OpenNote;
+use super::offers::{Occasion, Offers};
+use super::policy::Policy;
 use super::ring::Ring;
 use super::settling::Settling;
-use crate::domain::action::Activity;
-use crate::domain::attempt::AttemptRecord;
 use crate::domain::fsm::Fsm;
-use crate::domain::id::{ConversationId, DeliveryId, Key, PartId, SessionId, UserId};
+use crate::domain::id::{ConversationId, Key, PartId, SessionId, UserId};
 use crate::domain::log::{EntryType, IndexKey};
 use crate::domain::machine::{Encoded, Facts, Machine, Moment};
 use crate::domain::note;
-
-/// What a product wants of its sessions (contract 6.1, 6.3). Lengths of time are seconds.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Policy {
-    /// The platform that takes notes, as the first part of the outbox lane; `None` when the product
-    /// has no chatbot.
-    pub platform: Option<&'static str>,
-    /// Whether every batch of actions is pushed as well.
-    pub pushes: bool,
-    /// How old an action may be when the next one arrives and still be kept for a first note.
-    pub pre_link_window_s: f64,
-    /// How long a linked session must be quiet before its note is written.
-    pub post_link_debounce_s: f64,
-    /// Width of the bins that a first note is spaced by; 0 for none.
-    pub bin_seconds: f64,
-    /// How long the session machine stays in a conversation without interaction.
-    pub interaction_timeout_s: f64,
-    /// How long it keeps quiet afterwards.
-    pub cooldown_period_s: f64,
-    /// How long after its last activity a link is inherited by the user's next session.
-    pub link_carry_s: f64,
-    /// How long identities and links can be looked up after their last renewal.
-    pub index_s: f64,
-    /// The most actions held for a note; more push out the oldest before a link, and force a note
-    /// after it.
-    pub window_actions_max: usize,
-    /// The longest text of one note.
-    pub note_bytes_max: usize,
-    /// How actions are numbered.
-    pub index_mode: IndexMode,
-}
-
-impl Default for Policy {
-    /// The documented defaults, with notes to Intercom.
-    fn default() -> Self {
-        Self {
-            platform: Some("intercom"),
-            pushes: false,
-            pre_link_window_s: 120.0,
-            post_link_debounce_s: 0.15,
-            bin_seconds: 3.0,
-            interaction_timeout_s: 20.0,
-            cooldown_period_s: 60.0,
-            link_carry_s: 86_400.0,
-            index_s: 86_400.0,
-            window_actions_max: 1000,
-            note_bytes_max: 10_000,
-            index_mode: IndexMode::Session,
-        }
-    }
-}
-
-/// How actions are numbered (contract 3.6.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IndexMode {
-    /// On and on through the session.
-    Session,
-    /// From 0 in every batch.
-    Batch,
-}
-
-/// What may happen to a session.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// The user did something.
-    Activity(Arc<Activity>),
-    /// A conversation belongs to this session.
-    Link(LinkRequest),
-    /// A delivery came to its end.
-    Settled(Settlement),
-}
-
-/// What is delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Errand {
-    /// A note to a conversation: the session waits for its end.
-    Note,
-    /// A batch of actions to the product's push target: for the session it is done once it is written
-    /// down, and nothing depends on how it ends.
-    Push,
-}
-
-/// The end of a delivery.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settlement {
-    /// Which.
-    pub delivery: DeliveryId,
-    /// What it was to deliver.
-    pub errand: Errand,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The call that ended it, if one was made.
-    pub attempt: Option<AttemptRecord>,
-    /// Whether an operator asked for it to be sent again: then its end is news, even when the
-    /// session has long forgotten the delivery.
-    pub replayed: bool,
-}
-
-/// How a delivery ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// It has arrived; a push, and platforms that cannot redact, return no part.
-    Delivered(Option<PartId>),
-    /// It was given up.
-    Failed(Arc<str>),
-    /// The conversation no longer exists.
-    Gone(Arc<str>),
-}
-
-/// What the sender of an input learns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// Activity was taken in.
-    Accepted {
-        /// New actions.
-        actions: usize,
-        /// Actions seen before.
-        duplicates: usize,
-    },
-    /// The session is now tied to the conversation.
-    Linked,
-    /// It already was.
-    Unchanged,
-    /// The conversation belongs to another user's session.
-    Refused,
-    /// A delivery's end was noted.
-    Settled,
-}
+use crate::domain::proactive::Properties;
 
 /// An action on its way into a note.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -214,6 +88,13 @@ pub struct Session {
     /// Where the user can be reached, original case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    /// What the application says of the user: what was said first, and of that the newest.
+    #[serde(
+        default,
+        skip_serializing_if = "Properties::is_empty",
+        with = "super::properties"
+    )]
+    pub properties: Properties,
     /// The three-state machine of contract 5.2.
     pub fsm: Fsm,
     /// The conversation, and what waits for it.
@@ -231,20 +112,12 @@ pub struct Session {
     /// The newest failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LastError>,
+    /// What was offered, and what may be; `None` until there was something to decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offers: Option<Box<Offers>>,
     pub(super) seen: Ring,
     pub(super) next_index: u64,
     pub(super) indexed: Indexed,
-}
-
-/// What the identity index says about this session.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Indexed {
-    pub(super) at: Option<f64>,
-    pub(super) user: Option<UserId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) email: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) conversation: Option<ConversationId>,
 }
 
 impl Session {
@@ -284,11 +157,22 @@ impl Session {
         self.user.as_ref().map(|user| user.as_str().into())
     }
 
+    /// Lets time pass. A running tour brings its own periods (contract 5.2).
     fn tick(&mut self, source: &'static str, moment: &mut Moment<'_, Policy>) {
         let policy = moment.policy;
-        self.fsm
-            .set_periods(policy.interaction_timeout_s, policy.cooldown_period_s);
+        let tour = self.fsm.active_tour().and_then(|tour| {
+            let tours = &policy.program.as_ref()?.tours;
+            Some(tours.get_by_user_tour_id(tour)?.periods)
+        });
+        let timeout_s = tour.and_then(|tour| tour.interaction_timeout_s);
+        let cooldown_s = tour.and_then(|tour| tour.cooldown_period_s);
+        self.fsm.set_periods(
+            timeout_s.unwrap_or(policy.interaction_timeout_s),
+            cooldown_s.unwrap_or(policy.cooldown_period_s),
+        );
+        // Whatever periods count were set above, and the machine's deadline knows them.
         self.with_fsm(source, moment, |fsm, now| fsm.tick(now, None));
+        self.age_offers(moment);
     }
 }
 
@@ -303,6 +187,7 @@ impl Machine for Session {
             product: key.product.clone(),
             user: None,
             email: None,
+            properties: Properties::new(),
             fsm: Fsm::open(
                 &key.id,
                 policy.interaction_timeout_s,
@@ -317,6 +202,7 @@ impl Machine for Session {
             active_at: now,
             trimmed: 0,
             last_error: None,
+            offers: None,
             seen: Ring::default(),
             next_index: 0,
             indexed: Indexed::default(),
@@ -331,11 +217,16 @@ impl Machine for Session {
         super::stored::encode(self)
     }
 
-    fn wants(&self, input: &Input, facts: &Facts) -> Vec<IndexKey> {
+    fn wants(&self, input: &Input, facts: &Facts, policy: &Policy, now: f64) -> Vec<IndexKey> {
         let mut keys = match input {
             Input::Activity(activity) => self.wants_for_activity(activity, facts),
             Input::Link(request) => vec![super::link::conversation_key(&request.conversation)],
             Input::Settled(settlement) => self.wants_for_settlement(settlement),
+            Input::Poll => {
+                let counters = self.quotas(policy, now).into_iter();
+                counters.map(|(row, _)| row).collect()
+            }
+            Input::Reported(..) => Vec::new(),
         };
         keys.retain(|key| !facts.knows(key));
         keys
@@ -360,20 +251,36 @@ impl Machine for Session {
                 self.take_settlement(&settlement, moment);
                 Reply::Settled
             }
+            Input::Poll => {
+                self.tick("page", moment);
+                self.take_poll(moment)
+            }
+            Input::Reported(event, reporter) => {
+                self.tick("page", moment);
+                self.take_event(event, reporter, moment)
+            }
         }
     }
 
     fn deadline(&self) -> Option<f64> {
-        match (self.flush_at(), self.fsm.deadline()) {
-            (Some(flush), Some(fsm)) => Some(flush.min(fsm)),
-            (flush, fsm) => flush.or(fsm),
-        }
+        let offers = self.offers.as_ref();
+        let deadlines = [
+            self.flush_at(),
+            self.fsm.deadline(),
+            offers.and_then(|offers| offers.evaluate_at),
+            offers.and_then(|offers| Some(offers.open.as_ref()?.ends_at())),
+        ];
+        deadlines.into_iter().flatten().reduce(f64::min)
     }
 
     fn on_deadline(&mut self, moment: &mut Moment<'_, Policy>) {
         self.tick("timer", moment);
         if self.flush_at().is_some_and(|at| at <= moment.now) {
             self.flush(moment);
+        }
+        let evaluate_at = self.offers.as_ref().and_then(|offers| offers.evaluate_at);
+        if evaluate_at.is_some_and(|at| at <= moment.now) {
+            self.consider(Occasion::Deadline, moment);
         }
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::ring::{Packed, Unpacked};
 use super::state::{Held, Link, Session};
 use crate::domain::machine::Encoded;
+use crate::domain::proactive::Seen;
 
 /// More fresh actions than these settle: about as many as make a state twice as large as it is without any.
 const FRESH: usize = 8;
@@ -16,6 +17,8 @@ const FRESH: usize = 8;
 struct Written<'a> {
     window: &'a [Held],
     seen: Packed<'a>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    recent: &'a [Seen],
 }
 
 /// The settled part as it is read.
@@ -23,6 +26,8 @@ struct Written<'a> {
 struct Read {
     window: Vec<Held>,
     seen: Unpacked,
+    #[serde(default)]
+    recent: Vec<Seen>,
 }
 
 pub(super) fn encode(session: &mut Session) -> Encoded {
@@ -44,6 +49,9 @@ pub(super) fn decode(state: &[u8], settled: &[u8]) -> Result<Session, String> {
         window.complete(read.window)?;
     }
     session.seen.complete(read.seen)?;
+    if let Some(offers) = &mut session.offers {
+        offers.seen.complete(read.recent)?;
+    }
     Ok(session)
 }
 
@@ -54,8 +62,13 @@ fn settle(session: &mut Session) -> Option<Arc<[u8]>> {
         Link::Linked { .. } => None,
     };
     let is_ripe = window.as_ref().is_some_and(|window| window.is_ripe(FRESH));
-    if !is_ripe && !session.seen.is_ripe() {
+    let mut recent = session.offers.as_mut().map(|offers| &mut offers.seen);
+    let is_recent_ripe = recent.as_ref().is_some_and(|recent| recent.is_ripe(FRESH));
+    if !is_ripe && !is_recent_ripe && !session.seen.is_ripe() {
         return None;
+    }
+    if let Some(recent) = &mut recent {
+        recent.settle();
     }
     if let Some(window) = &mut window {
         window.settle();
@@ -63,6 +76,7 @@ fn settle(session: &mut Session) -> Option<Arc<[u8]>> {
     Some(to_bytes(&Written {
         window: window.as_deref().map_or(&[], |window| window),
         seen: session.seen.settle(),
+        recent: recent.as_deref().map_or(&[], |recent| recent),
     }))
 }
 
@@ -72,6 +86,9 @@ pub(super) fn unsettle(session: &mut Session) {
         window.unsettle();
     }
     session.seen.unsettle();
+    if let Some(offers) = &mut session.offers {
+        offers.seen.unsettle();
+    }
 }
 
 fn to_bytes(part: &impl Serialize) -> Arc<[u8]> {

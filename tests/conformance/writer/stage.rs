@@ -83,6 +83,7 @@ impl Stage {
                 chance: Chance::seeded(1),
                 tasks: tasks.clone(),
                 metrics: Metrics::new(),
+                product_label: true,
                 policy: Box::new(move |_| Arc::clone(&policy)),
                 committed: Box::new(move |_, _| bell.nudge()),
             },
@@ -237,10 +238,8 @@ impl Stage {
             });
         }
         let activity = Activity {
-            provider: Provider::Posthog,
-            body_key: u64::MAX - self.written,
-            identities: Vec::new(),
             actions: taken,
+            ..Activity::new(Provider::Posthog, u64::MAX - self.written)
         };
         self.ask(session, Input::Activity(activity.into())).await;
         let after = self.session(session).await;

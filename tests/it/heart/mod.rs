@@ -2,6 +2,7 @@
 
 mod laws;
 mod linking;
+mod properties;
 mod pushing;
 mod settling;
 mod stage;

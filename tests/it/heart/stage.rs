@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use event_connector::domain::action::{
-    Action, ActionType, ActionsPayload, Activity, Identity, NewAction, Provider,
+    Action, ActionType, ActionsPayload, Activity, Identity, NewAction, Property, Provider,
 };
 use event_connector::domain::id::{DeliveryId, Key, ProductId, SessionId};
 use event_connector::domain::log::{
@@ -42,6 +42,8 @@ pub(super) struct Stage {
     settled: Arc<[u8]>,
     posted: Vec<Posted>,
     identities: Vec<Identity>,
+    properties: Vec<Property>,
+    pub dropped_properties: u64,
     ids: u64,
 }
 
@@ -87,6 +89,8 @@ impl Stage {
             pushed: Vec::new(),
             posted: Vec::new(),
             identities: Vec::new(),
+            properties: Vec::new(),
+            dropped_properties: 0,
             ids: 0,
         }
     }
@@ -98,6 +102,11 @@ impl Stage {
             email: email.map(str::to_owned),
             stated: false,
         }];
+    }
+
+    /// From now on the user's events say this of them.
+    pub(super) fn says(&mut self, properties: &[Property]) {
+        self.properties = properties.to_vec();
     }
 
     pub(super) fn act(&mut self, now: f64, actions: &[NewAction]) -> Reply {
@@ -192,10 +201,10 @@ impl Stage {
             sum.wrapping_mul(31).wrapping_add(action.duplicate_key)
         });
         let activity = Activity {
-            provider,
-            body_key,
             identities: self.identities.clone(),
+            properties: self.properties.clone(),
             actions: actions.to_vec(),
+            ..Activity::new(provider, body_key)
         };
         self.handle(now, Input::Activity(activity.into()))
     }
@@ -232,7 +241,7 @@ impl Stage {
     ) -> R {
         let mut facts = Facts::default();
         while let Some(input) = input {
-            let wanted = self.session.wants(input, &facts);
+            let wanted = self.session.wants(input, &facts, &self.policy, now);
             if wanted.is_empty() {
                 break;
             }
@@ -269,6 +278,7 @@ impl Stage {
 
     fn keep(&mut self, now: f64, effects: Effects) {
         self.trimmed_actions += effects.trimmed_actions;
+        self.dropped_properties += effects.dropped_properties;
         self.entries.extend(effects.entries);
         self.outbox.extend(effects.outbox);
         for write in effects.index {

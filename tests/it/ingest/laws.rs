@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::fixtures::{body, requests};
 use super::{NOW, action_of, batch_of, hog};
 
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 26] = [
     "event",
     "events",
     "batch",
@@ -32,6 +32,8 @@ const NAMES: [&str; 24] = [
     "target_text",
     "uuid",
     "$set",
+    "$set_once",
+    "user_properties",
     "user_id",
 ];
 const VALUES: [&str; 12] = [

@@ -6,6 +6,7 @@ mod fixtures;
 mod identities;
 mod labels;
 mod laws;
+mod properties;
 mod secrets;
 mod times;
 mod urls;

@@ -58,7 +58,7 @@ impl Machine for Counter {
         }
     }
 
-    fn wants(&self, _: &u64, _: &Facts) -> Vec<IndexKey> {
+    fn wants(&self, _: &u64, _: &Facts, _: &Self::Policy, _: f64) -> Vec<IndexKey> {
         Vec::new()
     }
 
@@ -150,6 +150,7 @@ impl House {
             chance: Chance::system(),
             tasks: tasks.clone(),
             metrics: metrics.clone(),
+            product_label: true,
             policy: Box::new(|_| Arc::new(())),
             committed: Box::new(|_, _| {}),
         };

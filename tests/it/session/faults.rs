@@ -56,6 +56,7 @@ fn instance(store: &Arc<Memory>, seed: u64) -> Registry<Session> {
         chance: Chance::seeded(seed),
         tasks: Tasks::new(),
         metrics: Metrics::new(),
+        product_label: true,
         policy: Box::new(|_| Arc::new(Policy::default())),
         committed: Box::new(|_, _| {}),
     };
@@ -81,10 +82,8 @@ fn activity(number: usize) -> Input {
         email: None,
     };
     Input::Activity(Arc::new(Activity {
-        provider: Provider::Posthog,
-        body_key: number as u64 + 1,
-        identities: Vec::new(),
         actions: vec![action],
+        ..Activity::new(Provider::Posthog, number as u64 + 1)
     }))
 }
 

@@ -61,10 +61,8 @@ fn busy_session() -> (Session, Encoded, Arc<[u8]>) {
             email: None,
         };
         let activity = Activity {
-            provider: Provider::Posthog,
-            body_key: 0,
-            identities: Vec::new(),
             actions: vec![action],
+            ..Activity::new(Provider::Posthog, 0)
         };
         let mut moment = Moment {
             now: at,

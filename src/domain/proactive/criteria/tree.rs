@@ -1,0 +1,166 @@
+//! The tree of conditions.
+
+use serde_json::{Map, Value};
+
+use super::kind;
+use super::leaf::Leaf;
+use super::reader::Reader;
+use crate::domain::proactive::Context;
+use crate::domain::proactive::message::as_text;
+
+/// How many levels a tree may have.
+pub const LEVELS_MAX: usize = 8;
+/// How many groups and leaves a tree may have.
+pub const NODES_MAX: usize = 64;
+
+/// A node and what is below it.
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    /// An AND group.
+    All(Vec<Node>),
+    /// An OR group.
+    Any(Vec<Node>),
+    /// A condition, with its configured id.
+    Leaf { id: String, leaf: Leaf },
+}
+
+impl Node {
+    /// Whether it holds.
+    pub(super) fn matches(&self, context: &Context<'_>) -> bool {
+        match self {
+            Self::All(nodes) => nodes.iter().all(|node| node.matches(context)),
+            Self::Any(nodes) => nodes.iter().any(|node| node.matches(context)),
+            Self::Leaf { leaf, .. } => leaf.matches(context),
+        }
+    }
+
+    /// The earliest later instant at which it comes to match if the user does nothing more, Unix seconds; `None` when
+    /// there is none or it matches now.
+    pub(super) fn deadline(&self, context: &Context<'_>) -> Option<f64> {
+        let mut then = *context;
+        // There is no NOT, so a tree only comes to match when one of its leaves does. Others may have stopped by then.
+        while !self.matches(&then) {
+            then.now = self.next_leaf_at(&then)?;
+        }
+        (then.now > context.now).then_some(then.now)
+    }
+
+    /// When the next leaf that waits for time comes to match, Unix seconds.
+    fn next_leaf_at(&self, context: &Context<'_>) -> Option<f64> {
+        match self {
+            Self::All(nodes) | Self::Any(nodes) => {
+                let all = nodes.iter().filter_map(|node| node.next_leaf_at(context));
+                all.reduce(f64::min)
+            }
+            Self::Leaf { leaf, .. } => {
+                let at = leaf.holds_from(context)?;
+                (at > context.now && at.is_finite()).then_some(at)
+            }
+        }
+    }
+
+    /// The ids of the leaves by which it matches.
+    pub(super) fn matched<'a>(&'a self, context: &Context<'_>, into: &mut Vec<&'a str>) {
+        if !self.matches(context) {
+            return;
+        }
+        match self {
+            Self::All(nodes) | Self::Any(nodes) => {
+                nodes.iter().for_each(|node| node.matched(context, into));
+            }
+            Self::Leaf { id, .. } => into.push(id),
+        }
+    }
+}
+
+/// Reads one tree.
+pub(super) struct Trees<'a> {
+    reader: &'a mut Reader,
+    nodes: usize,
+}
+
+impl<'a> Trees<'a> {
+    pub(super) fn new(reader: &'a mut Reader) -> Self {
+        Self { reader, nodes: 0 }
+    }
+
+    /// The node at `pointer`; `None` when its structure is not one, which is noted.
+    pub(super) fn read(&mut self, value: &Value, pointer: &str, level: usize) -> Option<Node> {
+        self.nodes += 1;
+        if self.nodes > NODES_MAX {
+            if self.nodes == NODES_MAX + 1 {
+                let text = format!("must go: a tree has at most {NODES_MAX} groups and conditions");
+                self.reader.flaw(pointer, text);
+            }
+            return None;
+        }
+        let Some(fields) = value.as_object() else {
+            let text = "must be an object with id, name and type, or with id, name, operator and conditions";
+            self.reader.flaw(pointer, text);
+            return None;
+        };
+        let is_named = self.has(fields, "id", pointer) & self.has(fields, "name", pointer);
+        let node = if fields.contains_key("operator") {
+            self.group(fields, pointer, level)
+        } else {
+            self.leaf(fields, pointer)
+        };
+        node.filter(|_| is_named)
+    }
+
+    fn group(&mut self, fields: &Map<String, Value>, pointer: &str, level: usize) -> Option<Node> {
+        let group = match fields.get("operator").and_then(Value::as_str) {
+            Some("AND") => Some(Node::All as fn(Vec<Node>) -> Node),
+            Some("OR") => Some(Node::Any as fn(Vec<Node>) -> Node),
+            _ => {
+                let text = "must be AND or OR, in capitals";
+                self.reader.flaw(format!("{pointer}/operator"), text);
+                None
+            }
+        };
+        let pointer = format!("{pointer}/conditions");
+        let conditions = fields.get("conditions").and_then(Value::as_array);
+        let Some(conditions) = conditions.filter(|list| !list.is_empty()) else {
+            self.reader
+                .flaw(pointer, "must be a list of at least one condition");
+            return None;
+        };
+        if level == LEVELS_MAX {
+            let text = format!("must lie higher: a tree has at most {LEVELS_MAX} levels");
+            self.reader.flaw(pointer, text);
+            return None;
+        }
+        let nodes: Vec<_> = conditions
+            .iter()
+            .enumerate()
+            .map(|(position, value)| self.read(value, &format!("{pointer}/{position}"), level + 1))
+            .collect();
+        let nodes: Option<Vec<Node>> = nodes.into_iter().collect();
+        Some(group?(nodes?))
+    }
+
+    fn leaf(&mut self, fields: &Map<String, Value>, pointer: &str) -> Option<Node> {
+        if !self.has(fields, "type", pointer) {
+            return None;
+        }
+        let r#type = &fields["type"];
+        let leaf = kind::read(r#type, fields.get("params"), pointer, self.reader);
+        let id = fields.get("id").and_then(as_text);
+        let id = id.or_else(|| as_text(r#type)).unwrap_or_default();
+        Some(Node::Leaf {
+            id: id.into_owned(),
+            leaf,
+        })
+    }
+
+    fn has(&mut self, fields: &Map<String, Value>, name: &str, pointer: &str) -> bool {
+        let is_there = fields.contains_key(name);
+        if !is_there {
+            self.reader.flaw(format!("{pointer}/{name}"), MISSING);
+        }
+        is_there
+    }
+}
+
+/// For a key that has to be there, whatever its value.
+pub(super) const MISSING: &str = "is missing";

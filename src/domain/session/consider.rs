@@ -1,0 +1,324 @@
+//! Whether to speak first (contract 5.1): the gates in their order, and what follows from an open one.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::input::{Polled, Reply};
+use super::offers::{Decision, Ending, Matched, Occasion, Offers, OpenOffer, Verdict};
+use super::policy::Policy;
+use super::state::Session;
+use crate::domain::agent_state::{self, State};
+use crate::domain::fsm::Gate;
+use crate::domain::id::UserId;
+use crate::domain::log::{EntryType, IndexKey, Space};
+use crate::domain::machine::Moment;
+use crate::domain::proactive::resilience::{Counter, Place, Role};
+use crate::domain::proactive::trigger::Look;
+use crate::domain::proactive::{Context, Offer, Program, Tally};
+
+/// Where offers appear.
+const SURFACE: &str = "page";
+
+impl Session {
+    /// Looks whether there is something to say, and says it if the page asks.
+    pub(super) fn consider(
+        &mut self,
+        occasion: Occasion,
+        moment: &mut Moment<'_, Policy>,
+    ) -> Verdict {
+        let program = moment.policy.program.clone();
+        let Some(program) = program.filter(|_| self.id.is_some()) else {
+            if let Some(offers) = &mut self.offers {
+                offers.evaluate_at = None;
+            }
+            return Verdict::OptOut;
+        };
+        let (verdict, offer) = self.decide(&program, occasion, moment);
+        if verdict.is_skip() {
+            let trigger = offer.as_ref().map(|offer| offer.trigger_id.as_str().into());
+            moment
+                .effects
+                .tallies
+                .push(Tally::Skipped(trigger, verdict.as_str()));
+        }
+        self.tell_decision(occasion, verdict, offer.as_ref(), moment);
+        self.plan(&program, moment);
+        verdict
+    }
+
+    /// The counters that an offer to this session is held to, with their rows.
+    pub fn quotas(&self, policy: &Policy, now: f64) -> Vec<(IndexKey, Counter)> {
+        let Some(session) = self.id.as_ref().filter(|_| policy.program.is_some()) else {
+            return Vec::new();
+        };
+        let place = Place {
+            surface: SURFACE,
+            product: self.product.as_str(),
+            session: session.as_str(),
+            user: self.user.as_ref().map(UserId::as_str),
+        };
+        let counters = place.quotas(&policy.resilience, now);
+        let with_row =
+            |counter: Counter| (IndexKey::new(Space::Quota, counter.id.as_str()), counter);
+        counters.map(with_row).collect()
+    }
+
+    /// The page asks.
+    pub(super) fn take_poll(&mut self, moment: &mut Moment<'_, Policy>) -> Reply {
+        let verdict = self.consider(Occasion::Poll, moment);
+        let open = self.offers.as_ref().and_then(|offers| offers.open.as_ref());
+        let made = open.filter(|_| verdict == Verdict::Offered);
+        let page = self.offers.as_ref().map(|offers| offers.page_state());
+        Reply::Polled(Arc::new(Polled {
+            verdict,
+            open: made.cloned(),
+            state: page.unwrap_or(State::Thinking),
+            user: self.user.clone(),
+        }))
+    }
+
+    fn decide(
+        &mut self,
+        program: &Arc<Program>,
+        occasion: Occasion,
+        moment: &mut Moment<'_, Policy>,
+    ) -> (Verdict, Option<Offer>) {
+        if let Err(verdict) = self.may_speak(program, moment) {
+            return (verdict, None);
+        }
+        let Some(offer) = self.suggestion(program, occasion, moment) else {
+            return (Verdict::NoTrigger, None);
+        };
+        if occasion != Occasion::Poll {
+            let at = moment.now;
+            let offers = self.offers_mut();
+            offers.matched = Some(Matched {
+                offer: offer.clone(),
+                at,
+            });
+            return (Verdict::Matched, Some(offer));
+        }
+        if let Err(verdict) = self.spend_quotas(moment) {
+            return (verdict, Some(offer));
+        }
+        self.make(&offer, moment);
+        (Verdict::Offered, Some(offer))
+    }
+
+    /// Gates 1 to 3. The machine has ticked.
+    fn may_speak(&mut self, program: &Program, moment: &Moment<'_, Policy>) -> Result<(), Verdict> {
+        let now = moment.now;
+        if !program.is_enabled {
+            return Err(Verdict::OptOut);
+        }
+        match self.fsm.can_deliver_proactive() {
+            Gate::Open => {}
+            Gate::Cooling => return Err(Verdict::Cooldown),
+            Gate::Proactive | Gate::Reactive => return Err(Verdict::WrongState),
+        }
+        let Some(offers) = &mut self.offers else {
+            return Ok(());
+        };
+        let page = offers.page.as_mut();
+        match page.map(|page| page.can_show_proactive(None, None, now)) {
+            None | Some(agent_state::Gate::Open) => {}
+            Some(agent_state::Gate::WrongState) => return Err(Verdict::WrongState),
+            Some(_) => return Err(Verdict::Cooldown),
+        }
+        let wait_s = moment.policy.resilience.min_interval_s;
+        if offers.made_at.is_some_and(|at| now - at < wait_s) {
+            return Err(Verdict::MinInterval);
+        }
+        Ok(())
+    }
+
+    /// Gate 4: what a trigger says now, or has said since the page asked last.
+    fn suggestion(
+        &mut self,
+        program: &Program,
+        occasion: Occasion,
+        moment: &mut Moment<'_, Policy>,
+    ) -> Option<Offer> {
+        let now = moment.now;
+        let policy = &moment.policy.offers;
+        let nothing = Offers::default();
+        let offers = self.offers.as_deref().unwrap_or(&nothing);
+        let context = Context {
+            now,
+            actions: offers.recent(policy, now),
+            properties: &self.properties,
+        };
+        let is_quiet = |trigger: &str| offers.is_quiet(trigger, now);
+        let mut turns = 0;
+        let tallies = &mut moment.effects.tallies;
+        let found = program
+            .triggers
+            .evaluate(&context, is_quiet, |trigger, look| {
+                turns += 1;
+                match look {
+                    Look::Quiet => tallies.push(Tally::Trigger(trigger.into(), "quiet")),
+                    Look::Panicked => tallies.push(Tally::Trigger(trigger.into(), "panicked")),
+                    Look::Fired => tallies.push(Tally::Trigger(trigger.into(), "fired")),
+                    Look::Nothing => {}
+                }
+            });
+        tallies.push(Tally::Evaluated(Arc::clone(&program.names), turns));
+        let earlier = || {
+            let matched = offers.matched.as_ref()?;
+            let is_fresh =
+                now - matched.at <= policy.match_s && !is_quiet(&matched.offer.trigger_id);
+            let is_known = || {
+                program
+                    .names
+                    .iter()
+                    .any(|name| **name == *matched.offer.trigger_id)
+            };
+            (is_fresh && is_known()).then(|| matched.offer.clone())
+        };
+        match found {
+            None if occasion == Occasion::Poll => earlier(),
+            found => found,
+        }
+    }
+
+    /// Gate 5: one more for every counter, if all of them permit it.
+    fn spend_quotas(&mut self, moment: &mut Moment<'_, Policy>) -> Result<(), Verdict> {
+        let now = moment.now;
+        let mut counts = Vec::new();
+        for (key, counter) in self.quotas(moment.policy, now) {
+            let count: u64 = moment.facts.parse(&key).unwrap_or(0);
+            if !counter.permits(count) {
+                return Err(verdict_of(&counter));
+            }
+            counts.push((key, count + 1, counter.ends_at - now));
+        }
+        for (key, count, lives_s) in counts {
+            moment.write_index(key, Some(count.to_string().into()), lives_s);
+        }
+        Ok(())
+    }
+
+    /// Gate 6: both machines, the interval and the trigger's own pause.
+    fn make(&mut self, offer: &Offer, moment: &mut Moment<'_, Policy>) {
+        let now = moment.now;
+        self.with_fsm("page", moment, |fsm, now| {
+            // The gate was open a moment ago.
+            let _ = fsm.transition_to_proactive(now);
+        });
+        let id = (moment.new_id)();
+        let offers = self.offers_mut();
+        // The gate was open a moment ago.
+        let _ = offers
+            .page_mut(now)
+            .transition(State::ProactiveAssistance, now);
+        offers.matched = None;
+        offers.made_at = Some(now);
+        offers.quiet.retain(|_, until| now < *until);
+        offers
+            .quiet
+            .insert(offer.trigger_id.clone(), now + offer.cooldown_s);
+        offers.open = Some(OpenOffer {
+            id: id.as_str().into(),
+            offer: offer.clone(),
+            made_at: now,
+        });
+        let trigger = offer.trigger_id.as_str().into();
+        moment
+            .effects
+            .tallies
+            .push(Tally::Trigger(trigger, "offered"));
+    }
+
+    /// The open offer has come to its end, if there is one.
+    pub(super) fn end_offer(&mut self, ending: Ending, moment: &mut Moment<'_, Policy>) {
+        let open = self.offers.as_mut().and_then(|offers| offers.open.take());
+        let Some(OpenOffer { id, offer, .. }) = open else {
+            return;
+        };
+        let body =
+            json!({"offer_id": id, "trigger_id": offer.trigger_id, "outcome": ending.as_str()});
+        moment.log(EntryType::OfferEnded, "page", self.user_text(), &body);
+        let trigger = offer.trigger_id.into();
+        moment
+            .effects
+            .tallies
+            .push(Tally::Trigger(trigger, ending.as_str()));
+    }
+
+    /// Ends what nobody answered in time.
+    pub(super) fn age_offers(&mut self, moment: &mut Moment<'_, Policy>) {
+        let now = moment.now;
+        let page_idle_s = moment.policy.offers.page_idle_s;
+        let Some(offers) = &mut self.offers else {
+            return;
+        };
+        let is_over = offers.open.as_ref().map(|open| open.ends_at() <= now);
+        if is_over != Some(false) {
+            offers.leave_page(page_idle_s, now);
+        }
+        if is_over == Some(true) {
+            self.end_offer(Ending::TimedOut, moment);
+        }
+    }
+
+    /// When the triggers are to be looked at again although nothing happens.
+    fn plan(&mut self, program: &Program, moment: &Moment<'_, Policy>) {
+        let Some(offers) = &mut self.offers else {
+            return;
+        };
+        let context = Context {
+            now: moment.now,
+            actions: offers.recent(&moment.policy.offers, moment.now),
+            properties: &self.properties,
+        };
+        let deadlines = program.triggers.deadlines(&context);
+        let at = deadlines.map(|(trigger, at)| {
+            let quiet_until = offers.quiet.get(trigger);
+            quiet_until.map_or(at, |until| at.max(*until))
+        });
+        let later = at.filter(|at| *at > moment.now);
+        offers.evaluate_at = later.reduce(f64::min);
+    }
+
+    fn tell_decision(
+        &mut self,
+        occasion: Occasion,
+        verdict: Verdict,
+        offer: Option<&Offer>,
+        moment: &mut Moment<'_, Policy>,
+    ) {
+        let decision = Decision {
+            at: moment.now,
+            occasion,
+            verdict,
+            trigger_id: offer.map(|offer| offer.trigger_id.clone()),
+        };
+        let offers = self.offers_mut();
+        // That there is nothing to say is remembered, and no news.
+        if !offers.note_decision(decision) || verdict == Verdict::NoTrigger {
+            return;
+        }
+        let open = offers.open.as_ref().filter(|_| verdict == Verdict::Offered);
+        let body = json!({
+            "occasion": occasion,
+            "verdict": verdict,
+            "trigger_id": offer.map(|offer| &offer.trigger_id),
+            "offer_id": open.map(|open| &open.id),
+            "metadata": offer.map(|offer| &offer.metadata),
+        });
+        moment.log(EntryType::Decided, "page", self.user_text(), &body);
+    }
+
+    pub(super) fn offers_mut(&mut self) -> &mut Offers {
+        self.offers.get_or_insert_default()
+    }
+}
+
+fn verdict_of(counter: &Counter) -> Verdict {
+    match counter.role {
+        Role::ProductMinute => Verdict::ProductMinute,
+        Role::SessionHour => Verdict::SessionHour,
+        _ => Verdict::UserDay,
+    }
+}

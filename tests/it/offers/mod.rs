@@ -1,0 +1,81 @@
+//! Offers over real HTTP: pages ask, pages report, operators look.
+
+mod gates;
+mod public;
+mod walk;
+
+use event_connector::clock::{Clock, Hand};
+use serde_json::{Value, json};
+
+use crate::support::{Service, Setup, json_of};
+
+/// When the tests begin, Unix seconds: noon, so that no day ends within them.
+const NOON_S: f64 = 1_800_014_400.0;
+
+/// A product whose users get help once they say that they are lost.
+fn offering(config: Value) -> Value {
+    let mut whole = json!({
+        "proactive_intercom": [{
+            "id": "lost", "name": "Lost users",
+            "proactive_criteria": {
+                "id": "c1", "name": "says so", "type": "recent_action",
+                "params": {"title_contains": "help", "within_s": 60},
+            },
+            "messages": [
+                {"id": "m1", "label": "Show me", "user_tour_exists": true, "user_tour_id": "flow_1"},
+                {"id": "m2", "label": "No thanks"},
+            ],
+        }],
+        "tour_registry": [{"id": "t1", "user_tour_id": "flow_1", "interaction_timeout_s": 40, "cooldown_period_s": 90}],
+    });
+    for (key, value) in config.as_object().expect("an object") {
+        whole[key] = value.clone();
+    }
+    whole
+}
+
+/// A service with that product, on a clock that is moved by hand.
+async fn start(config: Value, env: &[(&str, &str)]) -> (Service, Hand) {
+    let (clock, hand) = Clock::manual(NOON_S);
+    let setup = Setup {
+        integration_type: "event_stream",
+        integration: offering(config),
+        clock,
+        ..Setup::default()
+    };
+    let setup = env
+        .iter()
+        .fold(setup, |setup, (name, value)| setup.and(name, value));
+    let mut service = Service::with(setup).await;
+    // Minutes pass between two calls, and connections do not last as long.
+    let client = reqwest::Client::builder().pool_max_idle_per_host(0);
+    service.client = client.build().expect("a client");
+    (service, hand)
+}
+
+/// The page asks.
+async fn poll(service: &Service, session: &str) -> Value {
+    let answer = service.get(&format!("/context/acme/{session}")).await;
+    assert_eq!(answer.status(), 200);
+    json_of(answer).await
+}
+
+/// The page reports.
+async fn report(service: &Service, conversation: &str, event: &str) -> Value {
+    let path = format!("/agent_state/acme/{conversation}");
+    let answer = service.post(&path, &json!({"event": event})).await;
+    assert_eq!(answer.status(), 200);
+    json_of(answer).await
+}
+
+/// Why there was nothing to show.
+fn reason(polled: &Value) -> &str {
+    assert_eq!(polled["proactive_trigger"], Value::Null, "{polled}");
+    polled["proactive_skip_reason"].as_str().expect("a reason")
+}
+
+/// The user says that they are lost, for the `nth` time: events that are alike to the letter are one.
+async fn ask_for_help(service: &Service, session: &str, user: &str, nth: usize) {
+    let label = format!("Get help {nth}");
+    service.click(session, user, &label).await;
+}
