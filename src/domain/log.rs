@@ -296,14 +296,21 @@ pub struct Effects {
 impl Effects {
     /// Whether nothing of it has to be written down.
     pub fn is_unwritten(&self) -> bool {
-        let uncounted = Self {
-            tallies: Vec::new(),
-            ..Self::default()
-        };
-        // Comparing keeps a field that is added later from being forgotten here.
-        Self {
-            tallies: Vec::new(),
-            ..self.clone()
-        } == uncounted
+        // Every field by its name, so that one that is added later is not forgotten here.
+        let Self {
+            entries,
+            deliveries,
+            outbox,
+            index,
+            trimmed_actions,
+            dropped_properties,
+            tallies: _,
+        } = self;
+        entries.is_empty()
+            && deliveries.is_empty()
+            && outbox.is_empty()
+            && index.is_empty()
+            && *trimmed_actions == 0
+            && *dropped_properties == 0
     }
 }

@@ -46,12 +46,12 @@ impl Session {
             self.hold(&fresh, provider, moment);
         }
         self.adopt_waiting_link(moment);
-        if moment.policy.program.is_some() {
+        if moment.policy.wants_offers() {
             let (policy, now) = (&moment.policy.offers, moment.now);
             self.offers_mut().note(&fresh, provider, policy, now);
         }
         self.publish(fresh, provider, moment);
-        if moment.policy.program.is_some() {
+        if moment.policy.wants_offers() {
             self.consider(Occasion::Batch, moment);
         }
         self.renew_index(moment);

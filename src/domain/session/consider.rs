@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::input::{Polled, Reply};
 use super::offers::{Decision, Ending, Matched, Occasion, Offers, OpenOffer, Verdict};
@@ -28,7 +29,8 @@ impl Session {
         moment: &mut Moment<'_, Policy>,
     ) -> Verdict {
         let program = moment.policy.program.clone();
-        let Some(program) = program.filter(|_| self.id.is_some()) else {
+        let may_ask = self.id.is_some() && moment.policy.wants_offers();
+        let Some(program) = program.filter(|_| may_ask) else {
             if let Some(offers) = &mut self.offers {
                 offers.evaluate_at = None;
             }
@@ -52,11 +54,12 @@ impl Session {
         let Some(session) = self.id.as_ref().filter(|_| policy.program.is_some()) else {
             return Vec::new();
         };
+        let user = self.user.as_ref().map(pseudonym);
         let place = Place {
             surface: SURFACE,
             product: self.product.as_str(),
             session: session.as_str(),
-            user: self.user.as_ref().map(UserId::as_str),
+            user: user.as_deref(),
         };
         let counters = place.quotas(&policy.resilience, now);
         let with_row =
@@ -84,7 +87,7 @@ impl Session {
         occasion: Occasion,
         moment: &mut Moment<'_, Policy>,
     ) -> (Verdict, Option<Offer>) {
-        if let Err(verdict) = self.may_speak(program, moment) {
+        if let Err(verdict) = self.may_speak(moment) {
             return (verdict, None);
         }
         let Some(offer) = self.suggestion(program, occasion, moment) else {
@@ -106,12 +109,9 @@ impl Session {
         (Verdict::Offered, Some(offer))
     }
 
-    /// Gates 1 to 3. The machine has ticked.
-    fn may_speak(&mut self, program: &Program, moment: &Moment<'_, Policy>) -> Result<(), Verdict> {
+    /// Gates 2 and 3. The machine has ticked.
+    fn may_speak(&mut self, moment: &Moment<'_, Policy>) -> Result<(), Verdict> {
         let now = moment.now;
-        if !program.is_enabled {
-            return Err(Verdict::OptOut);
-        }
         match self.fsm.can_deliver_proactive() {
             Gate::Open => {}
             Gate::Cooling => return Err(Verdict::Cooldown),
@@ -313,6 +313,13 @@ impl Session {
     pub(super) fn offers_mut(&mut self) -> &mut Offers {
         self.offers.get_or_insert_default()
     }
+}
+
+/// Counts a user without naming them: whoever is erased is in no row.
+fn pseudonym(user: &UserId) -> String {
+    let digest = Sha256::digest(user.as_str());
+    let head = digest.first_chunk().copied().unwrap_or_default();
+    format!("{:016x}", u64::from_be_bytes(head))
 }
 
 fn verdict_of(counter: &Counter) -> Verdict {

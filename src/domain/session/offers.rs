@@ -46,6 +46,9 @@ pub struct Offers {
     /// What the page says about its toast (contract 5.3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<AgentFsm>,
+    /// The state in which a report was refused, as far as the log tells of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) refused_in: Option<State>,
     /// The offer that waits for an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<OpenOffer>,

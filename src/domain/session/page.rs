@@ -29,7 +29,6 @@ impl Session {
         reporter: Reporter,
         moment: &mut Moment<'_, Policy>,
     ) -> Reply {
-        self.active_at = self.active_at.max(moment.now);
         match reporter {
             Reporter::Page => self.take_page_event(event, moment),
             Reporter::Chat => self.take_chat_event(event, moment),
@@ -60,12 +59,25 @@ impl Session {
                 self.moved(previous.as_str(), state.as_str(), moment)
             }
             Err(InvalidTransition { .. }) => {
-                let body = json!({"event": event.as_str(), "state": before.as_str()});
-                let user = self.user_text();
-                moment.log(EntryType::TransitionRefused, "page", user, &body);
+                self.tell_refusal(event, before, moment);
                 Reply::InvalidTransition
             }
         }
+    }
+
+    /// Once for each state: anybody can report, and what anybody can write is bounded by what the page does.
+    fn tell_refusal(&mut self, event: Event, state: State, moment: &mut Moment<'_, Policy>) {
+        let offers = self.offers_mut();
+        if offers.refused_in.replace(state) == Some(state) {
+            return;
+        }
+        let body = json!({"event": event.as_str(), "state": state.as_str()});
+        moment.log(
+            EntryType::TransitionRefused,
+            "page",
+            self.user_text(),
+            &body,
+        );
     }
 
     /// The session's own machine sees that the user is there.
@@ -109,6 +121,7 @@ impl Session {
         state: &'static str,
         moment: &mut Moment<'_, Policy>,
     ) -> Reply {
+        self.offers_mut().refused_in = None;
         if previous != state {
             let body = json!({"machine": "page", "from": previous, "to": state});
             moment.log(EntryType::StateChanged, "page", self.user_text(), &body);

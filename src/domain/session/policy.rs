@@ -66,6 +66,14 @@ impl Default for Policy {
     }
 }
 
+impl Policy {
+    /// Whether the product wants to speak first (gate 1 of contract 5.1).
+    pub(super) fn wants_offers(&self) -> bool {
+        let program = self.program.as_ref();
+        program.is_some_and(|program| program.is_enabled)
+    }
+}
+
 /// How actions are numbered (contract 3.6.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IndexMode {

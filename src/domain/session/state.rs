@@ -108,6 +108,7 @@ pub struct Session {
     /// When the session last had activity or a message, Unix seconds.
     pub active_at: f64,
     /// How many actions the window rule has removed.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub trimmed: u64,
     /// The newest failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -303,4 +304,9 @@ impl Machine for Session {
         }
         hasher.finish()
     }
+}
+
+/// Most sessions are small and many, and a field that says nothing is left out.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
