@@ -141,7 +141,7 @@ const ROOMS: [Room; 23] = [
     room(
         "cli",
         "app demo config product registration telemetry terminal clock chance tasks metrics spool store client \
-         http::outbox",
+         http::outbox http::explanation",
         "commands choose the parts an app is built on; the work itself is in the rooms behind it",
     ),
     room(

@@ -15,3 +15,4 @@ mod time;
 
 pub use build::{App, Parts, directory};
 pub use outcome::ToSession;
+pub(crate) use policy::policy;

@@ -7,7 +7,7 @@ use crate::product::Product;
 
 /// The policy of a product; of one that is no longer registered when `product` is `None`, whose
 /// sessions then only age.
-pub(super) fn policy(config: &Config, product: Option<&Product>) -> Policy {
+pub(crate) fn policy(config: &Config, product: Option<&Product>) -> Policy {
     let own = product.map(|product| product.session).unwrap_or_default();
     let service = &config.session;
     let link_carry_s = service.link_carry_s;

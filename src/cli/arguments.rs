@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use super::moment::Moment;
 use super::products::{self, KeysArgs, ProductsArgs};
 use super::tail::Format;
-use super::{deliveries, help};
+use super::{deliveries, explain, help};
 
 /// Turns product analytics into readable UI actions and brings them to where help is given.
 #[derive(Debug, Parser)]
@@ -60,6 +60,9 @@ pub(super) enum Command {
     /// List notes on their way out, show what became of one, or send it again
     #[command(after_help = help::DELIVERIES)]
     Deliveries(DeliveriesArgs),
+    /// Tell the story of a session: what happened, what was offered, and why not
+    #[command(after_help = help::EXPLAIN)]
+    Explain(ExplainArgs),
     /// Follow the feed of a product; goes on by itself after restarts and sleep
     #[command(after_help = help::TAIL)]
     Tail(TailArgs),
@@ -242,6 +245,25 @@ pub(super) struct DeliveryArgs {
     #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub(super) id: String,
     /// For programs: one JSON object on one line
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) service: ServiceArgs,
+}
+
+/// Which session.
+#[derive(Args, Debug)]
+pub(super) struct ExplainArgs {
+    /// The product
+    #[arg(value_name = "PRODUCT", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) product: String,
+    /// The session, as the analytics provider names it
+    #[arg(value_name = "SESSION", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) session: String,
+    /// So many of the newest entries of its log, at most 500
+    #[arg(long, value_name = "N", default_value = "200", value_parser = explain::entries)]
+    pub(super) entries: usize,
+    /// For programs: one JSON object on one line, as GET /sessions answers it
     #[arg(long)]
     pub(super) json: bool,
     #[command(flatten)]

@@ -8,9 +8,13 @@ use super::announce::store_name;
 use super::connect::{Service, failed};
 use super::run::complain;
 use super::{serve, store};
+use crate::app::Parts;
 use crate::chance::Chance;
 use crate::client::{Connector, Error};
+use crate::clock::Clock;
 use crate::config::{Backend, Config};
+use crate::metrics::Metrics;
+use crate::product::Source;
 use crate::store::Store;
 use crate::store::sqlite::upkeep;
 use crate::terminal::Advised;
@@ -46,6 +50,26 @@ impl Found {
         complain(&format!("{away}; the store {name} answers instead"));
         Ok(Self::Store(store))
     }
+}
+
+/// What `serve` would build its app on, with this store.
+pub(super) fn parts(
+    config: Config,
+    chance: Chance,
+    store: Arc<dyn Store>,
+) -> anyhow::Result<Parts> {
+    let source = Source::new(&config.products.path, &config.products.inline);
+    let (products, _) = serve::first_products(&source)?;
+    Ok(Parts {
+        config: Arc::new(config),
+        clock: Clock::system(),
+        chance,
+        metrics: Metrics::new(),
+        store,
+        spool: None,
+        products,
+        source: None,
+    })
 }
 
 /// The store as it is: looking at it makes no file and changes no schema.

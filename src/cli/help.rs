@@ -199,6 +199,29 @@ Exit codes:
   1  it failed, e.g. there is no such delivery
   2  what was typed or configured is wrong";
 
+/// Under `explain`.
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  event-connector explain acme_prod s-1
+  event-connector explain acme_prod s-1 --entries 20
+  event-connector explain acme_prod s-1 --json | jq .offers.decisions
+
+First the story, oldest first: what the user did, conversations and notes, what the triggers had to \
+say, each offer and how it ended, and why there was none. Then where the session stands: its two \
+states, what waits, until when it keeps quiet, and how much of the quotas is used. Times are UTC.
+
+It asks the running service with the admin key. Where none listens it opens the configured store, \
+and says so; a service that is named by --url or CONNECTOR_URL is never replaced like that.
+
+Environment:
+  CONNECTOR_URL        where the service is (http.bind of the configuration)
+  CONNECTOR_ADMIN_KEY  the key that it was started with
+
+Exit codes:
+  0  it is told
+  1  it failed, e.g. nothing answers, the key is wrong, no such session
+  2  what was typed or configured is wrong";
+
 /// Under `tail`.
 pub(super) const TAIL: &str = "\
 Examples:
@@ -224,7 +247,7 @@ Exit codes:
   2  what was typed or configured is wrong";
 
 /// Words that are typed for our commands, because other programs call them so.
-const OTHER_WORDS: [(&str, &[&str]); 11] = [
+const OTHER_WORDS: [(&str, &[&str]); 12] = [
     (
         "serve",
         &["start", "run", "server", "up", "daemon", "listen"],
@@ -254,6 +277,10 @@ const OTHER_WORDS: [(&str, &[&str]); 11] = [
     (
         "deliveries",
         &["delivery", "outbox", "notes", "dead-letters", "queue"],
+    ),
+    (
+        "explain",
+        &["why", "session", "sessions", "story", "trace", "inspect"],
     ),
     ("tail", &["follow", "watch", "stream", "feed", "events"]),
 ];

@@ -13,6 +13,7 @@ mod arguments;
 mod check;
 mod connect;
 mod deliveries;
+mod explain;
 mod fields;
 mod found;
 mod health;

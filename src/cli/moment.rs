@@ -59,6 +59,11 @@ pub(super) fn short_date(at_s: f64) -> String {
     written(at_s, "%b %d %H:%M:%S")
 }
 
+/// `2026-11-21`, in UTC.
+pub(super) fn day(at_s: f64) -> String {
+    written(at_s, "%Y-%m-%d")
+}
+
 /// `15:14:22`, in UTC.
 pub(super) fn time_of_day(at_s: f64) -> String {
     written(at_s, "%H:%M:%S")

@@ -10,7 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::arguments::{Cli, Command, ConfigArgs, DeliveriesArgs, ServiceArgs};
 use super::connect::Service;
-use super::{check, deliveries, health, help, products, serve, store, tail};
+use super::{check, deliveries, explain, health, help, products, serve, store, tail};
 use crate::config::{Config, LoadOptions, Mistakes};
 use crate::demo;
 use crate::terminal::{Advised, Terminal};
@@ -75,6 +75,12 @@ pub fn main(
             let asked = command.service().clone();
             with_service(asked, environment, |service, config| {
                 run(deliveries::run(command, service, config, out))
+            })
+        }
+        Command::Explain(arguments) => {
+            let asked = arguments.service.clone();
+            with_service(asked, environment, |service, config| {
+                run(explain::run(arguments, service, config, out))
             })
         }
         Command::Tail(arguments) => {

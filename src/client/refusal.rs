@@ -140,6 +140,9 @@ pub fn advice_on(code: &str) -> Option<&'static str> {
         "product_not_found" => {
             "look at its spelling: event-connector products list names all products"
         }
+        "session_not_found" => {
+            "look at its spelling: event-connector tail names sessions as they are active"
+        }
         "key_not_found" => "look at its spelling: event-connector keys list names a product's keys",
         "product_exists" => "the same with --force, which issues all its secrets and keys anew",
         "product_in_list" => "edit the list of products (products.path), or choose another name",

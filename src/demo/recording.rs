@@ -29,6 +29,8 @@ pub(super) enum Step {
     Chat(Chat),
     /// The person's page links its session itself.
     Page(Page),
+    /// The person's page asks whether there is help to offer.
+    Ask(Ask),
     /// The vendor misbehaves from now on, or does so no more.
     Trouble(Trouble),
     /// Everything that happened so far must be in the conversation.
@@ -62,6 +64,14 @@ pub(super) struct Chat {
 pub(super) struct Page {
     pub(super) session: String,
     pub(super) user: String,
+}
+
+/// A page that asks, and what it must be answered.
+#[derive(Debug, Deserialize)]
+pub(super) struct Ask {
+    pub(super) session: String,
+    /// Why there is nothing to show; an offer otherwise.
+    pub(super) held: Option<String>,
 }
 
 /// What ails the vendor.

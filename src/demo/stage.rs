@@ -147,6 +147,19 @@ fn config(port: u16, pace: Pace, directory: &Path, intercom: &Intercom) -> anyho
             "access_token": workspace.access_token,
             "admin_id": workspace.admin_id,
             "client_secret": workspace.client_secret,
+            "proactive_intercom": [{
+                "id": "invoice_help",
+                "name": "Invoices",
+                "body": "Questions about an invoice?",
+                "proactive_criteria": {
+                    "id": "an invoice", "type": "recent_action",
+                    "params": {"title_contains": "invoice", "within_s": 60},
+                },
+                "messages": [
+                    {"id": "yes", "label": "Yes, please"},
+                    {"id": "no", "label": "No, thanks"},
+                ],
+            }],
         },
     }]);
     let store = directory.join("demo.db").display().to_string();

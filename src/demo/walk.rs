@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 
 use super::intercom::{Call, Fault, Twist};
 use super::listener::{Listener, Told};
-use super::recording::{Chat, Page, Post, Scene, Step, Trouble, shifted};
+use super::recording::{Ask, Chat, Page, Post, Scene, Step, Trouble, shifted};
 use super::stage::{PRODUCT, SECRET};
 use super::watch::{Ahead, Cause, Watch};
 use crate::terminal::{Style, spoken};
@@ -41,14 +41,20 @@ impl<'a> Walk<'a> {
         self.is_linked = false;
         self.watch.follow(&scene.conversation);
         for step in &scene.steps {
-            let is_at_once = matches!(step, Step::Post(post) if post.at_once);
-            if !is_at_once && !matches!(step, Step::Settle) {
+            let is_at_once = match step {
+                Step::Post(post) => post.at_once,
+                // Pages ask all the time.
+                Step::Ask(_) | Step::Settle => true,
+                _ => false,
+            };
+            if !is_at_once {
                 self.watch.pause(self.watch.stage.pace.step).await;
             }
             match step {
                 Step::Post(post) => self.post(scene, post).await?,
                 Step::Chat(chat) => self.chat(scene, chat).await?,
                 Step::Page(page) => self.page(scene, page).await?,
+                Step::Ask(ask) => self.ask(ask).await?,
                 Step::Trouble(trouble) => self.trouble(scene, *trouble).await,
                 Step::Settle => self.watch.settle(&scene.conversation).await?,
             }
@@ -165,6 +171,33 @@ impl<'a> Walk<'a> {
             .happened(Style::Link, "chat", &text, "linked to the session");
         self.is_linked = true;
         self.watch.expect_note(sent_ms, Cause::Link);
+        Ok(())
+    }
+
+    async fn ask(&mut self, ask: &Ask) -> anyhow::Result<()> {
+        let url = self.watch.stage.url();
+        let request = format!("{url}/context/{PRODUCT}/{}", ask.session);
+        let told = answer(self.client.get(request)).await?;
+        ensure!(
+            told["proactive_skip_reason"].as_str() == ask.held.as_deref(),
+            "unexpected answer {told}"
+        );
+        let offer = &told["proactive_trigger"];
+        let labels = offer["reply_option_labels"].as_array();
+        let labels = labels.into_iter().flatten().filter_map(Value::as_str);
+        let labels: Vec<_> = labels.map(|label| format!("[{label}]")).collect();
+        let screen = &mut self.watch.screen;
+        match (&ask.held, offer["body"].as_str()) {
+            (None, Some(body)) => {
+                let text = format!("{body} {}", labels.join(" "));
+                screen.happened(Style::Result, "offer", &text, "the page asked");
+            }
+            (Some(reason), None) => {
+                let text = "nothing more, while that one stands";
+                screen.happened(Style::Warning, "held", text, reason);
+            }
+            _ => bail!("unexpected answer {told}"),
+        }
         Ok(())
     }
 

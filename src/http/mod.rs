@@ -14,6 +14,7 @@ mod admission;
 mod chatbot;
 mod credentials;
 mod deliveries;
+pub(crate) mod explanation;
 mod health;
 mod ingest;
 mod keys;

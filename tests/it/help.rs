@@ -6,7 +6,7 @@ use event_connector::terminal::width;
 
 use crate::cli::{run, text};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "serve",
     "demo",
     "check",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 11] = [
     "products",
     "keys",
     "deliveries",
+    "explain",
     "tail",
 ];
 
@@ -88,6 +89,7 @@ fn a_wrong_word_gets_the_right_one_suggested() {
         ("outbox", "deliveries"),
         ("onboard", "products"),
         ("tokens", "keys"),
+        ("why", "explain"),
         ("follow", "tail"),
     ];
     for (typed, right) in words {
@@ -186,6 +188,12 @@ fn whoever_asks_a_service_is_told_where_it_should_be_and_what_it_is_asked_with()
         ),
         (
             &["deliveries", "list"],
+            &[("CONNECTOR__HTTP__BIND", "127.0.0.1:1"), nothing],
+            1,
+            "there is no file",
+        ),
+        (
+            &["explain", "acme", "s1"],
             &[("CONNECTOR__HTTP__BIND", "127.0.0.1:1"), nothing],
             1,
             "there is no file",

@@ -19,6 +19,7 @@ mod demo;
 mod difference;
 mod door;
 mod erasure;
+mod explain;
 mod feed;
 mod fsm;
 mod heart;

@@ -5,18 +5,15 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::errand::Errand;
-use crate::app::{self, Parts};
+use crate::app;
 use crate::chance::Chance;
 use crate::cli::connect::{Service, failed};
-use crate::cli::found::Found;
+use crate::cli::found::{Found, parts};
 use crate::cli::health::reachable;
 use crate::cli::run::{Mistyped, complain};
 use crate::cli::serve;
 use crate::client::{self, Connector, advice_on};
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::metrics::Metrics;
-use crate::product::Source;
 use crate::registration::{Authority, Directory, Error, Refused, desk};
 use crate::store::Store;
 use crate::terminal::Advised;
@@ -83,18 +80,7 @@ async fn directory(
     if let Some(notice) = serve::provide_key(&mut config, &chance)? {
         complain(&notice);
     }
-    let source = Source::new(&config.products.path, &config.products.inline);
-    let (products, _) = serve::first_products(&source)?;
-    let directory = app::directory(&Parts {
-        config: Arc::new(config),
-        clock: Clock::system(),
-        chance,
-        metrics: Metrics::new(),
-        store,
-        spool: None,
-        products,
-        source: None,
-    })?;
+    let directory = app::directory(&parts(config, chance, store)?)?;
     if let Err(error) = directory.vault() {
         let next = advice_on(error.code()).map(str::to_owned);
         return Err(Mistyped::new(error, next).into());

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{Service, Setup, json_of};
 
 /// When the tests begin, Unix seconds: noon, so that no day ends within them.
-const NOON_S: f64 = 1_800_014_400.0;
+pub(crate) const NOON_S: f64 = 1_800_014_400.0;
 
 /// A product whose users get help once they say that they are lost.
 fn offering(config: Value) -> Value {
@@ -36,7 +36,16 @@ fn offering(config: Value) -> Value {
 
 /// A service with that product, on a clock that is moved by hand.
 async fn start(config: Value, env: &[(&str, &str)]) -> (Service, Hand) {
-    let (clock, hand) = Clock::manual(NOON_S);
+    start_at(NOON_S, config, env).await
+}
+
+/// The same, with the product as it is, at another time.
+pub(crate) async fn start_on(now_s: f64, env: &[(&str, &str)]) -> (Service, Hand) {
+    start_at(now_s, json!({}), env).await
+}
+
+async fn start_at(now_s: f64, config: Value, env: &[(&str, &str)]) -> (Service, Hand) {
+    let (clock, hand) = Clock::manual(now_s);
     let setup = Setup {
         integration_type: "event_stream",
         integration: offering(config),
@@ -54,14 +63,14 @@ async fn start(config: Value, env: &[(&str, &str)]) -> (Service, Hand) {
 }
 
 /// The page asks.
-async fn poll(service: &Service, session: &str) -> Value {
+pub(crate) async fn poll(service: &Service, session: &str) -> Value {
     let answer = service.get(&format!("/context/acme/{session}")).await;
     assert_eq!(answer.status(), 200);
     json_of(answer).await
 }
 
 /// The page reports.
-async fn report(service: &Service, conversation: &str, event: &str) -> Value {
+pub(crate) async fn report(service: &Service, conversation: &str, event: &str) -> Value {
     let path = format!("/agent_state/acme/{conversation}");
     let answer = service.post(&path, &json!({"event": event})).await;
     assert_eq!(answer.status(), 200);
@@ -69,13 +78,13 @@ async fn report(service: &Service, conversation: &str, event: &str) -> Value {
 }
 
 /// Why there was nothing to show.
-fn reason(polled: &Value) -> &str {
+pub(crate) fn reason(polled: &Value) -> &str {
     assert_eq!(polled["proactive_trigger"], Value::Null, "{polled}");
     polled["proactive_skip_reason"].as_str().expect("a reason")
 }
 
 /// The user says that they are lost, for the `nth` time: events that are alike to the letter are one.
-async fn ask_for_help(service: &Service, session: &str, user: &str, nth: usize) {
+pub(crate) async fn ask_for_help(service: &Service, session: &str, user: &str, nth: usize) {
     let label = format!("Get help {nth}");
     service.click(session, user, &label).await;
 }
