@@ -152,11 +152,11 @@ fn config(port: u16, pace: Pace, directory: &Path, intercom: &Intercom) -> anyho
                 "name": "Invoices",
                 "body": "Questions about an invoice?",
                 "proactive_criteria": {
-                    "id": "an invoice", "type": "recent_action",
+                    "id": "invoice", "name": "An invoice", "type": "recent_action",
                     "params": {"title_contains": "invoice", "within_s": 60},
                 },
                 "messages": [
-                    {"id": "yes", "label": "Yes, please"},
+                    {"id": "yes", "label": "Yes"},
                     {"id": "no", "label": "No, thanks"},
                 ],
             }],

@@ -119,7 +119,7 @@ fn in_a_pipe_it_is_plain_text_ends_by_itself_and_is_what_the_readme_shows() {
     for stop in [
         "[1] User landed on the dashboard page",
         "the link waits",
-        "offer    Questions about an invoice? [Yes, please] [No, thanks]",
+        "offer    Questions about an invoice? [Yes] [No, thanks]",
         "held     nothing more, while that one stands · fsm:wrong_state",
         "vendor   429 Too Many Requests",
         "vendor   takes the note, but answers 503",

@@ -62,6 +62,7 @@ async fn a_service_and_its_store_tell_the_same_story_of_an_offer_that_was_taken(
     // The store is asked by the clock of the machine.
     let (service, hand) = start_on(Clock::system().now_s(), &[]).await;
     service.click("s1", "u1", "Save").await;
+    hand.advance(Duration::from_secs(1));
     ask_for_help(&service, "s1", "u1", 1).await;
     assert!(poll(&service, "s1").await["proactive_trigger"].is_object());
     hand.advance(Duration::from_secs(1));
