@@ -10,8 +10,8 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --")]
 pub(crate) struct Arguments {
-    /// Rows to measure: ingest, latency, disk, feed, memory, isolation, overload, push, storm, redis,
-    /// instances, crossing, takeover, footprint, start; all unless named.
+    /// Rows to measure: ingest, latency, disk, feed, memory, isolation, overload, push, triggers,
+    /// storm, redis, instances, crossing, takeover, footprint, start; all unless named.
     pub(crate) rows: Vec<String>,
     /// How often each contender has its turn; the median counts.
     #[arg(long, default_value_t = 5)]

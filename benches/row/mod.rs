@@ -18,6 +18,7 @@ pub(crate) mod service;
 mod start;
 mod storm;
 mod takeover;
+mod triggers;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -75,6 +76,11 @@ pub(crate) const ALL: &[Row] = &[
         name: "push",
         about: "from a signed request to a signed push that is marked done",
         run: |arguments| Box::pin(push::run(arguments)),
+    },
+    Row {
+        name: "triggers",
+        about: "20 triggers of three levels: a look at full windows, and ingest of sessions that have them",
+        run: |arguments| Box::pin(triggers::run(arguments)),
     },
     Row {
         name: "storm",

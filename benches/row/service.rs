@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use crate::load::connection::{Connection, post};
@@ -18,6 +18,8 @@ pub(crate) struct Product {
     vendor: Option<SocketAddr>,
     /// Where its activity is pushed to, if anywhere.
     receiver: Option<SocketAddr>,
+    /// What it is configured with beside that.
+    config: Map<String, Value>,
 }
 
 impl Product {
@@ -27,7 +29,16 @@ impl Product {
             id,
             vendor: None,
             receiver: None,
+            config: Map::new(),
         }
+    }
+
+    /// The same with more in its configuration.
+    pub(crate) fn with(mut self, config: Value) -> Self {
+        if let Value::Object(config) = config {
+            self.config.extend(config);
+        }
+        self
     }
 
     /// A product whose activity is pushed to `receiver`.
@@ -60,7 +71,7 @@ pub(crate) struct Service {
 
 /// The list of products as the service reads it.
 pub(crate) fn products(products: &[Product]) -> Value {
-    let row = |product: &Product| match product.vendor {
+    let plain = |product: &Product| match product.vendor {
         None => json!({
             "product_id": product.id,
             "webhook_secret": SECRET,
@@ -80,6 +91,13 @@ pub(crate) fn products(products: &[Product]) -> Value {
                 "client_secret": SECRET,
             },
         }),
+    };
+    let row = |product: &Product| {
+        let mut row = plain(product);
+        for (key, value) in &product.config {
+            row["integration_config"][key] = value.clone();
+        }
+        row
     };
     Value::Array(products.iter().map(row).collect())
 }

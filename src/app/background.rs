@@ -79,11 +79,19 @@ impl Reloader {
 fn tell(report: &Report) {
     for problem in &report.problems {
         tracing::error!(
+            event = problem.event(),
             row = problem.index,
             product_id = problem.product.as_ref().map(|id| id.as_str()),
             pointer = problem.pointer,
             "a product row is wrong: {}",
             problem.text
+        );
+    }
+    for product in &report.kept_offers {
+        let product_id = product.as_str();
+        tracing::error!(
+            product_id,
+            "what the product offers stays as it was until its row is put right"
         );
     }
     for (product, notice) in &report.notices {

@@ -26,7 +26,7 @@ use crate::domain::time::to_ms;
 use crate::feed::{self, Feed};
 use crate::http::{Admission, AppState, Handles};
 use crate::metrics::Metrics;
-use crate::product::{Fingerprint, Products, Source};
+use crate::product::{Configured, Fingerprint, Products, Source};
 use crate::registration::{self, Directory, Vault};
 use crate::session::linker::Linker;
 use crate::session::mirror::{self, Mirror};
@@ -116,6 +116,7 @@ impl App {
             stopping: CancellationToken::new(),
             metrics: parts.metrics,
             replayed: Arc::new(move |product| nudge.invite(product)),
+            labels: Arc::new(Configured),
             push_test: push::test(push),
         });
         Ok(Self {

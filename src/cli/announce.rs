@@ -62,7 +62,12 @@ pub(super) fn store_name(config: &Config) -> String {
 /// What is wrong with rows, and what an operator should know of the others.
 pub(super) fn remark(catalogue: &Catalogue) {
     for problem in catalogue.problems.iter().take(LINES_MAX) {
-        tracing::error!("a product row is wrong and left out: {problem}");
+        let event = problem.event();
+        if problem.is_partial {
+            tracing::error!(event, "a product row is wrong in what to offer: {problem}");
+        } else {
+            tracing::error!(event, "a product row is wrong and left out: {problem}");
+        }
     }
     if let Some(more) = catalogue
         .problems

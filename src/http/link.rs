@@ -16,8 +16,8 @@ use crate::domain::session::index::{LinkRequest, Trust};
 use crate::product::Product;
 use crate::session::linker::{Person, Resolution};
 
-/// The longest identifier taken from a page.
-const ID_CHARS_MAX: usize = 512;
+/// The longest identifier that is taken.
+pub(super) const ID_CHARS_MAX: usize = 512;
 
 /// Links a session to a conversation. A session that was not seen yet is answered 202 and linked
 /// when it appears. Anybody can call this, so it never takes a conversation away from another

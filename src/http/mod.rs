@@ -18,6 +18,7 @@ pub(crate) mod explanation;
 mod health;
 mod ingest;
 mod keys;
+mod labels;
 mod link;
 mod offers;
 pub(crate) mod outbox;

@@ -18,7 +18,8 @@ use super::request::identify;
 use super::server::Peer;
 use super::state::AppState;
 use super::{
-    chatbot, deliveries, health, ingest, keys, link, offers, products, sessions, stream, users,
+    chatbot, deliveries, health, ingest, keys, labels, link, offers, products, sessions, stream,
+    users,
 };
 use crate::domain::action::Provider;
 
@@ -83,6 +84,7 @@ fn routes(state: AppState) -> Router {
             "/agent_state/{product_id}/{conversation_id}",
             post(offers::report).options(preflight).layer(cors()),
         )
+        .route("/intercom/proactive/{product_id}", post(labels::suggest))
         .route("/sessions/start", post(link::start_is_gone))
         .route("/sessions/{product_id}/{session_id}", get(sessions::show))
         .merge(of_products())

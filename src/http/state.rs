@@ -14,7 +14,7 @@ use crate::domain::id::ProductId;
 use crate::domain::session::Session;
 use crate::feed::Feed;
 use crate::metrics::{Metrics, product_label};
-use crate::product::{Product, Products};
+use crate::product::{LabelSource, Product, Products};
 use crate::registration::Directory;
 use crate::session::linker::Linker;
 use crate::session::{Eraser, Registry};
@@ -68,6 +68,8 @@ pub struct Handles {
     pub stopping: CancellationToken,
     /// Whom to tell that an operator has a product's delivery sent again.
     pub replayed: Arc<dyn Fn(&ProductId) + Send + Sync>,
+    /// Who suggests labels for buttons.
+    pub labels: Arc<dyn LabelSource>,
     /// Who can call a product's push target.
     pub push_test: PushTest,
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::field::Fault;
 use super::row::{self, Read};
 use super::settings::Product;
 use crate::domain::id::ProductId;
@@ -29,6 +30,8 @@ pub struct Problem {
     pub pointer: String,
     /// What is wrong and what would be right.
     pub text: String,
+    /// Whether the product is in force all the same: it is about what to offer, and only that suffers.
+    pub is_partial: bool,
 }
 
 /// The text is not a JSON list.
@@ -73,30 +76,42 @@ impl Catalogue {
     }
 
     fn add(&mut self, index: usize, read: Read) {
-        let problem = |pointer: String, text: String| Problem {
+        let problem = |fault: Fault, is_partial: bool| Problem {
             index,
             product: read.id.clone(),
-            pointer,
-            text,
+            pointer: fault.pointer,
+            text: fault.text,
+            is_partial,
         };
         match read.product {
             Ok(product) if self.products.contains_key(&product.id) => {
-                let text = "names a product of an earlier row, which stays";
-                let pointer = format!("/{index}/product_id");
-                self.problems.push(problem(pointer, text.to_owned()));
+                let fault = Fault {
+                    pointer: format!("/{index}/product_id"),
+                    text: "names a product of an earlier row, which stays".to_owned(),
+                };
+                self.problems.push(problem(fault, false));
             }
             Ok(product) => {
                 let faults = product.program_faults.iter().cloned();
-                let problems = faults.map(|fault| problem(fault.pointer, fault.text));
-                self.problems.extend(problems);
+                self.problems
+                    .extend(faults.map(|fault| problem(fault, true)));
                 self.products.insert(product.id.clone(), Arc::new(product));
             }
             Err(faults) => {
                 let faults = faults.into_iter();
-                let problems = faults.map(|fault| problem(fault.pointer, fault.text));
-                self.problems.extend(problems);
+                self.problems
+                    .extend(faults.map(|fault| problem(fault, false)));
             }
         }
+    }
+}
+
+impl Problem {
+    /// The published name of what is wrong, for logs, where it has one (contract 6.1).
+    pub fn event(&self) -> Option<&'static str> {
+        let builtins = "/integration_config/proactive_triggers/builtins";
+        let is_below = self.pointer.contains(builtins);
+        is_below.then_some("proactive_builtin_spec_invalid")
     }
 }
 

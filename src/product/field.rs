@@ -122,7 +122,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number within bounds.
-    pub(super) fn whole(&mut self, key: &'static str, bounds: RangeInclusive<u32>) -> Option<u32> {
+    pub(crate) fn whole(&mut self, key: &'static str, bounds: RangeInclusive<u32>) -> Option<u32> {
         let number = self.value(key)?.as_u64();
         let number = number.and_then(|number| u32::try_from(number).ok());
         let number = number.filter(|number| bounds.contains(number));

@@ -4,7 +4,7 @@
 //! [`Product`] is a row that was understood, a [`Push`] its target for pushes; a [`Catalogue`] is a whole list, read;
 //! [`Products`] is the set in force: those of the list, which replaces them when it changes, and those that were
 //! registered; a [`Source`] is where the list is; a
-//! [`Risk`] is what a row asks for although it is not safe.
+//! [`Risk`] is what a row asks for although it is not safe; a [`LabelSource`] suggests labels for a product's buttons.
 //!
 //! Guaranteed:
 //!
@@ -19,6 +19,7 @@
 mod catalogue;
 mod endpoint;
 mod field;
+mod labels;
 mod proactive;
 mod push;
 mod registry;
@@ -32,6 +33,7 @@ pub use catalogue::{Catalogue, NotAList, Problem};
 pub use endpoint::EndpointUrl;
 pub use field::Fault;
 pub(crate) use field::Fields;
+pub use labels::{Configured, LABELS_MAX, LabelRequest, LabelSource, Labels, Skip};
 pub use push::Push;
 pub use registry::{Products, Report};
 pub use risk::{Risk, SECRET_CHARS_MIN};

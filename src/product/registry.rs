@@ -46,6 +46,8 @@ pub struct Report {
     pub removed: Vec<ProductId>,
     /// Products whose new row is bad and that stay as they were.
     pub kept: Vec<ProductId>,
+    /// Products that are changed but for what they offer, which is wrong and stays as it was.
+    pub kept_offers: Vec<ProductId>,
     /// What is wrong with rows.
     pub problems: Vec<Problem>,
     /// What an operator should know of products that are new or changed, and what they risk, each
@@ -123,7 +125,10 @@ impl Products {
             match products.get_mut(id) {
                 Some(new) if new.fingerprint != old.fingerprint => {
                     if !new.program_faults.is_empty() {
-                        Arc::make_mut(new).program.clone_from(&old.program);
+                        let new = Arc::make_mut(new);
+                        new.program.clone_from(&old.program);
+                        new.labels.clone_from(&old.labels);
+                        report.kept_offers.push(id.clone());
                     }
                     report.changed.push(id.clone());
                 }

@@ -15,7 +15,7 @@ use crate::domain::session::IndexMode;
 use crate::ingest::{self, CustomEvents, UrlStyle, Wording};
 
 /// Keys of `integration_config` that later versions will use; rows may hold them already.
-const LATER_KEYS: [&str; 16] = [
+const LATER_KEYS: [&str; 15] = [
     "api_token",
     "batch_window_ms",
     "crisp",
@@ -24,7 +24,6 @@ const LATER_KEYS: [&str; 16] = [
     "kb_product_id",
     "onboarding_workflows",
     "plain",
-    "proactive",
     "secret",
     "stream_replay_max",
     "subdomain",
@@ -88,6 +87,7 @@ pub(super) fn read(pointer: &str, row: &Value) -> Read {
         cors_origins: read_origins(&mut config),
         context_actions_public: config.flag("context_actions_public"),
         program: wishes.program,
+        labels: wishes.labels,
         program_faults: wishes.faults,
         notices: wishes.notices,
         shown_config: Value::Null,

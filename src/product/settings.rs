@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq;
 
 use super::endpoint::EndpointUrl;
 use super::field::Fault;
+use super::labels::Labels;
 use super::push::Push;
 use super::row;
 use super::source::Fingerprint;
@@ -53,7 +54,9 @@ pub struct Product {
     pub push: Option<Push>,
     /// What it wants to be offered, if that is anything.
     pub program: Option<Arc<Program>>,
-    /// What is wrong with that: a list of products is in force all the same, a registration is refused.
+    /// Which labels it has for buttons, and when they are given.
+    pub labels: Labels,
+    /// What is wrong with either: a list of products is in force all the same, a registration is refused.
     pub program_faults: Vec<Fault>,
     /// Whether anybody may see what was done in a session whose name they know.
     pub context_actions_public: bool,

@@ -1,8 +1,11 @@
 //! Offers over real HTTP: pages ask, pages report, operators look.
 
 mod gates;
+mod labels;
+mod leaves;
 mod public;
 mod walk;
+mod wrong;
 
 use event_connector::clock::{Clock, Hand};
 use serde_json::{Value, json};

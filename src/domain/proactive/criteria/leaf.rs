@@ -109,10 +109,24 @@ fn is_rage(context: &Context<'_>, min: usize, within_s: f64) -> bool {
         .iter()
         .rev()
         .filter(|seen| seen.r#type == ActionType::Click && *seen.canonical_url == *page);
-    clicks.clone().any(|last| {
-        let burst = clicks.clone().filter(|seen| {
-            (0.0..=within_s).contains(&(last.start - seen.start)) && seen.title == last.title
-        });
-        burst.take(min).count() == min
-    })
+    let is_in_order = context
+        .actions
+        .is_sorted_by(|one, next| one.start <= next.start);
+    let mut older = clicks.clone();
+    while let Some(last) = older.next() {
+        let is_near = |seen: &&Seen| (0.0..=within_s).contains(&(last.start - seen.start));
+        let is_same = |seen: &&Seen| seen.title == last.title;
+        let burst = if is_in_order {
+            // Once one is too old all before it are.
+            let near = older.clone().take_while(is_near);
+            1 + near.filter(is_same).take(min - 1).count()
+        } else {
+            let near = clicks.clone().filter(is_near);
+            near.filter(is_same).take(min).count()
+        };
+        if burst >= min {
+            return true;
+        }
+    }
+    false
 }

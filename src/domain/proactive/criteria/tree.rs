@@ -37,12 +37,19 @@ impl Node {
     /// The earliest later instant at which it comes to match if the user does nothing more, Unix seconds; `None` when
     /// there is none or it matches now.
     pub(super) fn deadline(&self, context: &Context<'_>) -> Option<f64> {
-        let mut then = *context;
+        // Most trees wait for nothing, which is found out sooner than whether they match.
+        let mut then = Context {
+            now: self.next_leaf_at(context)?,
+            ..*context
+        };
+        if self.matches(context) {
+            return None;
+        }
         // There is no NOT, so a tree only comes to match when one of its leaves does. Others may have stopped by then.
         while !self.matches(&then) {
             then.now = self.next_leaf_at(&then)?;
         }
-        (then.now > context.now).then_some(then.now)
+        Some(then.now)
     }
 
     /// When the next leaf that waits for time comes to match, Unix seconds.

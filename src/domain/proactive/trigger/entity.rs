@@ -75,6 +75,10 @@ impl Trigger for Entity {
         Some(offer)
     }
 
+    fn labels(&self) -> Vec<&str> {
+        self.inner.labels()
+    }
+
     fn deadline(&self, context: &Context<'_>) -> Option<f64> {
         self.inner.deadline(context)
     }

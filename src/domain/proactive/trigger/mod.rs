@@ -57,6 +57,12 @@ pub trait Trigger: Send + Sync + fmt::Debug {
     /// What it offers to the user of a session, if anything.
     fn evaluate(&self, context: &Context<'_>) -> Option<Offer>;
 
+    /// What its offers may be answered, as far as nothing else has it: the answers of `proactive_intercom` are
+    /// [chips](super::message::chips).
+    fn labels(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// The earliest later instant at which it could fire although the user does nothing more, Unix seconds.
     fn deadline(&self, _: &Context<'_>) -> Option<f64> {
         None

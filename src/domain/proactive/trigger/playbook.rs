@@ -117,6 +117,12 @@ impl Trigger for SectionPlaybook {
         let section_id = self.choose(self.tallies(visits), "")?;
         self.offer(section_id)
     }
+
+    fn labels(&self) -> Vec<&str> {
+        let rows = self.rows.values().filter(|row| !row.body.is_empty());
+        let labels = rows.flat_map(|row| &row.reply_option_labels);
+        labels.map(String::as_str).collect()
+    }
 }
 
 fn read_rules(reader: &mut Reader<'_>) -> Vec<SectionRule> {

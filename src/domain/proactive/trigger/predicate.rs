@@ -122,4 +122,9 @@ impl Trigger for Predicate {
         self.timings.set(&mut offer);
         Some(offer)
     }
+
+    fn labels(&self) -> Vec<&str> {
+        let labels = self.reply_option_labels.iter();
+        labels.map(String::as_str).collect()
+    }
 }
