@@ -88,6 +88,7 @@ async fn begin_cooldown(
     row: IndexKey,
 ) -> Result<bool, Problem> {
     let now_ms = state.clock.now_ms();
+    let ends_ms = now_ms.saturating_add(to_ms(product.labels.cooldown_s));
     let id: [u8; 8] = state.chance.bytes();
     // Tells the rows of two calls apart.
     let value: Arc<str> = u64::from_be_bytes(id).to_string().into();
@@ -100,7 +101,8 @@ async fn begin_cooldown(
             index: vec![IndexWrite {
                 key: row.clone(),
                 value: Some(Arc::clone(&value)),
-                expires_ms: now_ms.saturating_add(to_ms(product.labels.cooldown_s)),
+                // A row holds through its last millisecond.
+                expires_ms: ends_ms.saturating_sub(1),
             }],
             ..Effects::default()
         },

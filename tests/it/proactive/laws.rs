@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use event_connector::domain::action::ActionType;
 use event_connector::domain::fsm::{Periods, TourRegistry};
-use event_connector::domain::proactive::Context;
 use event_connector::domain::proactive::criteria::parse;
 use event_connector::domain::proactive::message::{chips, pending_flow_id, tour_offer};
+use event_connector::domain::proactive::{Context, Seen};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -133,5 +134,50 @@ proptest! {
             let _ = TourRegistry::of_product(&tours);
         }
         let _ = pending_flow_id(&stored, "");
+    }
+}
+
+/// Clicks on two things of one page, at these whole seconds.
+fn clicks(times: &[(u8, bool)]) -> Vec<Seen> {
+    let click = |(at, is_first): &(u8, bool)| Seen {
+        canonical_url: "https://app.example/team".into(),
+        r#type: ActionType::Click,
+        title: if *is_first { "Save" } else { "Send" }.into(),
+        start: f64::from(*at),
+        end: f64::from(*at),
+    };
+    times.iter().map(click).collect()
+}
+
+proptest! {
+    /// A rage is found whichever way the actions arrived: what is looked at does not depend on their order.
+    #[test]
+    fn a_rage_is_so_many_clicks_on_one_thing_within_the_time(
+        mut times in prop::collection::vec((0..40_u8, any::<bool>()), 0..12),
+        min in 1..5_usize,
+        within_s in 1..8_u8,
+    ) {
+        let leaf = json!({
+            "id": "l", "name": "L", "type": "rage_click",
+            "params": {"min": min, "within_s": within_s},
+        });
+        let config = json!({"proactive_intercom": [entry(&leaf)]});
+        let (campaigns, flaws) = parse(config.as_object().expect("an object"));
+        prop_assert_eq!(flaws, vec![]);
+        let properties = BTreeMap::new();
+        let is_found = |times: &[(u8, bool)]| {
+            let actions = clicks(times);
+            let context = Context { now: 100.0, actions: &actions, properties: &properties };
+            campaigns[0].evaluate(&context).is_some()
+        };
+        let is_rage = times.iter().any(|(last, thing)| {
+            let burst = times.iter().filter(|(at, other)| {
+                other == thing && at <= last && last - at <= within_s
+            });
+            burst.count() >= min
+        });
+        prop_assert_eq!(is_found(&times), is_rage);
+        times.sort_unstable();
+        prop_assert_eq!(is_found(&times), is_rage);
     }
 }
