@@ -3,18 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use event_connector::clock::Clock;
 use event_connector::metrics::Metrics;
 use event_connector::store::Store;
 use event_connector::store::redis::{Options, Redis};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::offers::offering;
 use crate::redis::{OwnServer, SAFE, free_ports};
 use crate::support::{SECRET, Service, Setup, Stream, click, eventually, json_of};
 
 /// A service whose store is on this server.
 async fn service_on(server: &OwnServer) -> Service {
+    service_of(server, Setup::default()).await
+}
+
+/// The same, of another product.
+async fn service_of(server: &OwnServer, setup: Setup) -> Service {
     let store: Arc<dyn Store> = Arc::new(server.store("shared"));
-    let setup = Setup::with("CONNECTOR__STORE__BACKEND", "redis");
+    let setup = setup.and("CONNECTOR__STORE__BACKEND", "redis");
     let setup = setup.and("REDIS_URL", &server.url());
     Service::with(Setup {
         store: Some(Box::new(move |_| store)),
@@ -94,6 +101,52 @@ async fn a_request_repeated_to_another_instance_is_recognised() {
     let told = listen(&first, &first.url).await.next_actions(2).await;
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[1].contains("Close"), "{told:?}");
+}
+
+/// Asks eight times at once for each of these sessions, in turn on either instance; the offers that were answered.
+async fn offered(client: &reqwest::Client, urls: [&str; 2], sessions: &[&str]) -> Vec<Value> {
+    let polls = sessions.iter().flat_map(|session| {
+        (0..8).map(move |number| format!("{}/context/acme/{session}", urls[number % 2]))
+    });
+    let polls = polls.map(|url| async { client.get(url).send().await.expect("an answer") });
+    let mut offered = Vec::new();
+    for answer in futures_util::future::join_all(polls).await {
+        assert_eq!(answer.status(), 200);
+        let polled = json_of(answer).await;
+        if polled["proactive_trigger"].is_object() {
+            offered.push(polled);
+        }
+    }
+    offered
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_ask_two_instances_at_once_get_one_offer_and_no_more_than_the_product_may_make()
+{
+    let server = OwnServer::start(&SAFE);
+    let setup = Setup {
+        integration_type: "event_stream",
+        integration: offering(json!({})),
+        ..Setup::with("CONNECTOR__PROACTIVE__PRODUCT_MINUTE_MAX", "3")
+    };
+    let first = service_of(&server, setup).await;
+    let second = first.sibling(Arc::new(server.store("shared"))).await;
+    let urls = [&*first.url, &*second.url];
+    let sessions = ["s1", "s2", "s3", "s4", "s5", "s6"];
+    for (number, session) in sessions.iter().enumerate() {
+        let status = post(&first, urls[number % 2], session, "Get help").await;
+        assert_eq!(status, 200);
+    }
+    let clock = Clock::system();
+    let minute = || (clock.now_s() / 60.0).floor();
+    let began = minute();
+    let one = offered(&first.client, urls, &sessions[..1]).await;
+    assert_eq!(one.len(), 1, "{one:?}");
+    let rest = offered(&first.client, urls, &sessions[1..]).await;
+    // A minute may end meanwhile, and then there is another three.
+    let most = if minute() > began { 5 } else { 2 };
+    assert!((2..=most).contains(&rest.len()), "{rest:?}");
+    second.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

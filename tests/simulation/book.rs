@@ -18,6 +18,8 @@ pub(crate) struct Book(Arc<Mutex<Pages>>);
 pub(crate) struct Pages {
     pub(crate) requests: Vec<Request>,
     pub(crate) asks: Vec<Ask>,
+    /// What pages were told to show: the session, and the offer's own name.
+    pub(crate) offered: Vec<(Key, String)>,
     /// How many people still wait for an answer.
     pub(crate) waiting: usize,
 }

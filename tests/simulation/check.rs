@@ -44,6 +44,7 @@ pub(crate) fn laws(run: &Run) {
     case.note_order();
     case.links();
     case.waiting_links();
+    run.truth.offers().check(&run.world, &pages);
     drop((record, pages, platform));
     for instance in &run.instances {
         if let Some(up) = &instance.up {
@@ -78,13 +79,17 @@ pub(crate) async fn repeat(run: &mut Run) {
 }
 
 /// How many entries there are, but for those that tell how a delivery ended: one may be under way still,
-/// because an operator asked for it.
+/// because an operator asked for it; and but for decisions: whether there is something to offer is asked again.
 fn written(run: &Run) -> usize {
-    let ends = [EntryType::NoteDelivered, EntryType::NoteFailed];
-    let is_end = |entry: &Entry| ends.iter().any(|end| end.as_str() == &*entry.r#type);
+    let others = [
+        EntryType::NoteDelivered,
+        EntryType::NoteFailed,
+        EntryType::Decided,
+    ];
+    let is_other = |entry: &Entry| others.iter().any(|one| one.as_str() == &*entry.r#type);
     let record = run.truth.record();
     let entries = record.logs.values().flatten();
-    entries.filter(|entry| !is_end(entry)).count()
+    entries.filter(|entry| !is_other(entry)).count()
 }
 
 impl Case<'_> {

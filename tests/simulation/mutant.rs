@@ -8,6 +8,7 @@ use event_connector::domain::id::{DeliveryId, Key};
 use event_connector::domain::log::{IndexKey, Offset, Space};
 use event_connector::store::memory::Memory;
 use event_connector::store::{Commit, Error, FeedPage, Lease, Outcome, Retry, Store};
+use serde_json::Value;
 
 use super::truth::Truth;
 use super::world::World;
@@ -61,9 +62,15 @@ pub(crate) enum Mutant {
     LosesReplays,
     /// It is, twice.
     ReplaysTwice,
+    /// How much was offered cannot be seen.
+    ForgetsQuotas,
+    /// What was offered is not stored with its session.
+    ForgetsOffers,
+    /// When what was offered ends is not known to its session's machine, which thinks on.
+    ThinksOn,
 }
 
-pub(crate) const ALL: [Mutant; 23] = [
+pub(crate) const ALL: [Mutant; 26] = [
     Mutant::AcknowledgesEarly,
     Mutant::ForgetsVersions,
     Mutant::ForgetsGuards,
@@ -87,6 +94,9 @@ pub(crate) const ALL: [Mutant; 23] = [
     Mutant::CountsWaiting,
     Mutant::LosesReplays,
     Mutant::ReplaysTwice,
+    Mutant::ForgetsQuotas,
+    Mutant::ForgetsOffers,
+    Mutant::ThinksOn,
 ];
 
 /// Commits, in the mutant's way.
@@ -109,7 +119,9 @@ pub(crate) async fn commit(world: &World, truth: &Truth, commit: Arc<Commit>) ->
                 new.base = version(truth, &new.key).await;
             }
         }
-        Mutant::ForgetsGuards | Mutant::ForgetsOwners => bent.guards.clear(),
+        Mutant::ForgetsGuards | Mutant::ForgetsOwners | Mutant::ForgetsQuotas => {
+            bent.guards.clear();
+        }
         Mutant::ForgetsWaitingLinks => bent
             .effects
             .index
@@ -119,14 +131,9 @@ pub(crate) async fn commit(world: &World, truth: &Truth, commit: Arc<Commit>) ->
                 new.due_ms = None;
             }
         }
-        Mutant::ForgetsDuplicates => {
-            if let Some(new) = &mut bent.state
-                && let Ok(mut state) = serde_json::from_slice::<serde_json::Value>(&new.state)
-            {
-                state["seen"] = "".into();
-                new.state = serde_json::to_vec(&state).unwrap_or_default().into();
-            }
-        }
+        Mutant::ForgetsDuplicates => bend(&mut bent, |state| state["seen"] = "".into()),
+        Mutant::ForgetsOffers => bend(&mut bent, |state| state["offers"] = Value::Null),
+        Mutant::ThinksOn => bend(&mut bent, |state| state["fsm"]["state"] = "thinking".into()),
         Mutant::ForgetsLanes => {
             for delivery in &mut bent.effects.deliveries {
                 delivery.lane = format!("{}/{}", delivery.lane, delivery.id).into();
@@ -137,6 +144,16 @@ pub(crate) async fn commit(world: &World, truth: &Truth, commit: Arc<Commit>) ->
     truth.apply(Arc::new(bent)).await
 }
 
+/// Changes the state that a commit writes.
+fn bend(commit: &mut Commit, change: impl FnOnce(&mut Value)) {
+    if let Some(new) = &mut commit.state
+        && let Ok(mut state) = serde_json::from_slice(&new.state)
+    {
+        change(&mut state);
+        new.state = serde_json::to_vec(&state).unwrap_or_default().into();
+    }
+}
+
 async fn version(truth: &Truth, key: &Key) -> u64 {
     let stored = truth.load(key).await.ok().flatten();
     stored.map_or(0, |stored| stored.version)
@@ -145,7 +162,12 @@ async fn version(truth: &Truth, key: &Key) -> u64 {
 /// Reads index rows, in the mutant's way.
 pub(crate) fn rows(world: &World, keys: &[IndexKey], rows: &mut [Option<Arc<str>>]) {
     for (key, row) in keys.iter().zip(rows) {
-        if world.is(Mutant::ForgetsOwners) && key.space == Space::Conversation {
+        let is_hidden = match key.space {
+            Space::Conversation => world.is(Mutant::ForgetsOwners),
+            Space::Quota => world.is(Mutant::ForgetsQuotas),
+            _ => false,
+        };
+        if is_hidden {
             *row = None;
         }
     }

@@ -254,7 +254,7 @@ fn action(key: &Key, request: usize, place: u64, now_s: f64) -> NewAction {
     NewAction {
         duplicate_key: (request as u64) << 8 | place | 1 << 63,
         r#type: ActionType::Click,
-        title: String::new(),
+        title: "Ask for help".to_owned(),
         description: format!("<{}.{request}.{place}>", key.id),
         at: Some(now_s),
         raw_url: String::new(),

@@ -12,6 +12,7 @@ use super::dice::Dice;
 use super::instance::Instance;
 use super::mutant::Mutant;
 use super::operator;
+use super::page::Page;
 use super::people::{Fleet, People};
 use super::reader::{Reader, Seats};
 use super::trace::Broken;
@@ -34,6 +35,7 @@ pub(crate) struct Run {
     pub(crate) vendor: Vendor,
     pub(crate) instances: Vec<Instance>,
     pub(crate) people: People,
+    page: Page,
     pub(crate) readers: Vec<Reader>,
     rest: Rest,
     hand: Hand,
@@ -91,6 +93,10 @@ impl Run {
             book: Book::default(),
             dice: Dice::new(seed, 4),
         };
+        let page = Page {
+            people: people.clone(),
+            dice: Dice::new(seed, 7),
+        };
         let seats = Seats::default();
         let products = shape.products.iter().flat_map(|tenant| [&tenant.id; 2]);
         let readers: Vec<_> = (0..)
@@ -107,6 +113,7 @@ impl Run {
             vendor,
             instances,
             people,
+            page,
             readers,
             rest,
             hand,
@@ -129,6 +136,7 @@ impl Run {
             }
             let step = self.draw();
             self.take(step).await;
+            self.page.act();
             let pause_ms = match self.dice.among(0..=9) {
                 0..=3 => 0,
                 4..=6 => self.dice.among(1..=300),

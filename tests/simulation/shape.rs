@@ -1,14 +1,19 @@
 //! What a seed decides before anything happens: who takes part, how tight the limits are, and what
 //! may go wrong. Every run leaves some faults out, because a run with all of them hides much.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use event_connector::domain::fsm::TourRegistry;
 use event_connector::domain::id::{ConversationId, ProductId, SessionId, UserId};
+use event_connector::domain::proactive::trigger::Trigger;
+use event_connector::domain::proactive::{Program, criteria, resilience};
 use event_connector::domain::retry::Schedule;
-use event_connector::domain::session::{IndexMode, Policy};
+use event_connector::domain::session::{IndexMode, OfferPolicy, Policy};
 use event_connector::session::Limits;
 use event_connector::store::Retention;
 use event_connector::{delivery, feed};
+use serde_json::{Value, json};
 
 use super::dice::Dice;
 
@@ -82,7 +87,7 @@ impl Shape {
             instances: usize::from(dice.coin()) + 2,
             products: tenants(&dice),
             steps: dice.among(30..=90),
-            policy: policy(&dice, keeps_all),
+            policy: offering(&Dice::new(seed, 6), policy(&dice, keeps_all)),
             limits: limits(&dice),
             feed: feed_limits(&dice),
             outbox: outbox(&dice),
@@ -189,6 +194,50 @@ fn policy(dice: &Dice, keeps_all: bool) -> Policy {
         index_mode: *dice.pick(&[IndexMode::Session, IndexMode::Batch]),
         ..Policy::default()
     }
+}
+
+/// In some runs there is something to offer. Drawn from a stream of its own, so that the others are what they would be
+/// without it.
+fn offering(dice: &Dice, policy: Policy) -> Policy {
+    if !dice.permille(350) {
+        return policy;
+    }
+    let quota = || *dice.pick(&[0, 0, 1, 2]);
+    Policy {
+        program: Some(Arc::new(program())),
+        resilience: resilience::Limits {
+            min_interval_s: *dice.pick(&[0.0, 0.0, 5.0, 60.0]),
+            per_product_minute: quota(),
+            per_session_hour: quota(),
+            per_user_day: quota(),
+        },
+        interaction_timeout_s: *dice.pick(&[2.0, 20.0]),
+        cooldown_period_s: *dice.pick(&[0.0, 5.0, 60.0]),
+        offers: OfferPolicy {
+            page_idle_s: 30.0,
+            ..OfferPolicy::default()
+        },
+        ..policy
+    }
+}
+
+/// Whoever has done something lately is offered help, and whoever rests.
+fn program() -> Program {
+    let entry = |id: &str, r#type: &str, params: Value| {
+        json!({
+            "id": id, "name": id, "cooldown_s": 1,
+            "proactive_criteria": {"id": id, "name": id, "type": r#type, "params": params},
+            "messages": [{"id": "yes", "label": "Yes"}, {"id": "no", "label": "No"}],
+        })
+    };
+    let entries = json!({"proactive_intercom": [
+        entry("asks", "recent_action", json!({"title_contains": "help", "within_s": 30})),
+        entry("rests", "idle", json!({"min_s": 7})),
+    ]});
+    let (campaigns, _) = criteria::parse(entries.as_object().expect("an object"));
+    let campaigns = campaigns.into_iter();
+    let triggers = campaigns.map(|campaign| Box::new(campaign) as Box<dyn Trigger>);
+    Program::new(true, triggers.collect(), TourRegistry::default())
 }
 
 fn limits(dice: &Dice) -> Limits {

@@ -13,6 +13,7 @@ use event_connector::store::{
 };
 
 use super::mutant;
+use super::offers::Offers;
 use super::record::Record;
 use super::vendor::Vendor;
 use super::world::World;
@@ -24,6 +25,7 @@ pub(crate) struct Truth {
     vendor: Vendor,
     memory: Arc<Memory>,
     record: Arc<Mutex<Record>>,
+    offers: Arc<Mutex<Offers>>,
 }
 
 impl Truth {
@@ -33,11 +35,16 @@ impl Truth {
             vendor: vendor.clone(),
             memory: Arc::default(),
             record: Arc::default(),
+            offers: Arc::default(),
         }
     }
 
     pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn offers(&self) -> MutexGuard<'_, Offers> {
+        self.offers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Up to where the product's log has aged away.
@@ -57,6 +64,11 @@ impl Truth {
             }
             .unwrap_or_default();
             entries.reverse();
+            let mut offers = self.offers();
+            for entry in &entries {
+                offers.note(&self.world, entry);
+            }
+            drop(offers);
             let mut record = self.record();
             record.note(&self.world, &self.vendor, &commit, entries);
         }

@@ -58,14 +58,20 @@ impl Session {
         reply
     }
 
-    /// Rows that a session looks at when it learns who its user is: links that wait for it, and the
-    /// link of the user's previous session.
-    pub(super) fn wants_for_activity(&self, activity: &Activity, facts: &Facts) -> Vec<IndexKey> {
-        let mut keys = Vec::new();
+    /// Rows that a session looks at when it learns who its user is: links that wait for it, the link of the user's
+    /// previous session, and how much the user was offered.
+    pub(super) fn wants_for_activity(
+        &self,
+        activity: &Activity,
+        facts: &Facts,
+        policy: &Policy,
+        now: f64,
+    ) -> Vec<IndexKey> {
         if self.id.is_none() {
-            return keys;
+            return Vec::new();
         }
         let later = self.identity_after(&activity.identities);
+        let mut keys = self.quota_rows_of_newcomer(later.user, policy, now);
         let user = later.user.map(UserId::as_str);
         for key in self.waiting_keys(user, later.email) {
             if let Some(row) = facts.parse::<PendingRow>(&key) {

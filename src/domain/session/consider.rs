@@ -21,6 +21,10 @@ use crate::domain::proactive::{Context, Offer, Program, Tally};
 /// Where offers appear.
 const SURFACE: &str = "page";
 
+/// How much longer than its window a counter is kept, seconds. Its name says which window it counts, so it is never
+/// taken for the next one; and an instance whose clock is behind still counts in it while others are past it.
+const COUNTER_KEPT_S: f64 = 300.0;
+
 impl Session {
     /// Looks whether there is something to say, and says it if the page asks.
     pub(super) fn consider(
@@ -51,10 +55,35 @@ impl Session {
 
     /// The counters that an offer to this session is held to, with their rows.
     pub fn quotas(&self, policy: &Policy, now: f64) -> Vec<(IndexKey, Counter)> {
+        self.quotas_of(self.user.as_ref(), policy, now)
+    }
+
+    /// The rows that count what is offered to `user`, if that is news to the session: the page may ask in the very
+    /// decision in which it learns of them.
+    pub(super) fn quota_rows_of_newcomer(
+        &self,
+        user: Option<&UserId>,
+        policy: &Policy,
+        now: f64,
+    ) -> Vec<IndexKey> {
+        if user == self.user.as_ref() {
+            return Vec::new();
+        }
+        let counters = self.quotas_of(user, policy, now).into_iter();
+        let of_user = counters.filter(|(_, counter)| counter.role == Role::UserDay);
+        of_user.map(|(row, _)| row).collect()
+    }
+
+    fn quotas_of(
+        &self,
+        user: Option<&UserId>,
+        policy: &Policy,
+        now: f64,
+    ) -> Vec<(IndexKey, Counter)> {
         let Some(session) = self.id.as_ref().filter(|_| policy.program.is_some()) else {
             return Vec::new();
         };
-        let user = self.user.as_ref().map(pseudonym);
+        let user = user.map(pseudonym);
         let place = Place {
             surface: SURFACE,
             product: self.product.as_str(),
@@ -191,7 +220,7 @@ impl Session {
             if !counter.permits(count) {
                 return Err(verdict_of(&counter));
             }
-            counts.push((key, count + 1, counter.ends_at - now));
+            counts.push((key, count + 1, counter.ends_at - now + COUNTER_KEPT_S));
         }
         for (key, count, lives_s) in counts {
             moment.write_index(key, Some(count.to_string().into()), lives_s);

@@ -220,7 +220,7 @@ impl Machine for Session {
 
     fn wants(&self, input: &Input, facts: &Facts, policy: &Policy, now: f64) -> Vec<IndexKey> {
         let mut keys = match input {
-            Input::Activity(activity) => self.wants_for_activity(activity, facts),
+            Input::Activity(activity) => self.wants_for_activity(activity, facts, policy, now),
             Input::Link(request) => vec![super::link::conversation_key(&request.conversation)],
             Input::Settled(settlement) => self.wants_for_settlement(settlement),
             Input::Poll => {

@@ -1,10 +1,12 @@
 //! The session heart, as tables and properties: no runtime, no store, milliseconds.
 
 mod laws;
+mod ledger;
 mod linking;
 mod properties;
 mod pushing;
 mod settling;
+mod speaking;
 mod stage;
 
 use event_connector::domain::log::{EntryType, OutboxChange};

@@ -118,7 +118,17 @@ impl Stage {
     }
 
     pub(super) fn link(&mut self, now: f64, conversation: &str) -> Reply {
-        self.ask_link(now, conversation, Trust::Platform, None)
+        self.handle(now, Self::wish(conversation))
+    }
+
+    /// The platform says that a conversation is the user's.
+    pub(super) fn wish(conversation: &str) -> Input {
+        Input::Link(LinkRequest {
+            conversation: conversation.into(),
+            trust: Trust::Platform,
+            message: false,
+            notification_key: None,
+        })
     }
 
     pub(super) fn link_from_page(&mut self, now: f64, conversation: &str) -> Reply {
@@ -159,14 +169,33 @@ impl Stage {
     /// Lets time pass up to `end`, serving every deadline at its own instant.
     pub(super) fn until(&mut self, end: f64) {
         while let Some(due) = self.session.deadline().filter(|due| *due <= end) {
-            self.run(due, Session::on_deadline);
+            self.run(due, &[], |session, moment| {
+                session.on_deadline(moment);
+                let next = session.deadline();
+                assert!(
+                    next.is_none_or(|next| next > due),
+                    "what was due at {due} is due at {next:?} once it is served"
+                );
+            });
         }
     }
 
     pub(super) fn handle(&mut self, now: f64, input: Input) -> Reply {
+        let replies = self.decide(now, &[input]);
+        replies.into_iter().next().expect("an input has a reply")
+    }
+
+    /// Takes inputs in one decision, as an actor does with what waits for it. The entries of each carry its place
+    /// among them.
+    pub(super) fn decide(&mut self, now: f64, inputs: &[Input]) -> Vec<Reply> {
         self.until(now);
-        self.run_with(now, Some(&input.clone()), move |session, moment| {
-            session.handle(input, moment)
+        self.run(now, inputs, |session, moment| {
+            let mut replies = Vec::new();
+            for (place, input) in inputs.iter().enumerate() {
+                moment.correlation_id = place.to_string().into();
+                replies.push(session.handle(input.clone(), moment));
+            }
+            replies
         })
     }
 
@@ -197,6 +226,12 @@ impl Stage {
     }
 
     fn act_from(&mut self, provider: Provider, now: f64, actions: &[NewAction]) -> Reply {
+        let input = self.activity(provider, actions);
+        self.handle(now, input)
+    }
+
+    /// What a provider sends of the user, who is whoever was said last.
+    pub(super) fn activity(&self, provider: Provider, actions: &[NewAction]) -> Input {
         let body_key = actions.iter().fold(17, |sum: u64, action| {
             sum.wrapping_mul(31).wrapping_add(action.duplicate_key)
         });
@@ -206,7 +241,7 @@ impl Stage {
             actions: actions.to_vec(),
             ..Activity::new(provider, body_key)
         };
-        self.handle(now, Input::Activity(activity.into()))
+        Input::Activity(activity.into())
     }
 
     fn ask_link(
@@ -228,20 +263,13 @@ impl Stage {
     fn run<R>(
         &mut self,
         now: f64,
-        go: impl FnOnce(&mut Session, &mut Moment<'_, Policy>) -> R,
-    ) -> R {
-        self.run_with(now, None, go)
-    }
-
-    fn run_with<R>(
-        &mut self,
-        now: f64,
-        input: Option<&Input>,
+        inputs: &[Input],
         go: impl FnOnce(&mut Session, &mut Moment<'_, Policy>) -> R,
     ) -> R {
         let mut facts = Facts::default();
-        while let Some(input) = input {
-            let wanted = self.session.wants(input, &facts, &self.policy, now);
+        loop {
+            let wants = |input| self.session.wants(input, &facts, &self.policy, now);
+            let wanted: Vec<_> = inputs.iter().flat_map(wants).collect();
             if wanted.is_empty() {
                 break;
             }
@@ -261,7 +289,7 @@ impl Stage {
             policy: &self.policy,
             facts: &mut facts,
             effects: &mut effects,
-            correlation_id: "test".into(),
+            correlation_id: "timer".into(),
             new_id: &mut new_id,
         };
         let result = go(&mut self.session, &mut moment);

@@ -16,7 +16,7 @@ use crate::support::{Service, Setup, json_of};
 pub(crate) const NOON_S: f64 = 1_800_014_400.0;
 
 /// A product whose users get help once they say that they are lost.
-fn offering(config: Value) -> Value {
+pub(crate) fn offering(config: Value) -> Value {
     let mut whole = json!({
         "proactive_intercom": [{
             "id": "lost", "name": "Lost users",
