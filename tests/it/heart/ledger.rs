@@ -41,6 +41,8 @@ pub(super) struct Ledger {
     /// Where the page's machine stands, and since when.
     page: State,
     page_since: f64,
+    /// The latest time since then at which anything was decided: what is over stays over when the clock is set back.
+    latest: f64,
     dismissals: u32,
     quiet_until: f64,
 }
@@ -56,6 +58,7 @@ impl Ledger {
             speaks: false,
             page: State::Thinking,
             page_since: now,
+            latest: now,
             dismissals: 0,
             quiet_until: f64::NEG_INFINITY,
         }
@@ -70,6 +73,7 @@ impl Ledger {
     ) {
         let fresh = &log[self.read..];
         self.read = log.len();
+        self.latest = self.latest.max(now);
         let of = |who: String| fresh.iter().filter(move |e| *e.correlation_id == *who);
         for entry in of("timer".to_owned()) {
             let made = self.note(entry, policy, periods);
@@ -166,16 +170,16 @@ impl Ledger {
         after(self.own_left, periods.cooldown_s);
         match self.page {
             State::Thinking => {}
-            State::ConservativeAssistance => {
-                assert!(
-                    at >= self.quiet_until,
-                    "{made:?} before {}",
-                    self.quiet_until
-                );
-            }
-            State::ReactiveAssistance | State::GuidanceExecution => {
-                after(Some(self.page_since), policy.offers.page_idle_s);
-            }
+            State::ConservativeAssistance => assert!(
+                self.latest >= self.quiet_until,
+                "{made:?} before {}",
+                self.quiet_until
+            ),
+            State::ReactiveAssistance | State::GuidanceExecution => assert!(
+                self.latest - self.page_since >= policy.offers.page_idle_s,
+                "{made:?} while {:?} goes on",
+                self.page
+            ),
             State::ProactiveAssistance => panic!("{made:?} while another stands"),
         }
         assert!(self.open().is_none(), "{made:?} while {:?}", self.open());
@@ -217,5 +221,6 @@ impl Ledger {
         }
         self.page = state;
         self.page_since = now;
+        self.latest = now;
     }
 }
