@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::arguments::{Cli, Command, ConfigArgs, DeliveriesArgs, ServiceArgs};
+use super::arguments::{Cli, Command, ConfigArgs, DeliveriesArgs, DemoArgs, ServiceArgs};
 use super::connect::Service;
 use super::{check, deliveries, explain, health, help, products, serve, store, tail};
 use crate::config::{Config, LoadOptions, Mistakes};
@@ -31,13 +31,7 @@ pub fn main(
         Command::Serve(source) => with_config(&source, environment, |config| {
             run(serve::serve(config, log))
         }),
-        Command::Demo(demo) => run(demo::run(demo::Options {
-            port: demo.port,
-            once: demo.once,
-            fast: demo.fast,
-            screen: out,
-            log,
-        })),
+        Command::Demo(arguments) => run(demo::run(shown(&arguments, out, log))),
         Command::Check(arguments) if arguments.defaults => check::defaults(),
         Command::Check(arguments) => with_config(&arguments.source, environment, |config| {
             check::check(&config, log)
@@ -90,6 +84,17 @@ pub fn main(
                 run(tail::run(arguments, service, key, config, [out, log]))
             })
         }
+    }
+}
+
+/// How the demonstration runs.
+fn shown(arguments: &DemoArgs, screen: Terminal, log: Terminal) -> demo::Options {
+    demo::Options {
+        port: arguments.port,
+        once: arguments.once,
+        fast: arguments.fast,
+        screen,
+        log,
     }
 }
 

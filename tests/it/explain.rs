@@ -57,6 +57,32 @@ fn assert_told(story: &str, parts: &[&str]) {
     }
 }
 
+/// An offer that was taken, from what came before it to what the page reports too late.
+const TAKEN: &[&str] = &[
+    "session        s1\nproduct        acme\nuser           u1\n",
+    "\nWhat happened\n",
+    "action   User clicked Save on the team page · https://app.northwind.example/team\n",
+    "silent   nothing is offered: no trigger has anything to say · after what the user did\n",
+    "action   User clicked Get help 1 on the team page",
+    "trigger  lost has something to say, once the page asks · matched c1, after what the user did\n",
+    "state    the session goes from thinking to proactive assistance · by page\n",
+    "offer    lost is offered · matched c1, when the page asked\n",
+    "held     nothing is offered: the session is in the middle of something",
+    " · fsm:wrong_state, when the page asked\n",
+    "offer    lost: the user takes it\n",
+    "state    the page goes from proactive assistance to guidance execution · by page\n",
+    "refused  the page reports proactive_accepted_tour, which does not fit · the page is guidance execution\n",
+    "\nWhere it stands\n",
+    "session is     proactive assistance, until ",
+    ", tour flow_1\n",
+    "page is        guidance execution, tour flow_1\n",
+    "offers         on\n",
+    "decided        no: the session is in the middle of something",
+    "next offer     none until ",
+    "quiet          lost until ",
+    "next step      the session thinks again, at ",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_and_its_store_tell_the_same_story_of_an_offer_that_was_taken() {
     // The store is asked by the clock of the machine.
@@ -72,33 +98,7 @@ async fn a_service_and_its_store_tell_the_same_story_of_an_offer_that_was_taken(
     }
     let asked = of_service(&service);
     let shown = told(&["acme", "s1"], &asked);
-    assert_told(
-        &shown,
-        &[
-            "session        s1\nproduct        acme\nuser           u1\n",
-            "\nWhat happened\n",
-            "action   User clicked Save on the team page · https://app.northwind.example/team\n",
-            "silent   nothing is offered: no trigger has anything to say · after what the user did\n",
-            "action   User clicked Get help 1 on the team page",
-            "trigger  lost has something to say, once the page asks · matched c1, after what the user did\n",
-            "state    the session goes from thinking to proactive assistance · by page\n",
-            "offer    lost is offered · matched c1, when the page asked\n",
-            "held     nothing is offered: the session is in the middle of something",
-            " · fsm:wrong_state, when the page asked\n",
-            "offer    lost: the user takes it\n",
-            "state    the page goes from proactive assistance to guidance execution · by page\n",
-            "refused  the page reports proactive_accepted_tour, which does not fit · the page is guidance execution\n",
-            "\nWhere it stands\n",
-            "session is     proactive assistance, until ",
-            ", tour flow_1\n",
-            "page is        guidance execution, tour flow_1\n",
-            "offers         on\n",
-            "decided        no: the session is in the middle of something",
-            "next offer     none until ",
-            "quiet          lost until ",
-            "next step      the session thinks again, at ",
-        ],
-    );
+    assert_told(&shown, TAKEN);
     let json = told(&["acme", "s1", "--json"], &asked);
 
     service.stop().await;
