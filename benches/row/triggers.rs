@@ -107,7 +107,8 @@ fn evaluation(arguments: &Arguments) -> anyhow::Result<Figure> {
     ensure!(read.program_faults.is_empty(), "{:?}", read.program_faults);
     let program = read.program.context("a product with triggers")?;
     ensure!(program.names.len() == TRIGGERS, "{:?}", program.names);
-    let actions: Vec<Seen> = (0..ACTIONS).map(action).collect();
+    let page = "https://app.northwind.example/projects/alpha/settings/members?tab=roles".into();
+    let actions: Vec<Seen> = (0..ACTIONS).map(|number| action(number, &page)).collect();
     let properties: Properties = BTreeMap::new();
     let context = Context {
         now: f64::from(ACTIONS) * 2.0 + 1.0,
@@ -143,12 +144,10 @@ fn deadline(program: &Program, context: &Context<'_>) -> Option<f64> {
 }
 
 /// An action as the load makes them: a click on something new.
-fn action(number: u32) -> Seen {
+fn action(number: u32, page: &Arc<str>) -> Seen {
     let start = f64::from(number) * 2.0;
     Seen {
-        canonical_url: Arc::from(
-            "https://app.northwind.example/projects/alpha/settings/members?tab=roles",
-        ),
+        canonical_url: Arc::clone(page),
         r#type: ActionType::Click,
         title: format!("Click Invite teammate {number}").into(),
         start,

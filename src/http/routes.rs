@@ -53,21 +53,7 @@ impl Doors {
 }
 
 fn routes(state: AppState) -> Router {
-    Router::new()
-        .route("/webhook/{product_id}", ingest::from(None))
-        .route("/ingest/{product_id}", ingest::from(None))
-        .route(
-            "/ingest/posthog/{product_id}",
-            ingest::from(Some(Provider::Posthog)),
-        )
-        .route(
-            "/ingest/amplitude/{product_id}",
-            ingest::from(Some(Provider::Amplitude)),
-        )
-        .route(
-            "/ingest/fullstory/{product_id}",
-            ingest::from(Some(Provider::Fullstory)),
-        )
+    ingest_routes()
         .route(
             "/chatbot-webhook/{product_id}",
             post(chatbot::webhook).get(chatbot::probe),
@@ -129,6 +115,25 @@ fn of_products() -> Router<AppState> {
         .route("/products/{product_id}/keys/{key_id}", delete(keys::revoke))
         .route("/invites", post(keys::invite))
         .route("/stream-tokens/{product_id}", post(keys::ticket))
+}
+
+/// Where activity comes in.
+fn ingest_routes() -> Router<AppState> {
+    Router::new()
+        .route("/webhook/{product_id}", ingest::from(None))
+        .route("/ingest/{product_id}", ingest::from(None))
+        .route(
+            "/ingest/posthog/{product_id}",
+            ingest::from(Some(Provider::Posthog)),
+        )
+        .route(
+            "/ingest/amplitude/{product_id}",
+            ingest::from(Some(Provider::Amplitude)),
+        )
+        .route(
+            "/ingest/fullstory/{product_id}",
+            ingest::from(Some(Provider::Fullstory)),
+        )
 }
 
 /// For endpoints that customers' pages call (contract 0.3). Credentials are never allowed, so any

@@ -44,14 +44,7 @@ pub(super) struct Read {
 /// Reads the row that stands at `pointer`.
 pub(super) fn read(pointer: &str, row: &Value) -> Read {
     let Some(object) = row.as_object() else {
-        let fault = Fault {
-            pointer: pointer.to_owned(),
-            text: "must be an object".to_owned(),
-        };
-        return Read {
-            id: None,
-            product: Err(vec![fault]),
-        };
+        return no_row(pointer);
     };
     let mut fields = Fields::new(object, pointer.to_owned());
     let empty = Map::new();
@@ -107,6 +100,17 @@ pub(super) fn read(pointer: &str, row: &Value) -> Read {
         Err(faults)
     };
     Read { id, product }
+}
+
+fn no_row(pointer: &str) -> Read {
+    let fault = Fault {
+        pointer: pointer.to_owned(),
+        text: "must be an object".to_owned(),
+    };
+    Read {
+        id: None,
+        product: Err(vec![fault]),
+    }
 }
 
 /// What an identifier must be.

@@ -220,8 +220,12 @@ impl Offers {
         };
         let ends = actions.iter().skip(1).map(Some).chain([None]);
         for (action, next) in actions.iter().zip(ends) {
+            // Most actions are on the page of the one before, of whose address one text is enough.
+            let page = self.seen.last().map(|seen| &seen.canonical_url);
+            let page = page.filter(|page| ***page == *action.canonical_url);
+            let page = page.map_or_else(|| action.canonical_url.as_str().into(), Arc::clone);
             self.seen.push(Seen {
-                canonical_url: action.canonical_url.as_str().into(),
+                canonical_url: page,
                 r#type: action.r#type,
                 title: action.title.as_str().into(),
                 start: time(action),

@@ -103,12 +103,11 @@ fn since<'a>(context: &Context<'a>, within_s: f64) -> impl Iterator<Item = &'a S
 /// Whether `min` clicks on one thing of the current page lie within the time. Their own times count, not the present:
 /// a provider may tell of them much later.
 fn is_rage(context: &Context<'_>, min: usize, within_s: f64) -> bool {
-    let page = page::current(context).unwrap_or_default();
-    let clicks = context
-        .actions
-        .iter()
-        .rev()
-        .filter(|seen| seen.r#type == ActionType::Click && *seen.canonical_url == *page);
+    let page = page::current(context);
+    // Where nobody knows of any page all of it is in one place.
+    let is_here = |seen: &Seen| page.is_none_or(|page| seen.canonical_url == *page);
+    let newest = context.actions.iter().rev();
+    let clicks = newest.filter(|seen| seen.r#type == ActionType::Click && is_here(seen));
     let is_in_order = context
         .actions
         .is_sorted_by(|one, next| one.start <= next.start);

@@ -5,6 +5,9 @@ use super::reader::Refusal;
 /// The longest text that is looked for, characters.
 const CHARS_MAX: usize = 256;
 
+/// The bit that tells lower case from upper case in ASCII.
+const CASE: u8 = 0x20;
+
 /// What is looked for, in lower case.
 #[derive(Clone, Debug)]
 pub(super) struct Needle {
@@ -40,9 +43,9 @@ impl Needle {
         let Some(first) = needle.first() else {
             return true;
         };
-        // One byte settles nearly every position.
-        text.windows(needle.len()).any(|window| {
-            window[0].eq_ignore_ascii_case(first) && window.eq_ignore_ascii_case(needle)
-        })
+        // One byte settles nearly every position; with this bit letters of either case are the same.
+        let first = first | CASE;
+        text.windows(needle.len())
+            .any(|window| window[0] | CASE == first && window.eq_ignore_ascii_case(needle))
     }
 }
