@@ -35,7 +35,6 @@ struct Made {
     ends: u32,
 }
 
-#[derive(Clone)]
 struct Move {
     from: String,
     to: String,
@@ -106,7 +105,7 @@ impl Offers {
     pub(crate) fn check(&self, world: &World, pages: &Pages) {
         let mut told = BTreeMap::<(&Key, &str), u32>::new();
         for (key, id) in &pages.offered {
-            *told.entry((key, id)).or_default() += 1;
+            *told.entry((key, id.as_str())).or_default() += 1;
         }
         for ((key, id), times) in told {
             let made = self.sessions.get(key).into_iter().flat_map(|own| &own.made);
@@ -159,11 +158,12 @@ impl Story {
             let text = format!("{id} of {key} in the middle of something, beside {open:?}");
             world.trace.break_law("offers_interrupt_nothing", text);
         }
-        let (policy, _) = rules(world);
+        let (policy, apart_s) = rules(world);
         let newest = self.made.last().map(|made| made.at);
         let waits = [
             (newest, policy.resilience.min_interval_s),
-            (self.left_at, policy.cooldown_period_s),
+            // Once it is over it stays over, even where a clock is behind the one that saw its end.
+            (self.left_at, policy.cooldown_period_s - apart_s),
         ];
         for (earlier, wait_s) in waits {
             if earlier.is_some_and(|earlier| at - earlier < wait_s) {

@@ -13,6 +13,8 @@ pub(super) struct Made {
     pub at: f64,
     pub user: Option<String>,
     pub outcome: Option<String>,
+    /// How many decisions there were before.
+    decision: usize,
 }
 
 /// What offers are held to besides the policy, seconds.
@@ -35,16 +37,17 @@ pub(super) struct Ledger {
     own: String,
     own_since: f64,
     /// When it last came back to thinking.
-    own_left: Option<f64>,
+    own_left: Option<(f64, usize)>,
     /// It has gone to speak, and what is said is still to come.
     speaks: bool,
     /// Where the page's machine stands, and since when.
     page: State,
     page_since: f64,
-    /// The latest time since then at which anything was decided: what is over stays over when the clock is set back.
-    latest: f64,
+    page_decision: usize,
+    /// When anything was decided: what was over once stays over when the clock is set back.
+    decided: Vec<f64>,
     dismissals: u32,
-    quiet_until: f64,
+    quiet_s: f64,
 }
 
 impl Ledger {
@@ -58,9 +61,10 @@ impl Ledger {
             speaks: false,
             page: State::Thinking,
             page_since: now,
-            latest: now,
+            page_decision: 0,
+            decided: Vec::new(),
             dismissals: 0,
-            quiet_until: f64::NEG_INFINITY,
+            quiet_s: 0.0,
         }
     }
 
@@ -73,7 +77,7 @@ impl Ledger {
     ) {
         let fresh = &log[self.read..];
         self.read = log.len();
-        self.latest = self.latest.max(now);
+        self.decided.push(now);
         let of = |who: String| fresh.iter().filter(move |e| *e.correlation_id == *who);
         for entry in of("timer".to_owned()) {
             let made = self.note(entry, policy, periods);
@@ -124,6 +128,7 @@ impl Ledger {
                     at: entry.at,
                     user: entry.user_id.as_deref().map(str::to_owned),
                     outcome: None,
+                    decision: self.decided.len() - 1,
                 };
                 let id = made.id.clone();
                 self.note_offer(made, policy, periods);
@@ -146,7 +151,7 @@ impl Ledger {
                     stayed_s > periods.timeout_s,
                     "{from} is left after {stayed_s} s"
                 );
-                self.own_left = Some(at);
+                self.own_left = Some((at, self.decided.len() - 1));
             }
             _ => panic!("{from} becomes {to}"),
         }
@@ -161,33 +166,38 @@ impl Ledger {
             "{made:?} in {}",
             self.own
         );
-        let after = |earlier: Option<f64>, wait_s: f64| {
+        let newest = self.offers.last().map(|made| made.at);
+        let interval_s = policy.resilience.min_interval_s;
+        assert!(
+            newest.is_none_or(|newest| at - newest >= interval_s),
+            "{made:?} comes less than {interval_s} s after {newest:?}"
+        );
+        let after = |(earlier, decision): (f64, usize), wait_s: f64| {
+            let mut since = self.decided[decision..].iter();
             assert!(
-                earlier.is_none_or(|earlier| at - earlier >= wait_s),
+                since.any(|now| now - earlier >= wait_s),
                 "{made:?} comes less than {wait_s} s after {earlier:?}"
             );
         };
-        after(self.own_left, periods.cooldown_s);
+        if let Some(left) = self.own_left {
+            after(left, periods.cooldown_s);
+        }
         match self.page {
             State::Thinking => {}
-            State::ConservativeAssistance => assert!(
-                self.latest >= self.quiet_until,
-                "{made:?} before {}",
-                self.quiet_until
-            ),
-            State::ReactiveAssistance | State::GuidanceExecution => assert!(
-                self.latest - self.page_since >= policy.offers.page_idle_s,
-                "{made:?} while {:?} goes on",
-                self.page
-            ),
+            State::ConservativeAssistance => {
+                after((self.page_since, self.page_decision), self.quiet_s);
+            }
+            State::ReactiveAssistance | State::GuidanceExecution => {
+                let idle_s = policy.offers.page_idle_s;
+                after((self.page_since, self.page_decision), idle_s);
+            }
             State::ProactiveAssistance => panic!("{made:?} while another stands"),
         }
         assert!(self.open().is_none(), "{made:?} while {:?}", self.open());
-        let newest = self.offers.last().map(|made| made.at);
-        after(newest, policy.resilience.min_interval_s);
         let same = |earlier: &&Made| earlier.trigger == made.trigger;
-        let same = self.offers.iter().rev().find(same).map(|made| made.at);
-        after(same, periods.pause_s);
+        if let Some(earlier) = self.offers.iter().rev().find(same) {
+            after((earlier.at, earlier.decision), periods.pause_s);
+        }
         let is_new = self.offers.iter().all(|earlier| earlier.id != made.id);
         assert!(is_new, "{made:?} has the name of an earlier one");
         self.page = State::ProactiveAssistance;
@@ -213,14 +223,14 @@ impl Ledger {
         }
         if state == State::ConservativeAssistance {
             self.dismissals += 1;
-            self.quiet_until = match self.dismissals {
-                1 => now + 600.0,
-                2 => now + 900.0,
+            self.quiet_s = match self.dismissals {
+                1 => 600.0,
+                2 => 900.0,
                 _ => f64::INFINITY,
             };
         }
         self.page = state;
         self.page_since = now;
-        self.latest = now;
+        self.page_decision = self.decided.len() - 1;
     }
 }
