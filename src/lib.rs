@@ -117,8 +117,13 @@
 //!   from others, but then each of the others would first have to wait for a store that does not answer.
 //! * A copy for other programs says which version it is, and its writer looks at what it has replaced: that puts
 //!   things right after instances have overtaken each other, and costs nothing while they have not.
-//! * A command that is about the outbox or products opens the store itself only where nobody listens at the configured
-//!   address. It answers through what the doors answer with, so that both say the same.
+//! * A command that is about the outbox, a session or products opens the store itself only where nobody listens at the
+//!   configured address. It answers through what the doors answer with, so that both say the same.
+//! * An offer is made by the page that asks for it. What a batch of actions suggests meanwhile is remembered, and moves
+//!   nothing: where no page asks, no cooldown begins and no quota is spent.
+//! * Quotas are index rows that the commit of an offer has read, and a user is counted there by a pseudonym.
+//! * A page's toast has the five-state machine, as its events are the only exit that a page can signal; the session's own
+//!   machine goes along, and is left by a timeout only.
 //! * Whoever follows the feed live and has heard nothing yet goes on, after a lost connection, from the time at which
 //!   the service said that it began: that may tell what happened in the second before, and misses nothing.
 //! * A note that waits for a pause is flushed early once it holds as many actions as the window may:
