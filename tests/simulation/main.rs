@@ -9,13 +9,14 @@
 //!
 //! `MUTANT=` with a name beside `SEED` replays how a mutant is caught.
 //!
-//! The cast, in reading order: [`shape`] says what a seed decides beforehand, [`run`] what happens;
-//! an [`instance`] is the service put together on a [`port`] to the one true store ([`truth`]), and it
-//! can die, stall and be wrong about the time; [`vendor`] is the platform that takes notes, reached
-//! through a [`desk`]; [`people`] send and ask, [`page`]s show what is offered, [`reader`]s read, and an [`operator`] has
-//! deliveries sent again. The laws are in [`record`] (every commit), [`offers`] (everything that is said first),
-//! [`outbox`] (every lease and replay), [`account`] (every call), [`reader`] (every event) and [`check`] (the end). [`mutant`] is the service
-//! broken on purpose, to prove that the laws notice.
+//! The cast, in reading order: [`shape`] says what a seed decides beforehand, [`run`] what happens; an
+//! [`instance`] is the service put together on a [`port`] to the one true store ([`truth`]), and it can
+//! die, stall and be wrong about the time; [`vendor`] is the platform that takes notes, reached through
+//! a [`desk`]; [`people`] send and ask, [`page`]s show what is offered, [`reader`]s read, and an
+//! [`operator`] has deliveries sent again. The laws are in [`record`] (every commit), [`offers`]
+//! (everything that is said first), [`outbox`] (every lease and replay), [`account`] (every call),
+//! [`reader`] (every event) and [`check`] (the end). [`mutant`] is the service broken on purpose, to
+//! prove that the laws notice.
 
 #![expect(
     clippy::print_stdout,

@@ -66,7 +66,7 @@ pub(crate) enum Mutant {
     ForgetsQuotas,
     /// What was offered is not stored with its session.
     ForgetsOffers,
-    /// When what was offered ends is not known to its session's machine, which thinks on.
+    /// The session's machine is stored as thinking, wherever it stands.
     ThinksOn,
 }
 

@@ -300,7 +300,7 @@ fn periods(policy: &Policy) -> Periods {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn offers_keep_their_laws(policy in policies(), story in steps()) {
