@@ -113,3 +113,15 @@ fn short(value: &Value) -> String {
         None => text,
     }
 }
+
+/// What the reference takes for a no: what is missing, or as good as that.
+pub(crate) fn is_falsy(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(object) => object.is_empty(),
+    }
+}

@@ -5,6 +5,7 @@
 
 use event_connector::domain::proactive::criteria::{self, Campaign};
 use event_connector::domain::proactive::message::{self, Chip, YesNo};
+use event_connector::domain::proactive::trigger::Trigger;
 use serde_json::{Map, Value, json};
 
 use crate::case::Case;

@@ -7,7 +7,7 @@ use event_connector::domain::link::LinkEvent;
 use serde_json::{Map, Value, json};
 
 use crate::case::Case;
-use crate::compare::{self, error};
+use crate::compare::{self, error, is_falsy};
 use crate::topic::{Topic, exactly, nothing_later};
 use crate::tours;
 
@@ -176,19 +176,6 @@ fn expire(fsm: &mut Fsm, step: &Value, hooks: &mut Vec<Value>) -> Outcome {
         "hooks": called,
         "fsm_result": {"transitioned": ended, "reset_chat_thread_binding": ended},
     }))
-}
-
-/// What the reference takes for a no.
-pub(crate) fn is_falsy(answer: &Value) -> bool {
-    let falsy = [
-        json!(null),
-        json!(false),
-        json!(0),
-        json!(""),
-        json!([]),
-        json!({}),
-    ];
-    falsy.contains(answer)
 }
 
 /// The top-level keys whose values are not the same any more.

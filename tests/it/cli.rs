@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use event_connector::tasks::Tasks;
 use serde_json::{Value, json};
 
-use crate::support::eventually;
+use crate::support::{ADMIN_KEY, SECRET, eventually};
 
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_event-connector"));
@@ -25,6 +25,27 @@ pub(crate) fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
 
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What a command said: exit code, standard output, standard error. None of it is secret.
+pub(crate) fn said_by(
+    command: &str,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> (Option<i32>, String, String) {
+    let words = [&[command], arguments].concat();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = run(&words, environment);
+    let (out, err) = (text(&stdout), text(&stderr));
+    assert!(
+        ![&out, &err]
+            .iter()
+            .any(|said| said.contains(ADMIN_KEY) || said.contains(SECRET))
+    );
+    (status.code(), out, err)
 }
 
 #[test]

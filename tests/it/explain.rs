@@ -2,34 +2,21 @@
 //! that does not run.
 
 use std::io::Read;
-use std::process::Output;
 use std::time::Duration;
 
 use event_connector::clock::Clock;
 use event_connector::terminal::width;
 use serde_json::Value;
 
-use crate::cli::{binary, run, text};
+use crate::cli::{binary, said_by, text};
 use crate::demo::{pseudo_terminal, screen_of};
 use crate::offers::{ask_for_help, poll, reason, report, start_on};
 use crate::outbox::{of_store, pairs};
-use crate::support::{ADMIN_KEY, SECRET, Service, eventually, json_of};
+use crate::support::{ADMIN_KEY, Service, eventually, json_of};
 
 /// What a command said: exit code, standard output, standard error. None of it is secret.
 fn said(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
-    let words = [&["explain"], arguments].concat();
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = run(&words, environment);
-    let (out, err) = (text(&stdout), text(&stderr));
-    assert!(
-        ![&out, &err]
-            .iter()
-            .any(|said| said.contains(ADMIN_KEY) || said.contains(SECRET))
-    );
-    (status.code(), out, err)
+    said_by("explain", arguments, environment)
 }
 
 /// What is told of a session that is there.

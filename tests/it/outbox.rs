@@ -1,33 +1,19 @@
 //! `deliveries` on the binary as people run it: of a running service, and of the store of one that does not run.
 
-use std::process::Output;
-
 use event_connector::demo::intercom::{Call, Fault, Twist};
 use event_connector::terminal::width;
 use serde_json::Value;
 
-use crate::cli::{run, text};
+use crate::cli::said_by;
 use crate::redis::{Servers, is_redis, prefix};
-use crate::support::{ADMIN_KEY, SECRET, Service, Setup, eventually};
+use crate::support::{ADMIN_KEY, Service, Setup, eventually};
 
 /// Where nobody listens.
 const NOWHERE: &str = "127.0.0.1:1";
 
 /// What a command said: exit code, standard output, standard error. None of it is secret.
 fn said(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
-    let words = [&["deliveries"], arguments].concat();
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = run(&words, environment);
-    let (out, err) = (text(&stdout), text(&stderr));
-    assert!(
-        ![&out, &err]
-            .iter()
-            .any(|said| said.contains(ADMIN_KEY) || said.contains(SECRET))
-    );
-    (status.code(), out, err)
+    said_by("deliveries", arguments, environment)
 }
 
 /// The lines of a command that succeeds, as JSON.

@@ -14,6 +14,7 @@ mod offer;
 mod program;
 pub mod resilience;
 mod tally;
+mod text;
 pub mod trigger;
 
 pub use context::{Context, Properties, Scalar, Seen};

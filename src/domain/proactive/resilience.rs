@@ -9,6 +9,7 @@ use jiff::civil::date;
 use jiff::{Span, civil};
 use serde::{Deserialize, Serialize};
 
+use super::text::trim;
 use crate::domain::cooldown::Cooldown;
 
 /// How an attempt to deliver an offer ended (contract 5.6).
@@ -196,14 +197,9 @@ pub fn identifier(surface: &str, product: &str, role: Role, rest: &[&str]) -> St
     let head = [surface, product, role.as_str()];
     for part in head.iter().chain(rest) {
         identifier.push(':');
-        identifier.push_str(part.trim_matches(is_blank));
+        identifier.push_str(trim(part));
     }
     identifier
-}
-
-/// Published clients take the four separators of ASCII for blanks as well.
-fn is_blank(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
 }
 
 /// Where an offer would be made.

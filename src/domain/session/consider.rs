@@ -173,11 +173,7 @@ impl Session {
         let policy = &moment.policy.offers;
         let nothing = Offers::default();
         let offers = self.offers.as_deref().unwrap_or(&nothing);
-        let context = Context {
-            now,
-            actions: offers.recent(policy, now),
-            properties: &self.properties,
-        };
+        let context = self.context(moment);
         let is_quiet = |trigger: &str| offers.is_quiet(trigger, now);
         let mut turns = 0;
         let tallies = &mut moment.effects.tallies;
@@ -293,21 +289,27 @@ impl Session {
 
     /// When the triggers are to be looked at again although nothing happens.
     fn plan(&mut self, program: &Program, moment: &Moment<'_, Policy>) {
-        let Some(offers) = &mut self.offers else {
-            return;
-        };
-        let context = Context {
-            now: moment.now,
-            actions: offers.recent(&moment.policy.offers, moment.now),
-            properties: &self.properties,
-        };
+        let Some(offers) = &self.offers else { return };
+        let context = self.context(moment);
         let deadlines = program.triggers.deadlines(&context);
         let at = deadlines.map(|(trigger, at)| {
             let quiet_until = offers.quiet.get(trigger);
             quiet_until.map_or(at, |until| at.max(*until))
         });
         let later = at.filter(|at| *at > moment.now);
-        offers.evaluate_at = later.reduce(f64::min);
+        let first = later.reduce(f64::min);
+        self.offers_mut().evaluate_at = first;
+    }
+
+    /// What triggers look at.
+    fn context(&self, moment: &Moment<'_, Policy>) -> Context<'_> {
+        let offers = self.offers.as_ref();
+        let recent = offers.map(|offers| offers.recent(&moment.policy.offers, moment.now));
+        Context {
+            now: moment.now,
+            actions: recent.unwrap_or_default(),
+            properties: &self.properties,
+        }
     }
 
     fn tell_decision(

@@ -4,6 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::compare::error;
 
+use crate::compare::is_falsy;
+
 /// Why nothing is built.
 pub(super) enum Refused {
     /// A name or an address is missing: refused as an answer would be, before any request.
@@ -159,15 +161,4 @@ pub(super) fn soft(record: &Value, name: &str) -> Result<String, Refused> {
 
 fn is_blank(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
-}
-
-fn is_falsy(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(entries) => entries.is_empty(),
-        Value::Bool(true) => false,
-    }
 }

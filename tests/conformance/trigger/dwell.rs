@@ -5,6 +5,7 @@ use event_connector::domain::proactive::{Context, Properties};
 use serde_json::{Value, json};
 
 use super::{Answer, actions, loose, or_error, shown};
+use crate::compare::is_falsy;
 
 const BODY: &str = "dwell_proactive_body";
 const CAP: &str = "user_page_dwell_max_actions";
@@ -41,7 +42,7 @@ pub(super) fn trigger(extra: &Value, options: &Value) -> Result<PageDwell, &'sta
         let entry = settings.entry(THRESHOLD);
         entry.or_insert_with(|| threshold.clone());
     }
-    settings.retain(|key, value| key != BODY || !loose::is_falsy(value));
+    settings.retain(|key, value| key != BODY || !is_falsy(value));
     let mut flaws = Vec::new();
     let mut trigger = Settings::read(&settings, &mut flaws).page_dwell;
     let is_flawed = |key: &str| flaws.iter().any(|flaw| flaw.pointer.ends_with(key));

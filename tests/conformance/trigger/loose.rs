@@ -2,17 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// What is missing, or as good as that.
-pub(super) fn is_falsy(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(flag) => !flag,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(object) => object.is_empty(),
-    }
-}
+use crate::compare::is_falsy;
 
 /// Text; what is falsy is empty.
 pub(super) fn soft(value: &Value) -> Result<&str, &'static str> {

@@ -8,6 +8,7 @@ use jiff::civil::date;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, actions, loose, or_error, shown};
+use crate::compare::is_falsy;
 
 pub(super) fn activity(input: &Value) -> Value {
     or_error(match input["fn"].as_str() {
@@ -138,7 +139,7 @@ fn tallies(metrics: &Value) -> Result<Vec<Tally<'_>>, &'static str> {
     reason = "fractions are dropped, and counts are small"
 )]
 fn visit_count(count: &Value) -> Result<u64, &'static str> {
-    if loose::is_falsy(count) {
+    if is_falsy(count) {
         return Ok(0);
     }
     Ok(loose::float(count)? as u64)

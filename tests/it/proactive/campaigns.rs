@@ -7,6 +7,7 @@ use event_connector::domain::proactive::criteria::{
     Campaign, ENTRIES_MAX, LEVELS_MAX, NODES_MAX, parse,
 };
 use event_connector::domain::proactive::message::{DEFAULT_BODY, chips, tour_offer};
+use event_connector::domain::proactive::trigger::Trigger;
 use event_connector::domain::proactive::{Context, Flaw, Offer, Scalar, Seen};
 use serde_json::{Map, Value, json};
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use event_connector::domain::action::ActionType;
 use event_connector::domain::proactive::criteria::{Campaign, parse};
+use event_connector::domain::proactive::trigger::Trigger;
 use event_connector::domain::proactive::{Context, Properties, Scalar, Seen};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

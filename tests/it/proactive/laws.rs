@@ -6,6 +6,7 @@ use event_connector::domain::action::ActionType;
 use event_connector::domain::fsm::{Periods, TourRegistry};
 use event_connector::domain::proactive::criteria::parse;
 use event_connector::domain::proactive::message::{chips, pending_flow_id, tour_offer};
+use event_connector::domain::proactive::trigger::Trigger;
 use event_connector::domain::proactive::{Context, Seen};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

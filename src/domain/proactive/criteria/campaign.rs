@@ -21,25 +21,9 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    /// Its configured id, or `proactive_intercom_<position>` where that is no text.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
     /// The id of the topmost node of its tree.
     pub fn criteria_id(&self) -> Option<&str> {
         self.criteria_id.as_deref()
-    }
-
-    /// The offer, if the tree matches now.
-    pub fn evaluate(&self, context: &Context<'_>) -> Option<Offer> {
-        self.criteria.matches(context).then(|| self.offer(context))
-    }
-
-    /// The earliest later instant at which the tree comes to match if the user does nothing more, Unix seconds;
-    /// `None` when there is none, or when it matches already.
-    pub fn deadline(&self, context: &Context<'_>) -> Option<f64> {
-        self.criteria.deadline(context)
     }
 
     fn offer(&self, context: &Context<'_>) -> Offer {
@@ -67,15 +51,17 @@ impl Campaign {
 }
 
 impl Trigger for Campaign {
+    /// Its configured id, or `proactive_intercom_<position>` where that is no text.
     fn id(&self) -> &str {
-        Self::id(self)
+        &self.id
     }
 
     fn evaluate(&self, context: &Context<'_>) -> Option<Offer> {
-        Self::evaluate(self, context)
+        self.criteria.matches(context).then(|| self.offer(context))
     }
 
+    /// Exact: when the tree comes to match if the user does nothing more; `None` when it never does, or does already.
     fn deadline(&self, context: &Context<'_>) -> Option<f64> {
-        Self::deadline(self, context)
+        self.criteria.deadline(context)
     }
 }

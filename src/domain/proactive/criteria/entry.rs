@@ -7,7 +7,8 @@ use super::params::{seconds, text};
 use super::reader::Reader;
 use super::tree::{MISSING, Trees};
 use crate::domain::proactive::Flaw;
-use crate::domain::proactive::message::{Chip, DEFAULT_BODY, as_text, is_truthy, rows};
+use crate::domain::proactive::message::{Chip, DEFAULT_BODY, rows};
+use crate::domain::proactive::text::{BODY_CHARS_MAX, as_text, is_truthy};
 use crate::domain::proactive::trigger::{COOLDOWN_S, INTERACTION_TIMEOUT_S};
 
 /// How many entries of a product are read.
@@ -15,8 +16,6 @@ pub const ENTRIES_MAX: usize = 64;
 
 const KEY: &str = "proactive_intercom";
 const MESSAGES_MAX: usize = 3;
-/// The longest body, characters (contract 5.4).
-const BODY_CHARS_MAX: usize = 150;
 
 /// Reads the entries of a product's configuration, and what is wrong with them at pointers below it. The object that
 /// `proactive_intercom` was before 0.7.0 is one entry; it may do without criteria, and then only has answers to show.

@@ -6,7 +6,7 @@ use super::kind;
 use super::leaf::Leaf;
 use super::reader::Reader;
 use crate::domain::proactive::Context;
-use crate::domain::proactive::message::as_text;
+use crate::domain::proactive::text::as_text;
 
 /// How many levels a tree may have.
 pub const LEVELS_MAX: usize = 8;

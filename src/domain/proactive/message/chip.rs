@@ -1,8 +1,7 @@
 //! The answers that a product offers as buttons.
 
+use crate::domain::proactive::text::{as_text, is_truthy, trim};
 use serde_json::{Map, Value};
-
-use super::text::{as_text, is_truthy, trim};
 
 /// One answer to choose.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,7 @@
 //! Which of the offered answers a message is.
 
+use crate::domain::proactive::text::trim;
 use unicase::UniCase;
-
-use super::text::trim;
 
 /// What accepts the offer of a tour.
 pub const YES_LABEL: &str = "Yes";

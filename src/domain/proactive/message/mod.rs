@@ -9,13 +9,11 @@
 
 mod chip;
 mod label;
-mod text;
 mod tour;
 
 pub(super) use chip::rows;
 pub use chip::{Chip, chips};
 pub use label::{NO_LABEL, YES_LABEL, YesNo, match_label, match_yes_no};
-pub(super) use text::{as_text, is_truthy, trim};
 pub use tour::{TOUR_OFFER_BODY, pending_flow_id, pending_offer, tour_offer, tour_offer_body};
 
 /// What is said when nothing is configured.

@@ -7,9 +7,9 @@ use super::page_dwell::PageDwell;
 use super::ping_pong::PingPong;
 use super::playbook::SectionPlaybook;
 use super::reader::Reader;
-use super::text::trim;
 use super::{TRIGGERS_MAX, Trigger};
 use crate::domain::proactive::Flaw;
+use crate::domain::proactive::text::trim;
 
 /// A trigger that comes with the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,6 @@ mod reader;
 mod registry;
 mod scope;
 mod section;
-mod text;
 
 use std::fmt;
 

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::reader::Reader;
-use super::text::{body, cut, trim};
 use super::{Trigger, offer};
+use crate::domain::proactive::text::{body, cut, trim};
 use crate::domain::proactive::{Context, Offer, Seen};
 use crate::domain::time::later;
 

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::reader::{Reader, escaped};
 use super::section::{SectionRule, Tally, Visit, visits};
-use super::text::body;
 use super::{Trigger, offer};
+use crate::domain::proactive::text::body;
 use crate::domain::proactive::{Context, Offer};
 
 /// The section of pages that no rule knows.
