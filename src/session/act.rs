@@ -1,6 +1,6 @@
 //! The last of decide, commit, act: what is written down may now be told.
 
-use super::registry::{Surroundings, Written};
+use super::registry::{Inner, Written};
 use crate::domain::id::Key;
 use crate::domain::log::NewEntry;
 use crate::domain::machine::Machine;
@@ -8,7 +8,8 @@ use crate::domain::proactive::Tally;
 use crate::metrics::product_label;
 
 /// Counts what was written, logs changes of state, and lets feed, outbox and mirror know.
-pub(super) fn act<M: Machine>(around: &Surroundings<M>, key: &Key, written: &Written<'_, M>) {
+pub(super) fn act<M: Machine>(inner: &Inner<M>, key: &Key, written: &Written<'_, M>) {
+    let around = &inner.around;
     for entry in &written.effects.entries {
         let counter = &around.metrics.log_entries;
         counter.with_label_values(&[entry.r#type.as_str()]).inc();
@@ -20,7 +21,7 @@ pub(super) fn act<M: Machine>(around: &Surroundings<M>, key: &Key, written: &Wri
         .metrics
         .window_trimmed
         .inc_by(written.effects.trimmed_actions);
-    count(around, key, &written.effects.tallies);
+    count(inner, key, &written.effects.tallies);
     around
         .metrics
         .user_properties_dropped
@@ -29,19 +30,19 @@ pub(super) fn act<M: Machine>(around: &Surroundings<M>, key: &Key, written: &Wri
 }
 
 /// Counts what was decided about offers, written down or not.
-pub(super) fn count<M: Machine>(around: &Surroundings<M>, key: &Key, tallies: &[Tally]) {
-    let metrics = &around.metrics;
-    let is_named = around.product_label;
+pub(super) fn count<M: Machine>(inner: &Inner<M>, key: &Key, tallies: &[Tally]) {
+    let metrics = &inner.around.metrics;
+    let is_named = inner.around.product_label;
     let product = product_label(is_named, key.product.as_str());
     // Triggers are named by whoever owns the product.
     let name = |trigger| product_label(is_named, trigger);
     for tally in tallies {
         let (counter, trigger, what) = match tally {
             Tally::Evaluated(names, asked) => {
-                for trigger in names.iter().take(*asked) {
+                inner.turns.count(&key.product, (names, *asked), |trigger| {
                     let labels = [product, name(trigger), "evaluated"];
-                    metrics.triggers.with_label_values(&labels).inc();
-                }
+                    metrics.triggers.with_label_values(&labels)
+                });
                 continue;
             }
             Tally::Trigger(trigger, what) => (&metrics.triggers, name(trigger), *what),

@@ -38,6 +38,7 @@ pub mod mirror;
 mod person;
 mod registry;
 pub mod sweeper;
+mod turns;
 mod write;
 
 pub use eraser::{Erased, Eraser};

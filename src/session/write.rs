@@ -36,7 +36,7 @@ impl<M: Machine> Actor<M> {
         let is_idle = decision.effects.is_unwritten();
         if is_idle && self.has(base.version, &decision.encoded).await {
             count("unchanged");
-            act::count(around, &self.key, &decision.effects.tallies);
+            act::count(&self.registry.0, &self.key, &decision.effects.tallies);
             self.kept.keep(decision.state, base.version, losses);
             return Ok(Fate::Down(decision.replies));
         }
@@ -53,14 +53,14 @@ impl<M: Machine> Actor<M> {
                 } else {
                     "committed"
                 });
-                act(around, &self.key, &decision.written(base.version));
+                act(&self.registry.0, &self.key, &decision.written(base.version));
                 let version = base.version + 1;
                 self.kept.keep(decision.state, version, losses);
                 Ok(Fate::Down(decision.replies))
             }
             Outcome::Conflict(newer) if remembers(newer.as_ref(), &commit.id) => {
                 count("committed");
-                act(around, &self.key, &decision.written(base.version));
+                act(&self.registry.0, &self.key, &decision.written(base.version));
                 self.adopt(newer, losses).await?;
                 Ok(Fate::Down(decision.replies))
             }

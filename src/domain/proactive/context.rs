@@ -1,10 +1,12 @@
 //! What triggers look at.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::window::Window;
 use crate::domain::action::ActionType;
 
 /// One action as triggers see it.
@@ -38,12 +40,40 @@ pub enum Scalar {
 pub type Properties = BTreeMap<Arc<str>, Scalar>;
 
 /// A session as triggers see it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Context<'a> {
     /// The present, Unix seconds.
     pub now: f64,
-    /// The newest actions, oldest first; bounded in age and number.
-    pub actions: &'a [Seen],
     /// What is known of the user.
     pub properties: &'a Properties,
+    window: Rc<Window<'a>>,
+}
+
+impl<'a> Context<'a> {
+    /// What can be seen at `now`, Unix seconds, of the newest actions, oldest first, bounded in age and number.
+    pub fn new(now: f64, actions: &'a [Seen], properties: &'a Properties) -> Self {
+        Self {
+            now,
+            properties,
+            window: Rc::new(Window::new(actions)),
+        }
+    }
+
+    /// The same at another time.
+    pub fn at(&self, now: f64) -> Self {
+        Self {
+            now,
+            ..self.clone()
+        }
+    }
+
+    /// The newest actions, oldest first.
+    pub fn actions(&self) -> &'a [Seen] {
+        self.window.actions()
+    }
+
+    /// The newest actions, and what is to be found out about them.
+    pub fn window(&self) -> &Window<'a> {
+        &self.window
+    }
 }

@@ -16,9 +16,11 @@ pub mod resilience;
 mod tally;
 mod text;
 pub mod trigger;
+mod window;
 
 pub use context::{Context, Properties, Scalar, Seen};
 pub use flaw::Flaw;
 pub use offer::Offer;
 pub use program::Program;
 pub use tally::Tally;
+pub use window::Window;

@@ -48,7 +48,8 @@ impl Session {
         self.adopt_waiting_link(moment);
         if moment.policy.wants_offers() {
             let (policy, now) = (&moment.policy.offers, moment.now);
-            self.offers_mut().note(&fresh, provider, policy, now);
+            let recent = &mut self.offers_mut().recent;
+            recent.note(&fresh, provider, policy, now);
         }
         self.publish(fresh, provider, moment);
         if moment.policy.wants_offers() {

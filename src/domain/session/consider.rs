@@ -25,6 +25,14 @@ const SURFACE: &str = "page";
 /// taken for the next one; and an instance whose clock is behind still counts in it while others are past it.
 const COUNTER_KEPT_S: f64 = 300.0;
 
+/// What triggers say.
+struct Outlook<'p> {
+    /// What one would offer.
+    offer: Option<Offer>,
+    /// Those that time alone could make fire, with the earliest instant, Unix seconds.
+    waiting: Vec<(&'p str, f64)>,
+}
+
 impl Session {
     /// Looks whether there is something to say, and says it if the page asks.
     pub(super) fn consider(
@@ -40,7 +48,13 @@ impl Session {
             }
             return Verdict::OptOut;
         };
-        let (verdict, offer) = self.decide(&program, occasion, moment);
+        let gate = self.may_speak(moment);
+        let outlook = self.look(&program, occasion, gate.is_ok(), moment);
+        let (verdict, offer) = match (gate, outlook.offer) {
+            (Err(verdict), _) => (verdict, None),
+            (Ok(()), None) => (Verdict::NoTrigger, None),
+            (Ok(()), Some(offer)) => (self.take_up(&offer, occasion, moment), Some(offer)),
+        };
         if verdict.is_skip() {
             let trigger = offer.as_ref().map(|offer| offer.trigger_id.as_str().into());
             moment
@@ -49,7 +63,7 @@ impl Session {
                 .push(Tally::Skipped(trigger, verdict.as_str()));
         }
         self.tell_decision(occasion, verdict, offer.as_ref(), moment);
-        self.plan(&program, moment);
+        self.plan(&outlook.waiting, moment.now);
         verdict
     }
 
@@ -110,32 +124,79 @@ impl Session {
         }))
     }
 
-    fn decide(
+    /// Gate 4: what a trigger says now or, when the page asks, has said since it asked last; and what time alone could
+    /// make one say.
+    fn look<'p>(
+        &self,
+        program: &'p Program,
+        occasion: Occasion,
+        may_speak: bool,
+        moment: &mut Moment<'_, Policy>,
+    ) -> Outlook<'p> {
+        let now = moment.now;
+        let offers = self.offers.as_deref();
+        let recent = offers.map(|offers| offers.recent.within(&moment.policy.offers, now));
+        let context = Context::new(now, recent.unwrap_or_default(), &self.properties);
+        let mut offer = None;
+        if may_speak {
+            offer = self.ask(program, &context, &mut moment.effects.tallies);
+        }
+        if may_speak && occasion == Occasion::Poll {
+            let match_s = moment.policy.offers.match_s;
+            offer = offer.or_else(|| offers?.matched_lately(program, match_s, now));
+        }
+        Outlook {
+            offer,
+            waiting: program.triggers.deadlines(&context).collect(),
+        }
+    }
+
+    /// Asks the triggers in their turn.
+    fn ask(
+        &self,
+        program: &Program,
+        context: &Context<'_>,
+        tallies: &mut Vec<Tally>,
+    ) -> Option<Offer> {
+        let is_quiet = |trigger: &str| {
+            let offers = self.offers.as_deref();
+            offers.is_some_and(|offers| offers.is_quiet(trigger, context.now))
+        };
+        let mut turns = 0;
+        let note = |trigger: &str, look| {
+            turns += 1;
+            let what = match look {
+                Look::Nothing => return,
+                Look::Quiet => "quiet",
+                Look::Panicked => "panicked",
+                Look::Fired => "fired",
+            };
+            tallies.push(Tally::Trigger(trigger.into(), what));
+        };
+        let offer = program.triggers.evaluate(context, is_quiet, note);
+        tallies.push(Tally::Evaluated(Arc::clone(&program.names), turns));
+        offer
+    }
+
+    /// An offer is remembered until the page asks, or made to the page that asks.
+    fn take_up(
         &mut self,
-        program: &Arc<Program>,
+        offer: &Offer,
         occasion: Occasion,
         moment: &mut Moment<'_, Policy>,
-    ) -> (Verdict, Option<Offer>) {
-        if let Err(verdict) = self.may_speak(moment) {
-            return (verdict, None);
-        }
-        let Some(offer) = self.suggestion(program, occasion, moment) else {
-            return (Verdict::NoTrigger, None);
-        };
+    ) -> Verdict {
         if occasion != Occasion::Poll {
-            let at = moment.now;
-            let offers = self.offers_mut();
-            offers.matched = Some(Matched {
+            self.offers_mut().matched = Some(Matched {
                 offer: offer.clone(),
-                at,
+                at: moment.now,
             });
-            return (Verdict::Matched, Some(offer));
+            return Verdict::Matched;
         }
         if let Err(verdict) = self.spend_quotas(moment) {
-            return (verdict, Some(offer));
+            return verdict;
         }
-        self.make(&offer, moment);
-        (Verdict::Offered, Some(offer))
+        self.make(offer, moment);
+        Verdict::Offered
     }
 
     /// Gates 2 and 3. The machine has ticked.
@@ -160,51 +221,6 @@ impl Session {
             return Err(Verdict::MinInterval);
         }
         Ok(())
-    }
-
-    /// Gate 4: what a trigger says now, or has said since the page asked last.
-    fn suggestion(
-        &mut self,
-        program: &Program,
-        occasion: Occasion,
-        moment: &mut Moment<'_, Policy>,
-    ) -> Option<Offer> {
-        let now = moment.now;
-        let policy = &moment.policy.offers;
-        let nothing = Offers::default();
-        let offers = self.offers.as_deref().unwrap_or(&nothing);
-        let context = self.context(moment);
-        let is_quiet = |trigger: &str| offers.is_quiet(trigger, now);
-        let mut turns = 0;
-        let tallies = &mut moment.effects.tallies;
-        let found = program
-            .triggers
-            .evaluate(&context, is_quiet, |trigger, look| {
-                turns += 1;
-                match look {
-                    Look::Quiet => tallies.push(Tally::Trigger(trigger.into(), "quiet")),
-                    Look::Panicked => tallies.push(Tally::Trigger(trigger.into(), "panicked")),
-                    Look::Fired => tallies.push(Tally::Trigger(trigger.into(), "fired")),
-                    Look::Nothing => {}
-                }
-            });
-        tallies.push(Tally::Evaluated(Arc::clone(&program.names), turns));
-        let earlier = || {
-            let matched = offers.matched.as_ref()?;
-            let is_fresh =
-                now - matched.at <= policy.match_s && !is_quiet(&matched.offer.trigger_id);
-            let is_known = || {
-                program
-                    .names
-                    .iter()
-                    .any(|name| **name == *matched.offer.trigger_id)
-            };
-            (is_fresh && is_known()).then(|| matched.offer.clone())
-        };
-        match found {
-            None if occasion == Occasion::Poll => earlier(),
-            found => found,
-        }
     }
 
     /// Gate 5: one more for every counter, if all of them permit it.
@@ -288,28 +304,13 @@ impl Session {
     }
 
     /// When the triggers are to be looked at again although nothing happens.
-    fn plan(&mut self, program: &Program, moment: &Moment<'_, Policy>) {
-        let Some(offers) = &self.offers else { return };
-        let context = self.context(moment);
-        let deadlines = program.triggers.deadlines(&context);
-        let at = deadlines.map(|(trigger, at)| {
-            let quiet_until = offers.quiet.get(trigger);
-            quiet_until.map_or(at, |until| at.max(*until))
+    fn plan(&mut self, waiting: &[(&str, f64)], now: f64) {
+        let offers = self.offers_mut();
+        let at = waiting.iter().map(|(trigger, at)| {
+            let quiet_until = offers.quiet.get(*trigger);
+            quiet_until.map_or(*at, |until| at.max(*until))
         });
-        let later = at.filter(|at| *at > moment.now);
-        let first = later.reduce(f64::min);
-        self.offers_mut().evaluate_at = first;
-    }
-
-    /// What triggers look at.
-    fn context(&self, moment: &Moment<'_, Policy>) -> Context<'_> {
-        let offers = self.offers.as_ref();
-        let recent = offers.map(|offers| offers.recent(&moment.policy.offers, moment.now));
-        Context {
-            now: moment.now,
-            actions: recent.unwrap_or_default(),
-            properties: &self.properties,
-        }
+        offers.evaluate_at = at.filter(|at| *at > now).reduce(f64::min);
     }
 
     fn tell_decision(

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::settling::Settling;
-use crate::domain::action::{NewAction, Provider};
+use super::recent::Recent;
 use crate::domain::agent_state::{AgentFsm, Settings, State};
-use crate::domain::proactive::{Offer, Seen};
+use crate::domain::proactive::{Offer, Program};
 
 /// How many of the newest decisions are remembered.
 const DECISIONS_MAX: usize = 16;
@@ -40,9 +39,9 @@ impl Default for OfferPolicy {
 /// Everything about a session's offers. A session of a product that wants none has none of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Offers {
-    /// The newest actions, in the order of their arrival.
-    #[serde(default, skip_serializing_if = "Settling::is_blank")]
-    pub seen: Settling<Seen>,
+    /// What triggers look at.
+    #[serde(default, skip_serializing_if = "Recent::is_blank")]
+    pub recent: Recent,
     /// What the page says about its toast (contract 5.3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<AgentFsm>,
@@ -206,46 +205,6 @@ impl Ending {
 }
 
 impl Offers {
-    /// Remembers what the user did, as far as triggers look back.
-    pub(super) fn note(
-        &mut self,
-        actions: &[NewAction],
-        provider: Provider,
-        policy: &OfferPolicy,
-        now: f64,
-    ) {
-        let time = |action: &NewAction| match action.at {
-            Some(at) if !provider.delivers_late() => at,
-            _ => now,
-        };
-        let ends = actions.iter().skip(1).map(Some).chain([None]);
-        for (action, next) in actions.iter().zip(ends) {
-            // Most actions are on the page of the one before, of whose address one text is enough.
-            let page = self.seen.last().map(|seen| &seen.canonical_url);
-            let page = page.filter(|page| ***page == *action.canonical_url);
-            let page = page.map_or_else(|| action.canonical_url.as_str().into(), Arc::clone);
-            self.seen.push(Seen {
-                canonical_url: page,
-                r#type: action.r#type,
-                title: action.title.as_str().into(),
-                start: time(action),
-                end: time(next.unwrap_or(action)),
-            });
-        }
-        let young = self.recent(policy, now).len();
-        self.seen.forget(self.seen.len() - young);
-    }
-
-    /// What triggers look at. The newest action is, however long ago it was: the user may still look at its page.
-    pub fn recent(&self, policy: &OfferPolicy, now: f64) -> &[Seen] {
-        let oldest = now - policy.lookback_s;
-        let many = self.seen.len().saturating_sub(policy.actions_max);
-        let newest = self.seen.get(many..).unwrap_or_default();
-        let old = newest.iter().take_while(|seen| seen.start < oldest);
-        let old = old.count().min(newest.len().saturating_sub(1));
-        newest.get(old..).unwrap_or_default()
-    }
-
     /// The machine of the page's toast.
     pub(super) fn page_mut(&mut self, now: f64) -> &mut AgentFsm {
         self.page
@@ -272,6 +231,20 @@ impl Offers {
             }
             _ => {}
         }
+    }
+
+    /// What was suggested at most `match_s` ago, if its trigger still may.
+    pub(super) fn matched_lately(
+        &self,
+        program: &Program,
+        match_s: f64,
+        now: f64,
+    ) -> Option<Offer> {
+        let Matched { offer, at } = self.matched.as_ref()?;
+        let trigger = offer.trigger_id.as_str();
+        let is_fresh = now - at <= match_s && !self.is_quiet(trigger, now);
+        let is_known = || program.names.iter().any(|name| **name == *trigger);
+        (is_fresh && is_known()).then(|| offer.clone())
     }
 
     /// Whether a trigger keeps quiet.

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::settling::Settling;
+use super::settling::{Settling, Weight};
 
 /// How many keys are remembered.
 pub(super) const KEYS_MAX: usize = 1024;
@@ -12,11 +12,11 @@ pub(super) const KEYS_MAX: usize = 1024;
 /// For how long a key is remembered, seconds: covers the five hours over which FullStory retries.
 pub(super) const KEYS_AGE_S: f64 = 6.0 * 3600.0;
 
-/// More fresh keys than these settle.
-const FRESH: usize = 24;
-
 /// Keys are stored packed, because they are the largest part of many states.
 const PACKED_BYTES: usize = 12;
+
+/// As many bytes a key takes as text.
+const STORED_BYTES: usize = PACKED_BYTES / 3 * 4;
 
 /// A key, and the second of its arrival.
 type Seen = (u64, u32);
@@ -48,9 +48,8 @@ impl Ring {
         self.keys.iter().any(|(known, _)| *known == key)
     }
 
-    /// Whether it should settle.
-    pub(super) fn is_ripe(&self) -> bool {
-        self.keys.is_ripe(FRESH)
+    pub(super) fn weight(&self) -> Weight {
+        self.keys.weight(STORED_BYTES)
     }
 
     /// All keys, packed, which from now on count as settled.

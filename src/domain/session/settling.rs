@@ -7,13 +7,39 @@
 //!
 //! [`Encoded`]: crate::domain::machine::Encoded
 
+use std::iter::Sum;
 use std::ops::Deref;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A list settles when what is new in it is more than this part of it. Longer lists settle less often, so
-/// that a commit writes a bounded multiple of what it adds, on average.
-const PART: usize = 8;
+/// About as many bytes as it costs to write a settled part at all, however little is in it.
+const PART_BYTES: usize = 1024;
+
+/// What lists are to be written for, about.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Weight {
+    /// Bytes that commits have written of what is fresh, again and again, since it began to be.
+    repeated: usize,
+    /// Bytes of all there is.
+    whole: usize,
+}
+
+impl Weight {
+    /// Whether what was written again and again would have paid for settling: neither waiting longer nor settling
+    /// more often would write much less.
+    pub(super) fn is_ripe(self) -> bool {
+        self.repeated > self.whole + PART_BYTES
+    }
+}
+
+impl Sum for Weight {
+    fn sum<I: Iterator<Item = Self>>(weights: I) -> Self {
+        weights.fold(Self::default(), |sum, one| Self {
+            repeated: sum.repeated + one.repeated,
+            whole: sum.whole + one.whole,
+        })
+    }
+}
 
 /// A list, oldest first, that grows at its end and shrinks from its front. Stored, it is what is fresh, as
 /// plain as if nothing had settled where nothing has.
@@ -84,9 +110,13 @@ impl<T> Settling<T> {
         self.items.get(self.settled..).unwrap_or_default()
     }
 
-    /// Whether so much is fresh, and more than `count`, that it should settle.
-    pub(super) fn is_ripe(&self, count: usize) -> bool {
-        self.fresh().len() > count.max(self.items.len() / PART)
+    /// What it weighs if an item takes so many bytes and each came with a commit of its own.
+    pub(super) fn weight(&self, item_bytes: usize) -> Weight {
+        let fresh = self.fresh().len();
+        Weight {
+            repeated: fresh * (fresh + 1) / 2 * item_bytes,
+            whole: self.items.len() * item_bytes,
+        }
     }
 
     /// Notes that the settled part holds the whole list.

@@ -4,30 +4,30 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::ring::{Packed, Unpacked};
+use super::settling::Weight;
 use super::state::{Held, Link, Session};
+use super::{recent, ring};
 use crate::domain::machine::Encoded;
-use crate::domain::proactive::Seen;
 
-/// More fresh actions than these settle: about as many as make a state twice as large as it is without any.
-const FRESH: usize = 8;
+/// About as many bytes as an action of the window takes.
+const HELD_BYTES: usize = 160;
 
 /// The settled part as it is written.
 #[derive(Serialize)]
 struct Written<'a> {
     window: &'a [Held],
-    seen: Packed<'a>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    recent: &'a [Seen],
+    seen: ring::Packed<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recent: Option<recent::Packed<'a>>,
 }
 
 /// The settled part as it is read.
 #[derive(Default, Deserialize)]
 struct Read {
     window: Vec<Held>,
-    seen: Unpacked,
+    seen: ring::Unpacked,
     #[serde(default)]
-    recent: Vec<Seen>,
+    recent: recent::Unpacked,
 }
 
 pub(super) fn encode(session: &mut Session) -> Encoded {
@@ -50,33 +50,36 @@ pub(super) fn decode(state: &[u8], settled: &[u8]) -> Result<Session, String> {
     }
     session.seen.complete(read.seen)?;
     if let Some(offers) = &mut session.offers {
-        offers.seen.complete(read.recent)?;
+        offers.recent.complete(read.recent)?;
     }
     Ok(session)
 }
 
 /// The settled part, if it is time to write it again.
 fn settle(session: &mut Session) -> Option<Arc<[u8]>> {
-    let mut window = match &mut session.link {
+    let Session {
+        link, seen, offers, ..
+    } = session;
+    let window = match link {
         Link::Unlinked { window } => Some(window),
         Link::Linked { .. } => None,
     };
-    let is_ripe = window.as_ref().is_some_and(|window| window.is_ripe(FRESH));
-    let mut recent = session.offers.as_mut().map(|offers| &mut offers.seen);
-    let is_recent_ripe = recent.as_ref().is_some_and(|recent| recent.is_ripe(FRESH));
-    if !is_ripe && !is_recent_ripe && !session.seen.is_ripe() {
+    let recent = offers.as_deref_mut().map(|offers| &mut offers.recent);
+    let weights = [
+        window.as_ref().map(|window| window.weight(HELD_BYTES)),
+        recent.as_ref().map(|recent| recent.weight()),
+        Some(seen.weight()),
+    ];
+    if !weights.into_iter().flatten().sum::<Weight>().is_ripe() {
         return None;
     }
-    if let Some(recent) = &mut recent {
-        recent.settle();
-    }
-    if let Some(window) = &mut window {
-        window.settle();
-    }
     Some(to_bytes(&Written {
-        window: window.as_deref().map_or(&[], |window| window),
-        seen: session.seen.settle(),
-        recent: recent.as_deref().map_or(&[], |recent| recent),
+        window: window.map_or(&[], |window| {
+            window.settle();
+            window
+        }),
+        seen: seen.settle(),
+        recent: recent.map(recent::Recent::settle),
     }))
 }
 
@@ -87,7 +90,7 @@ pub(super) fn unsettle(session: &mut Session) {
     }
     session.seen.unsettle();
     if let Some(offers) = &mut session.offers {
-        offers.seen.unsettle();
+        offers.recent.unsettle();
     }
 }
 

@@ -22,11 +22,8 @@ fn answered(input: &Value) -> Answer {
         Some(now) => loose::float(now)?,
         None => input["wall"].as_f64().unwrap_or_default(),
     };
-    let context = Context {
-        now,
-        actions: &actions(&input["actions"])?,
-        properties: &Properties::new(),
-    };
+    let (actions, none) = (actions(&input["actions"])?, Properties::new());
+    let context = Context::new(now, &actions, &none);
     let mut result = shown(trigger.evaluate(&context));
     if now == f64::INFINITY && !result.is_null() {
         // JSON has no such number; cases have a spelling for it.

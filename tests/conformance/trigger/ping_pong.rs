@@ -26,11 +26,7 @@ fn answered(input: &Value) -> Answer {
     };
     let actions = pages(&input["urls"], &trigger)?;
     let properties = Properties::new();
-    let context = Context {
-        now: 0.0,
-        actions: &actions,
-        properties: &properties,
-    };
+    let context = Context::new(0.0, &actions, &properties);
     if !function.ends_with("_trigger") {
         return Ok(json!({ "fires": trigger.fires(&context) }));
     }

@@ -23,11 +23,7 @@ fn evaluate(input: &Value) -> Answer {
     let triggers = triggers.map(|wanted| trigger(wanted, context));
     let registry = Registry::new(triggers.collect::<Result<_, _>>()?);
     let properties = Properties::new();
-    let empty = Context {
-        now: input["wall"].as_f64().unwrap_or_default(),
-        actions: &[],
-        properties: &properties,
-    };
+    let empty = Context::new(input["wall"].as_f64().unwrap_or_default(), &[], &properties);
     let first = registry.evaluate(&empty, |_| false, |_, _| {});
     if input["fn"] == "evaluate_first_only" {
         return Ok(json!({ "first": shown(first) }));
@@ -173,11 +169,8 @@ impl Trigger for View {
     }
 
     fn evaluate(&self, context: &Context<'_>) -> Option<Offer> {
-        self.inner.evaluate(&Context {
-            now: context.now,
-            actions: &self.actions,
-            properties: &self.properties,
-        })
+        self.inner
+            .evaluate(&Context::new(context.now, &self.actions, &self.properties))
     }
 }
 

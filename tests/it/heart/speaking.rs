@@ -122,7 +122,7 @@ fn policies() -> impl Strategy<Value = Policy> {
 }
 
 /// Help for users who say that they are lost, with a tour, and for those who rest.
-fn program(is_enabled: bool) -> Arc<Program> {
+pub(super) fn program(is_enabled: bool) -> Arc<Program> {
     let entry = |id: &str, r#type: &str, params: Value, timeout_s: f64| {
         json!({
             "id": id, "name": id, "interaction_timeout_s": timeout_s, "cooldown_s": PAUSE_S,

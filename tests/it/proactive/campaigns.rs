@@ -38,11 +38,7 @@ fn with(changes: Value) -> Value {
 }
 
 fn offer(campaign: &Campaign) -> Option<Offer> {
-    campaign.evaluate(&Context {
-        now: 0.0,
-        actions: &[],
-        properties: &BTreeMap::new(),
-    })
+    campaign.evaluate(&Context::new(0.0, &[], &BTreeMap::new()))
 }
 
 fn pointers(flaws: &[Flaw]) -> Vec<&str> {
@@ -116,11 +112,7 @@ fn expect_never(condition: &Value, at: &str) {
         end: 0.0,
     });
     for now in [0.0, 1e9] {
-        let context = Context {
-            now,
-            actions: &actions,
-            properties: &properties,
-        };
+        let context = Context::new(now, &actions, &properties);
         assert_eq!(campaign.evaluate(&context), None, "{condition}");
         assert_eq!(campaign.deadline(&context), None, "{condition}");
     }

@@ -52,11 +52,7 @@ fn campaign(criteria: &Value) -> Campaign {
 }
 
 fn at<'a>(now: f64, actions: &'a [Seen], properties: &'a Properties) -> Context<'a> {
-    Context {
-        now,
-        actions,
-        properties,
-    }
+    Context::new(now, actions, properties)
 }
 
 fn matches(criteria: &Value, actions: &[Seen]) -> bool {

@@ -112,7 +112,7 @@ proptest! {
     fn nothing_that_is_configured_panics(entries in prop::collection::vec(arbitrary(), 0..4), stored in "\\PC{0,20}") {
         let list = Value::from(entries);
         let properties = BTreeMap::new();
-        let context = Context { now: 0.0, actions: &[], properties: &properties };
+        let context = Context::new(0.0, &[], &properties);
         for intercom in [list.clone(), list[0].clone()] {
             let config = Map::from_iter([("proactive_intercom".to_owned(), intercom)]);
             let (campaigns, flaws) = parse(&config);
@@ -168,7 +168,7 @@ proptest! {
         let properties = BTreeMap::new();
         let is_found = |times: &[(u8, bool)]| {
             let actions = clicks(times);
-            let context = Context { now: 100.0, actions: &actions, properties: &properties };
+            let context = Context::new(100.0, &actions, &properties);
             campaigns[0].evaluate(&context).is_some()
         };
         let is_rage = times.iter().any(|(last, thing)| {

@@ -7,3 +7,4 @@ mod machines;
 mod resilience;
 mod trigger_settings;
 mod triggers;
+mod window;

@@ -34,11 +34,7 @@ pub(super) fn context<'a>(
     actions: &'a [Seen],
     properties: &'a Properties,
 ) -> Context<'a> {
-    Context {
-        now,
-        actions,
-        properties,
-    }
+    Context::new(now, actions, properties)
 }
 
 /// What is read from `proactive_triggers`.

@@ -9,7 +9,8 @@
 //!   matches; its entry stays, because the published form of a leaf has no parameters.
 //! * A tree has at most [`LEVELS_MAX`] levels and [`NODES_MAX`] nodes, and a product at most [`ENTRIES_MAX`] entries:
 //!   evaluating them is bounded. Regular expressions take linear time.
-//! * While nothing matches, evaluation allocates nothing; only an expression keeps what it has once searched with.
+//! * What conditions ask of the actions is found out once in a look, for all of a product's trees: see
+//!   [`Window`](super::Window).
 //! * Without another action only time can let a tree match, and the leaves that wait for time know when:
 //!   [`Campaign::deadline`] is exact.
 //!
@@ -36,7 +37,6 @@ mod entry;
 mod kind;
 mod leaf;
 mod needle;
-mod page;
 mod params;
 mod property;
 mod reader;

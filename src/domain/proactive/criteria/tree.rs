@@ -38,10 +38,7 @@ impl Node {
     /// there is none or it matches now.
     pub(super) fn deadline(&self, context: &Context<'_>) -> Option<f64> {
         // Most trees wait for nothing, which is found out sooner than whether they match.
-        let mut then = Context {
-            now: self.next_leaf_at(context)?,
-            ..*context
-        };
+        let mut then = context.at(self.next_leaf_at(context)?);
         if self.matches(context) {
             return None;
         }

@@ -77,13 +77,13 @@ impl PageDwell {
 
     /// From when on it would fire if the user does nothing more, Unix seconds.
     pub fn holds_from(&self, context: &Context<'_>) -> Option<f64> {
-        let run = self.run(context.actions)?;
+        let run = self.run(context.actions())?;
         self.is_on_the_clock(&run).then(|| self.due(&run))
     }
 
     /// The run and how long it has lasted, if that is long enough.
     fn look<'a>(&self, context: &Context<'a>) -> Option<(Run<'a>, f64)> {
-        let run = self.run(context.actions)?;
+        let run = self.run(context.actions())?;
         if self.is_on_the_clock(&run) {
             let is_due = context.now >= self.due(&run);
             return is_due.then(|| {

@@ -73,7 +73,7 @@ impl PingPong {
 
     /// Whether it would fire.
     pub fn fires(&self, context: &Context<'_>) -> bool {
-        self.look(context.actions).is_some()
+        self.look(context.actions()).is_some()
     }
 
     fn look(&self, actions: &[Seen]) -> Option<Found> {
@@ -153,7 +153,7 @@ impl Trigger for PingPong {
     }
 
     fn evaluate(&self, context: &Context<'_>) -> Option<Offer> {
-        let found = self.look(context.actions)?;
+        let found = self.look(context.actions())?;
         let metadata = self.metadata(found);
         Some(offer(Self::ID, DEFAULT_BODY.to_owned(), metadata))
     }

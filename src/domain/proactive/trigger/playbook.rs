@@ -112,7 +112,7 @@ impl Trigger for SectionPlaybook {
     }
 
     fn evaluate(&self, context: &Context<'_>) -> Option<Offer> {
-        let visits = visits(context.actions, &self.rules, &self.fallback_id);
+        let visits = visits(context.actions(), &self.rules, &self.fallback_id);
         // Where the user is has been visited, so that it needs no look of its own.
         let section_id = self.choose(self.tallies(visits), "")?;
         self.offer(section_id)

@@ -91,9 +91,9 @@ impl Question {
         match self {
             Self::Always => true,
             Self::Never => false,
-            Self::RecentActionsGte(least) => context.actions.len() >= *least,
+            Self::RecentActionsGte(least) => context.actions().len() >= *least,
             Self::AnyUrlContains(part) => {
-                let mut actions = context.actions.iter();
+                let mut actions = context.actions().iter();
                 actions.any(|action| action.canonical_url.contains(part))
             }
             Self::ExtraTruthy(key) => match context.properties.get(key) {

@@ -1,0 +1,87 @@
+//! What conditions ask of a session's actions, held to its definition.
+
+use event_connector::domain::action::ActionType;
+use event_connector::domain::proactive::{Context, Properties, Seen, Window};
+use memchr::memmem::Finder;
+use proptest::prelude::*;
+
+/// The present.
+const NOW: f64 = 100.0;
+
+fn actions() -> impl Strategy<Value = Vec<Seen>> {
+    let url = prop::sample::select(vec!["", "https://a.example", "https://b.example"]);
+    // Titles that hold one another, reach into one another, and become longer in lower case.
+    let title = "[aAbBİß ]{0,4}";
+    let r#type = prop::sample::select(vec![ActionType::Click, ActionType::Pageview]);
+    let one = (url, title, r#type, 0..100_u8).prop_map(|(url, title, r#type, at)| Seen {
+        canonical_url: url.into(),
+        r#type,
+        title: title.as_str().into(),
+        start: f64::from(at),
+        end: f64::from(at),
+    });
+    let some = prop::collection::vec(one, 0..12);
+    (some, any::<bool>()).prop_map(|(mut actions, is_in_order)| {
+        if is_in_order {
+            actions.sort_by(|one, next| one.start.total_cmp(&next.start));
+        }
+        actions
+    })
+}
+
+fn lower(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
+proptest! {
+    #[test]
+    fn the_page_is_the_newest_known_and_was_entered_after_any_other(actions in actions()) {
+        let (none, newest) = (Properties::new(), || actions.iter().rev());
+        let context = Context::new(NOW, &actions, &none);
+        let window = context.window();
+        let known = || newest().filter(|seen| !seen.canonical_url.is_empty());
+        let page = known().next().map(|seen| &seen.canonical_url);
+        prop_assert_eq!(window.page(), page);
+        let other = known().find(|seen| Some(&seen.canonical_url) != page);
+        prop_assert_eq!(window.page_before(), other.map(|seen| &seen.canonical_url));
+        let stay = known().take_while(|seen| Some(&seen.canonical_url) == page);
+        prop_assert_eq!(window.entered_at(), stay.last().map(|seen| seen.start));
+        let last = actions.iter().map(|seen| seen.start).reduce(f64::max);
+        prop_assert_eq!(window.active_at(), last);
+    }
+
+    #[test]
+    fn actions_are_found_by_age_and_title(actions in actions(), part in "[aAbBß ]{1,3}", within_s in 0..120_u8) {
+        let none = Properties::new();
+        let context = Context::new(NOW, &actions, &none);
+        let window = context.window();
+        let within_s = f64::from(within_s);
+        let young = actions.iter().filter(|seen| NOW - seen.start <= within_s);
+        prop_assert!(window.since(NOW, within_s).eq(young));
+        let part = Window::lower(&part);
+        let finder = Finder::new(&part);
+        let titled = actions.iter().filter(|seen| lower(&seen.title).contains(&part));
+        prop_assert!(window.titled(&finder).eq(titled));
+    }
+
+    #[test]
+    fn a_burst_is_so_many_clicks_on_one_thing_of_the_page_within_the_time(
+        actions in actions(),
+        min in 1..4_usize,
+        within_s in 0..60_u8,
+    ) {
+        let none = Properties::new();
+        let context = Context::new(NOW, &actions, &none);
+        let window = context.window();
+        let within_s = f64::from(within_s);
+        let is_here = |seen: &&Seen| window.page().is_none_or(|page| *page == seen.canonical_url);
+        let is_click = |seen: &&Seen| seen.r#type == ActionType::Click;
+        let clicks: Vec<_> = actions.iter().filter(is_here).filter(is_click).collect();
+        let is_burst = clicks.iter().any(|last| {
+            let alike = clicks.iter().filter(|click| click.title == last.title);
+            let near = alike.filter(|click| (0.0..=within_s).contains(&(last.start - click.start)));
+            near.count() >= min
+        });
+        prop_assert_eq!(window.has_burst(min, within_s), is_burst);
+    }
+}
