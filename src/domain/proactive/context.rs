@@ -52,10 +52,21 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// What can be seen at `now`, Unix seconds, of the newest actions, oldest first, bounded in age and number.
     pub fn new(now: f64, actions: &'a [Seen], properties: &'a Properties) -> Self {
+        Self::with_entry(now, actions, None, properties)
+    }
+
+    /// The same where it is remembered when the user came to the current page, which may be longer ago than the
+    /// oldest action.
+    pub fn with_entry(
+        now: f64,
+        actions: &'a [Seen],
+        entered_at: Option<f64>,
+        properties: &'a Properties,
+    ) -> Self {
         Self {
             now,
             properties,
-            window: Rc::new(Window::new(actions)),
+            window: Rc::new(Window::new(actions, entered_at)),
         }
     }
 

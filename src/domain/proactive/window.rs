@@ -4,9 +4,10 @@
 //! clicked again and again. Each answer is found out once for all of them, and only when one asks.
 
 use std::cell::OnceCell;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use memchr::memmem::Finder;
 
 use super::context::Seen;
@@ -16,6 +17,8 @@ use crate::domain::action::ActionType;
 #[derive(Debug)]
 pub struct Window<'a> {
     actions: &'a [Seen],
+    /// When the user came to the current page, where that is remembered.
+    entered_at: Option<f64>,
     pages: OnceCell<Pages>,
     times: OnceCell<Times>,
     titles: OnceCell<Titles>,
@@ -60,9 +63,10 @@ struct Click<'a> {
 
 impl<'a> Window<'a> {
     /// Of actions of which nothing has been asked.
-    pub(super) fn new(actions: &'a [Seen]) -> Self {
+    pub(super) fn new(actions: &'a [Seen], entered_at: Option<f64>) -> Self {
         Self {
             actions,
+            entered_at,
             pages: OnceCell::new(),
             times: OnceCell::new(),
             titles: OnceCell::new(),
@@ -85,10 +89,10 @@ impl<'a> Window<'a> {
         self.url(self.pages().before)
     }
 
-    /// When the user came to the current page, as far back as can be seen, Unix seconds.
+    /// When the user came to the current page, as far back as can be seen or is remembered, Unix seconds.
     pub fn entered_at(&self) -> Option<f64> {
         let first = self.actions.get(self.pages().entered?)?;
-        Some(first.start)
+        self.entered_at.or(Some(first.start))
     }
 
     /// When the user last did something, Unix seconds. Batches may arrive late, so the newest need not be the last
@@ -97,16 +101,13 @@ impl<'a> Window<'a> {
         self.times().newest
     }
 
-    /// The actions that are at most so old.
-    pub fn since(&self, now: f64, within_s: f64) -> impl Iterator<Item = &'a Seen> {
-        let is_old = move |seen: &Seen| now - seen.start > within_s;
-        let old = if self.times().is_in_order {
-            self.actions.partition_point(is_old)
-        } else {
-            self.actions.iter().take_while(|seen| is_old(seen)).count()
-        };
-        let young = self.actions.get(old..).unwrap_or_default();
-        young.iter().filter(move |seen| !is_old(seen))
+    /// How many actions are at most so old.
+    pub fn count_since(&self, now: f64, within_s: f64) -> usize {
+        let is_old = |seen: &Seen| now - seen.start > within_s;
+        if self.times().is_in_order {
+            return self.actions.len() - self.actions.partition_point(is_old);
+        }
+        self.actions.iter().filter(|seen| !is_old(seen)).count()
     }
 
     /// `text` as titles are searched: in lower case.
@@ -214,10 +215,8 @@ impl Titles {
 
 impl<'a> Click<'a> {
     fn of(seen: &'a Seen) -> Self {
-        let mut hasher = DefaultHasher::new();
-        seen.title.hash(&mut hasher);
         Self {
-            hash: hasher.finish(),
+            hash: FixedState::default().hash_one(&*seen.title),
             title: &seen.title,
             start: seen.start,
         }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::input::{Polled, Reply};
 use super::offers::{Decision, Ending, Matched, Occasion, Offers, OpenOffer, Verdict};
 use super::policy::Policy;
+use super::recent::Recent;
 use super::state::Session;
 use crate::domain::agent_state::{self, State};
 use crate::domain::fsm::Gate;
@@ -135,8 +136,9 @@ impl Session {
     ) -> Outlook<'p> {
         let now = moment.now;
         let offers = self.offers.as_deref();
-        let recent = offers.map(|offers| offers.recent.within(&moment.policy.offers, now));
-        let context = Context::new(now, recent.unwrap_or_default(), &self.properties);
+        let nothing = Recent::default();
+        let recent = offers.map_or(&nothing, |offers| &offers.recent);
+        let context = recent.context(&moment.policy.offers, &self.properties, now);
         let mut offer = None;
         if may_speak {
             offer = self.ask(program, &context, &mut moment.effects.tallies);

@@ -9,15 +9,20 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::offers::OfferPolicy;
 use super::settling::{Settling, Weight};
 use crate::domain::action::{ActionType, NewAction, Provider};
-use crate::domain::proactive::Seen;
+use crate::domain::proactive::{Context, Properties, Seen};
 
 /// About as many bytes as an action takes where it is stored.
 const STORED_BYTES: usize = 64;
 
 /// The newest actions, in the order of their arrival.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recent {
+    #[serde(serialize_with = "pack", deserialize_with = "unpack")]
     actions: Settling<Seen>,
+    /// When the user came to the page of the newest action that has one, Unix seconds: that may be longer ago than
+    /// any action that is remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    entered_at: Option<f64>,
 }
 
 impl Recent {
@@ -35,8 +40,16 @@ impl Recent {
         };
         let ends = actions.iter().skip(1).map(Some).chain([None]);
         for (action, next) in actions.iter().zip(ends) {
+            let url = action.canonical_url.as_str();
+            let page = self.actions.iter().rev().map(|seen| &seen.canonical_url);
+            let page = page.into_iter().find(|page| !page.is_empty());
+            // Most actions are on the page of the one before, of whose address one text is enough.
+            let same = page.filter(|page| ***page == *url).map(Arc::clone);
+            if same.is_none() && !url.is_empty() {
+                self.entered_at = Some(time(action));
+            }
             self.actions.push(Seen {
-                canonical_url: self.page(&action.canonical_url),
+                canonical_url: same.unwrap_or_else(|| url.into()),
                 r#type: action.r#type,
                 title: action.title.as_str().into(),
                 start: time(action),
@@ -47,7 +60,7 @@ impl Recent {
         self.actions.forget(self.actions.len() - young);
     }
 
-    /// What triggers look at. The newest action is, however long ago it was: the user may still look at its page.
+    /// The actions that triggers look at. The newest action is, however long ago it was: the user may still look at its page.
     pub fn within(&self, policy: &OfferPolicy, now: f64) -> &[Seen] {
         let oldest = now - policy.lookback_s;
         let many = self.actions.len().saturating_sub(policy.actions_max);
@@ -57,9 +70,14 @@ impl Recent {
         newest.get(old..).unwrap_or_default()
     }
 
-    /// All that is remembered, oldest first.
-    pub fn actions(&self) -> &[Seen] {
-        &self.actions
+    /// What triggers look at, at `now`.
+    pub(super) fn context<'a>(
+        &'a self,
+        policy: &OfferPolicy,
+        properties: &'a Properties,
+        now: f64,
+    ) -> Context<'a> {
+        Context::with_entry(now, self.within(policy, now), self.entered_at, properties)
     }
 
     /// Whether there is nothing to store.
@@ -85,13 +103,6 @@ impl Recent {
     /// Puts what was read of the settled part in front of what is fresh.
     pub(super) fn complete(&mut self, stored: Unpacked) -> Result<(), String> {
         self.actions.complete(stored.0)
-    }
-
-    /// The address of a page. Most actions are on the page of the one before, of which one text is enough.
-    fn page(&self, url: &str) -> Arc<str> {
-        let page = self.actions.last().map(|seen| &seen.canonical_url);
-        let page = page.filter(|page| ***page == *url);
-        page.map_or_else(|| url.into(), Arc::clone)
     }
 }
 
@@ -165,15 +176,10 @@ impl<'de> Deserialize<'de> for Unpacked {
     }
 }
 
-impl Serialize for Recent {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.actions.serialize_as(serializer, Packed)
-    }
+fn pack<S: Serializer>(actions: &Settling<Seen>, serializer: S) -> Result<S::Ok, S::Error> {
+    actions.serialize_as(serializer, Packed)
 }
 
-impl<'de> Deserialize<'de> for Recent {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let actions = Settling::deserialize_as::<Unpacked, D>(deserializer)?;
-        Ok(Self { actions })
-    }
+fn unpack<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Settling<Seen>, D::Error> {
+    Settling::deserialize_as::<Unpacked, D>(deserializer)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::ledger::Ledger;
 use super::quarantine;
@@ -34,6 +34,7 @@ pub(super) struct Held {
     commits: Vec<u8>,
     /// The row of its newest log entry, which may be gone.
     pub(super) newest: Option<i64>,
+    due_ms: Option<i64>,
     /// The hour of the newest commit, if there is a state.
     written_h: Option<i64>,
     /// The bytes of its state and of the padding behind it.
@@ -114,6 +115,14 @@ pub(super) fn newest(db: &Connection, id: i64) -> rusqlite::Result<Option<Stored
     }
 }
 
+/// Writes a snapshot over another one.
+const REWRITE: &str = "UPDATE keys SET version = ?2, sequence = ?3, written_ms = ?4, commits = ?5,
+     state = ?6, padding = zeroblob(?7), newest = ?8 WHERE id = ?1";
+
+/// The same with another deadline.
+const REWRITE_AND_MOVE: &str = "UPDATE keys SET version = ?2, sequence = ?3, written_ms = ?4,
+     commits = ?5, state = ?6, padding = zeroblob(?7), newest = ?8, due_ms = ?9 WHERE id = ?1";
+
 /// Writes a snapshot over what is held, or a first one, with the row of the key's newest log entry, and
 /// answers the key's number.
 pub(super) fn write(
@@ -136,22 +145,24 @@ pub(super) fn write(
     let before = held.map_or(0, |held| bytes(&held.commits, held.padded));
     let padding = padding(bytes(&commits, new.state.len()), before);
     if let Some(held) = held {
-        db.prepare_cached(
-            "UPDATE keys SET version = ?2, sequence = ?3, due_ms = ?4, written_ms = ?5,
-             commits = ?6, state = ?7, padding = zeroblob(?8), newest = ?9 WHERE id = ?1",
-        )?
-        .execute(params![
-            held.id,
-            version,
-            sequence,
-            due_ms,
-            written_ms,
-            commits,
-            &*new.state,
-            padding,
-            newest,
-        ])?;
-        // Apart, because an index is moved by whatever names its column, even if nothing changes.
+        let state = &*new.state;
+        let values: [&dyn ToSql; 9] = [
+            &held.id,
+            &version,
+            &sequence,
+            &written_ms,
+            &commits,
+            &state,
+            &padding,
+            &newest,
+            &due_ms,
+        ];
+        // An index is moved by whatever names its column, even if nothing changes.
+        let (update, values) = match values.split_last() {
+            Some((_, others)) if held.due_ms == due_ms => (REWRITE, others),
+            _ => (REWRITE_AND_MOVE, &values[..]),
+        };
+        db.prepare_cached(update)?.execute(values)?;
         if held.written_h != Some(written_h) {
             db.prepare_cached("UPDATE keys SET written_h = ?2 WHERE id = ?1")?
                 .execute([held.id, written_h])?;
@@ -285,7 +296,7 @@ pub(super) fn read_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Kind> 
 fn held(db: &Connection, product: i64, key: &Key) -> rusqlite::Result<Option<Held>> {
     db.prepare_cached(
         "SELECT iif(state IS NULL, 0, version), sequence, iif(state IS NULL, x'', commits), id,
-         written_h, newest, ifnull(length(state), 0) + ifnull(length(padding), 0)
+         written_h, newest, ifnull(length(state), 0) + ifnull(length(padding), 0), due_ms
          FROM keys WHERE product = ?1 AND kind = ?2 AND name = ?3",
     )?
     .query_row(params![product, key.kind.as_str(), &*key.id], |row| {
@@ -298,6 +309,7 @@ fn held(db: &Connection, product: i64, key: &Key) -> rusqlite::Result<Option<Hel
             written_h: row.get(4)?,
             newest: row.get(5)?,
             padded: usize::try_from(unsigned(row, 6)?).unwrap_or_default(),
+            due_ms: row.get(7)?,
         })
     })
     .optional()

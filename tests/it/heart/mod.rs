@@ -1,5 +1,6 @@
 //! The session heart, as tables and properties: no runtime, no store, milliseconds.
 
+mod dwelling;
 mod laws;
 mod ledger;
 mod linking;

@@ -370,6 +370,7 @@ proptest! {
         let none = BTreeMap::new();
         let matches = |now: f64| campaign.evaluate(&at(now, &actions, &none)).is_some();
         match campaign.deadline(&at(NOW, &actions, &none)) {
+            Some(deadline) if matches(NOW) => prop_assert!(deadline > NOW && matches(deadline)),
             Some(deadline) => {
                 prop_assert!(deadline > NOW);
                 prop_assert!(matches(deadline));

@@ -60,7 +60,7 @@ impl Trigger for Campaign {
         self.criteria.matches(context).then(|| self.offer(context))
     }
 
-    /// Exact: when the tree comes to match if the user does nothing more; `None` when it never does, or does already.
+    /// Exact for a tree that does not match now: the first instant at which it does if the user does nothing more.
     fn deadline(&self, context: &Context<'_>) -> Option<f64> {
         self.criteria.deadline(context)
     }

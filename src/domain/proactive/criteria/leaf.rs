@@ -45,6 +45,15 @@ pub(super) enum Leaf {
 }
 
 impl Leaf {
+    /// How much it takes to find out, as far as an order needs it.
+    pub(super) fn cost(&self) -> usize {
+        match self {
+            Self::UrlMatches(_) => 8,
+            Self::RecentAction { .. } | Self::RageClick { .. } | Self::PingPong(_) => 4,
+            _ => 1,
+        }
+    }
+
     /// Whether it holds.
     pub(super) fn matches(&self, context: &Context<'_>) -> bool {
         let window = context.window();
@@ -74,7 +83,7 @@ impl Leaf {
                 }
             }
             Self::ActionCount { min, within_s } => {
-                window.since(context.now, *within_s).count() >= *min
+                window.count_since(context.now, *within_s) >= *min
             }
             Self::RageClick { min, within_s } => window.has_burst(*min, *within_s),
             Self::PingPong(trigger) => trigger.fires(context),

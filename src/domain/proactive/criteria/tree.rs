@@ -34,14 +34,10 @@ impl Node {
         }
     }
 
-    /// The earliest later instant at which it comes to match if the user does nothing more, Unix seconds; `None` when
-    /// there is none or it matches now.
+    /// The earliest later instant at which a leaf comes to match, and with it the tree, if the user does nothing more,
+    /// Unix seconds. Whether the tree matches now is not asked.
     pub(super) fn deadline(&self, context: &Context<'_>) -> Option<f64> {
-        // Most trees wait for nothing, which is found out sooner than whether they match.
         let mut then = context.at(self.next_leaf_at(context)?);
-        if self.matches(context) {
-            return None;
-        }
         // There is no NOT, so a tree only comes to match when one of its leaves does. Others may have stopped by then.
         while !self.matches(&then) {
             then.now = self.next_leaf_at(&then)?;
@@ -60,6 +56,14 @@ impl Node {
                 let at = leaf.holds_from(context)?;
                 (at > context.now && at.is_finite()).then_some(at)
             }
+        }
+    }
+
+    /// How much it takes to find out, as far as an order needs it.
+    fn cost(&self) -> usize {
+        match self {
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().map(Self::cost).sum(),
+            Self::Leaf { leaf, .. } => leaf.cost(),
         }
     }
 
@@ -140,7 +144,10 @@ impl<'a> Trees<'a> {
             .map(|(position, value)| self.read(value, &format!("{pointer}/{position}"), level + 1))
             .collect();
         let nodes: Option<Vec<Node>> = nodes.into_iter().collect();
-        Some(group?(nodes?))
+        let mut nodes = nodes?;
+        // Whatever the order, a group says the same, and mostly its first condition settles it.
+        nodes.sort_by_key(Node::cost);
+        Some(group?(nodes))
     }
 
     fn leaf(&mut self, fields: &Map<String, Value>, pointer: &str) -> Option<Node> {

@@ -62,7 +62,8 @@ pub trait Trigger: Send + Sync + fmt::Debug {
         Vec::new()
     }
 
-    /// The earliest later instant at which it could fire although the user does nothing more, Unix seconds.
+    /// The earliest later instant at which it could come to fire although the user does nothing more, Unix seconds;
+    /// whether it fires now is not asked.
     fn deadline(&self, _: &Context<'_>) -> Option<f64> {
         None
     }
