@@ -121,7 +121,7 @@
 //!   configured address. It answers through what the doors answer with, so that both say the same.
 //! * An offer is made by the page that asks for it. What a batch of actions suggests meanwhile is remembered, and moves
 //!   nothing: where no page asks, no cooldown begins and no quota is spent.
-//! * Quotas are index rows that the commit of an offer has read, and a user is counted there by a pseudonym.
+//! * Quotas are index rows that the commit of an offer has read, and who is counted there has a pseudonym.
 //! * A page's toast has the five-state machine, as its events are the only exit that a page can signal; the session's own
 //!   machine goes along, and is left by a timeout only.
 //! * Whoever follows the feed live and has heard nothing yet goes on, after a lost connection, from the time at which

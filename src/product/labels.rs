@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::settings::Product;
-use crate::domain::id::{ConversationId, SessionId};
+use crate::domain::id::{ConversationId, SessionId, pseudonym};
 use crate::domain::proactive::message::match_label;
 
 /// The most labels of an answer.
@@ -95,13 +95,14 @@ impl LabelRequest<'_> {
         (self.action_count < labels.actions_min).then_some(Skip::MinActions)
     }
 
-    /// Under which name the cooldown is remembered: that of the conversation, else of the session. `None` where there
-    /// is no cooldown, or nobody to remember it of.
+    /// Under which name the cooldown is remembered: that of the conversation, else of the session, neither of which it
+    /// shows. `None` where there is no cooldown, or nobody to remember it of.
     pub fn cooldown_id(&self) -> Option<String> {
         let has_cooldown = self.product.labels.cooldown_s > 0.0;
+        let name = |whose: &str, id: &str| format!("labels:{whose}:{}", pseudonym(id));
         let conversation = self.conversation.as_ref();
-        let conversation = conversation.map(|id| format!("labels:conversation:{id}"));
-        let session = || Some(format!("labels:session:{}", self.session.as_ref()?));
+        let conversation = conversation.map(|id| name("conversation", id.as_str()));
+        let session = || Some(name("session", self.session.as_ref()?.as_str()));
         conversation.or_else(session).filter(|_| has_cooldown)
     }
 }

@@ -5,11 +5,12 @@ use futures_util::future::try_join_all;
 use serde_json::Value;
 
 use super::look::{send_webhook, told, until};
+use super::pages::Offering;
 use super::sent::Sent;
 use super::server::{ADMIN_KEY, SECRET};
 
 /// What rounds add up to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Figures {
     pub acknowledged: usize,
     pub resent: usize,
@@ -21,6 +22,7 @@ pub(crate) struct Figures {
     /// Commits that came too late, as far as those processes remember that live in the end; one instance
     /// alone has none.
     pub conflicts: u64,
+    pub offers: Offering,
 }
 
 impl Figures {
@@ -31,6 +33,7 @@ impl Figures {
         self.told_again += other.told_again;
         self.read_back += other.read_back;
         self.conflicts += other.conflicts;
+        self.offers.add(other.offers);
     }
 }
 
@@ -43,11 +46,12 @@ impl std::fmt::Display for Figures {
             told_again,
             read_back,
             conflicts,
+            offers,
         } = self;
         write!(
             f,
             "{acknowledged} actions on the feed once each, {resent} sendings repeated, {notes} notes \
-             telling {told_again} of them twice after {read_back} readings back, {conflicts} conflicts"
+             telling {told_again} of them twice after {read_back} readings back, {conflicts} conflicts; {offers}"
         )
     }
 }
@@ -153,7 +157,7 @@ pub(crate) async fn link(
     send_webhook(client, url, "acme", intercom, session).await
 }
 
-async fn show(client: &reqwest::Client, url: &str, path: &str) -> Result<Value, String> {
+pub(super) async fn show(client: &reqwest::Client, url: &str, path: &str) -> Result<Value, String> {
     let answer = client
         .get(format!("{url}/sessions/{path}"))
         .header("x-admin-key", ADMIN_KEY)

@@ -6,6 +6,7 @@ use std::thread;
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 
+use super::pages;
 use super::redis::{OwnServer, SAFE};
 use super::server::{Build, Home, Server};
 
@@ -92,8 +93,8 @@ impl Calamity {
 }
 
 impl Fleet {
-    /// Starts Redis and all instances.
-    pub(crate) fn start(intercom_url: &str, flaw: Flaw) -> Result<Self, String> {
+    /// Starts Redis and all instances, for the pages of this seed.
+    pub(crate) fn start(intercom_url: &str, flaw: Flaw, seed: u64) -> Result<Self, String> {
         let redis = OwnServer::start(match flaw {
             Flaw::Forgetful => &FORGETFUL,
             Flaw::None | Flaw::Apart => &SAFE,
@@ -104,7 +105,8 @@ impl Fleet {
                 Flaw::Apart if number + 1 == INSTANCES => "\"apart\"",
                 _ => "\"shared\"",
             };
-            let settings = [
+            let mut settings = pages::settings(seed);
+            settings.extend([
                 ("store.backend", "\"redis\""),
                 ("redis.url", &url),
                 ("redis.key_prefix", prefix),
@@ -113,11 +115,12 @@ impl Fleet {
                 ("spool.path", "\"\""),
                 ("session.post_link_debounce_s", "0.03"),
                 ("delivery.lease_ms", &lease_ms),
-            ];
-            Home::new(intercom_url, &settings)
+            ]);
+            let home = Home::new(intercom_url, &settings);
+            pages::move_in(&home).map(|()| home)
         };
         let mut fleet = Self {
-            homes: (0..INSTANCES).map(home).collect(),
+            homes: (0..INSTANCES).map(home).collect::<Result<_, _>>()?,
             servers: (0..INSTANCES).map(|_| None).collect(),
             redis,
         };

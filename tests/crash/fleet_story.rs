@@ -16,6 +16,7 @@ use super::check::{self, Figures, Memory};
 use super::fleet::{Calamity, Flaw, Fleet, LEASE_MS};
 use super::load;
 use super::look;
+use super::pages::Pages;
 use super::provider::{ANSWER, Provider};
 use super::sent::{self, Sent};
 use super::story::{self, SESSIONS};
@@ -47,12 +48,18 @@ pub(crate) async fn play(flaw: Flaw, seed: u64) -> Result<Figures, String> {
         Flaw::Forgetful | Flaw::Apart => Calamity::total(),
     };
     let played = async {
-        let mut fleet = Fleet::start(&eyes.intercom.base_url(), flaw)?;
+        let mut fleet = Fleet::start(&eyes.intercom.base_url(), flaw, seed)?;
         let followers = follow(&eyes.client, &fleet.urls());
         let memory = check::remember(&eyes.client, &fleet.urls()[0], &eyes.intercom).await?;
-        let providers = load_through(&mut fleet, &eyes, &calamity, &mut chance).await?;
+        let mut pages = Pages::open(seed)?;
+        let providers =
+            load_through(&mut fleet, &eyes, &calamity, (&mut pages, &mut chance)).await?;
         feed_is_one(&fleet, &eyes.client, &calamity, &providers, followers).await?;
-        verify(&fleet, &eyes, &memory, &providers).await
+        let figures = verify(&fleet, &eyes, &memory, &providers).await?;
+        let urls = fleet.urls();
+        let url = urls.choose(&mut chance).ok_or("nobody lives")?;
+        let offers = pages.check(url).await?;
+        Ok(Figures { offers, ..figures })
     };
     let figures: Result<_, String> = played.await;
     tasks.stop();
@@ -90,7 +97,7 @@ async fn load_through(
     fleet: &mut Fleet,
     eyes: &Eyes,
     calamity: &Calamity,
-    chance: &mut StdRng,
+    (pages, chance): (&mut Pages, &mut StdRng),
 ) -> Result<Vec<Provider>, String> {
     let clock = Clock::system();
     let mut providers = new_providers(chance)?;
@@ -102,7 +109,8 @@ async fn load_through(
         stop.store(true, Ordering::Relaxed);
         directed
     };
-    let (_, directed) = tokio::join!(posting, directing);
+    let asking = pages.use_until(&urls, &eyes.intercom, &stop);
+    let (_, (), directed) = tokio::join!(posting, asking, directing);
     directed?;
     let moment = Duration::from_millis(chance.random_range(40..160));
     clock.sleep(moment).await;
@@ -118,12 +126,11 @@ async fn load_through(
     }
     fleet.recover(calamity)?;
     let urls = fleet.urls();
-    try_join_all(
-        providers
-            .iter_mut()
-            .map(|provider| provider.catch_up(&urls)),
-    )
-    .await?;
+    let catching_up = providers.iter_mut();
+    let catching_up = try_join_all(catching_up.map(|provider| provider.catch_up(&urls)));
+    let asking = pages.use_again(&urls, &eyes.intercom);
+    let (caught_up, ()) = tokio::join!(catching_up, asking);
+    caught_up?;
     Ok(providers)
 }
 
@@ -231,5 +238,6 @@ async fn verify(
         told_again,
         read_back: check::read_back(intercom),
         conflicts: check::conflicts(client, &urls).await?,
+        ..Figures::default()
     })
 }

@@ -1,16 +1,15 @@
 //! Connections that post one action after the other and remember what was acknowledged.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::sent::{Sent, label, send};
 
 /// Posts until `stop` is set or the service is gone.
 pub(crate) async fn post_until(
-    client: reqwest::Client,
+    client: &reqwest::Client,
     url: String,
     session: String,
-    stop: Arc<AtomicBool>,
+    stop: &AtomicBool,
 ) -> Sent {
     let mut sent = Sent {
         session: session.clone(),
@@ -21,7 +20,7 @@ pub(crate) async fn post_until(
             break;
         }
         let label = label(&session, number);
-        if post(&client, &url, &session, &label).await {
+        if post(client, &url, &session, &label).await {
             sent.acknowledged.push(label);
         } else {
             sent.open = Some(label);

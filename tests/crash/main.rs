@@ -14,6 +14,9 @@
 //!   still for longer than its leases. In half of the rounds those that live must finish the notes before
 //!   anybody comes back. Afterwards the same must hold, whichever instance is asked.
 //!   A Redis that keeps nothing on disk, and an instance with keys of its own, must fail when all die.
+//! * **Offers**: in all of these rounds pages of a product with triggers ask and report as well. What they were told
+//!   is in the log, and the log keeps the laws of offers: none inside an interval or a pause, none in the middle
+//!   of something, no more than the quotas, one end for each. Stories that break one of them must be noticed.
 //! * **Migrate**: schema upgrades and downgrades die by SIGKILL at arbitrary moments, and the file must
 //!   be of the one version or of the other, with everything in it. A step that is cut into two
 //!   transactions must fail the same rounds.
@@ -38,6 +41,10 @@ mod look;
 mod migrate;
 #[path = "../support/mutant.rs"]
 mod mutant;
+#[path = "../support/offer_laws.rs"]
+mod offer_laws;
+mod pages;
+mod planted;
 mod provider;
 #[path = "../support/redis.rs"]
 #[expect(dead_code, reason = "shared with tests that look into a server")]
@@ -77,7 +84,7 @@ const MIGRATE_ROUNDS: u32 = 60;
 /// A proof: its name, and what it does. It answers with what it saw.
 type Proof = (&'static str, fn(&Runtime) -> Result<String, String>);
 
-const PROOFS: [Proof; 11] = [
+const PROOFS: [Proof; 12] = [
     (
         "migrate: a killed migration leaves one version or the other",
         |runtime| runtime.block_on(migrate::kill(MIGRATE_ROUNDS, false)),
@@ -110,6 +117,9 @@ const PROOFS: [Proof; 11] = [
         "fleet: an instance that keeps to itself is caught",
         |runtime| runtime.block_on(flawed_fleet_is_caught(Flaw::Apart, "never came")),
     ),
+    ("offers: every broken law is noticed", |_| {
+        planted::all_are_noticed()
+    }),
     ("sync: every 200 follows a sync", |runtime| {
         runtime.block_on(strace::syncs(Build::Release))
     }),

@@ -1,7 +1,6 @@
 //! One round of one instance: load, kill, restart, look.
 
 use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use super::check::{self, Figures, Memory};
 use super::fleet::signal;
 use super::load;
 use super::look;
+use super::pages::{self, Pages};
 use super::redis::{OwnServer, SAFE};
 use super::sent::{self, Sent};
 use super::server::{ACCESS_TOKEN, ADMIN_ID, Build, CLIENT_SECRET, Home, SPOOL, Server};
@@ -42,7 +42,8 @@ pub(crate) async fn play(build: Build, outage: Outage, seed: u64) -> Result<Figu
     let tasks = Tasks::new();
     let intercom = workspace(&tasks).await?;
     let mut redis = (outage != Outage::None).then(|| OwnServer::start(&SAFE));
-    let home = home(&intercom, redis.as_ref());
+    let home = home(seed, &intercom, redis.as_ref())?;
+    let mut pages = Pages::open(seed)?;
     let client = reqwest::Client::builder()
         .build()
         .map_err(|error| error.to_string())?;
@@ -50,7 +51,12 @@ pub(crate) async fn play(build: Build, outage: Outage, seed: u64) -> Result<Figu
     let server = home.start(build)?;
     let memory = check::remember(&client, &server.url, &intercom).await?;
     let world = (&intercom, redis.as_mut());
-    let (sent, server) = load_until_kill(&client, server, world, &mut chance, &clock).await?;
+    let (urls, stop) = ([server.url.clone()], AtomicBool::new(false));
+    let (loaded, ()) = tokio::join!(
+        load_until_kill(&client, server, world, (&mut chance, &clock, &stop)),
+        pages.use_until(&urls, &intercom, &stop),
+    );
+    let (sent, server) = loaded?;
     server.kill();
     if outage == Outage::RedisAndSpool {
         fs::remove_file(home.path().join(SPOOL)).map_err(|error| error.to_string())?;
@@ -62,25 +68,37 @@ pub(crate) async fn play(build: Build, outage: Outage, seed: u64) -> Result<Figu
         redis.resume();
         until_spool_is_empty(&client, &server.url).await?;
     }
-    let figures = verify(&client, &server, &intercom, &memory, &sent).await;
-    let figures = figures.map(|figures| Figures { resent, ..figures });
+    let urls = [server.url.clone()];
+    let (figures, ()) = tokio::join!(
+        verify(&client, &server, &intercom, &memory, &sent),
+        pages.use_again(&urls, &intercom),
+    );
+    let checked = async {
+        let figures = figures?;
+        let offers = pages.check(&server.url).await?;
+        Ok(Figures {
+            resent,
+            offers,
+            ..figures
+        })
+    };
+    let checked: Result<_, String> = checked.await;
     tasks.stop();
-    figures
+    checked
 }
 
-fn home(intercom: &Intercom, redis: Option<&OwnServer>) -> Home {
+fn home(seed: u64, intercom: &Intercom, redis: Option<&OwnServer>) -> Result<Home, String> {
     let url = redis.map(|redis| format!("{:?}", redis.url()));
-    let settings = url.as_ref().map(|url| {
-        [
+    let mut settings = pages::settings(seed);
+    if let Some(url) = &url {
+        settings.extend([
             ("store.backend", "\"redis\""),
             ("redis.url", url.as_str()),
             ("spool.wait_ms", "30"),
-        ]
-    });
-    Home::new(
-        &intercom.base_url(),
-        settings.as_ref().map_or(&[], |all| all),
-    )
+        ]);
+    }
+    let home = Home::new(&intercom.base_url(), &settings);
+    pages::move_in(&home).map(|()| home)
 }
 
 /// A modelled Intercom that knows the products' credentials.
@@ -98,13 +116,11 @@ async fn load_until_kill(
     client: &reqwest::Client,
     server: Server,
     world: (&Intercom, Option<&mut OwnServer>),
-    chance: &mut StdRng,
-    clock: &Clock,
+    (chance, clock, stop): (&mut StdRng, &Clock, &AtomicBool),
 ) -> Result<(Vec<Sent>, Server), String> {
-    let stop = Arc::new(AtomicBool::new(false));
     let posting = (0..SESSIONS).map(|number| {
         let (session, url) = (format!("s{number}"), server.url.clone());
-        load::post_until(client.clone(), url, session, Arc::clone(&stop))
+        load::post_until(client, url, session, stop)
     });
     let directing = async {
         let directed = link_and_kill(client, &server, world, chance, clock).await;

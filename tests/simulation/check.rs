@@ -44,7 +44,10 @@ pub(crate) fn laws(run: &Run) {
     case.note_order();
     case.links();
     case.waiting_links();
-    run.truth.offers().check(&run.world, &pages);
+    let offers = run.truth.offers();
+    run.world.hold(offers.check_told(&pages.offered));
+    run.world.hold(offers.check_ended());
+    drop(offers);
     drop((record, pages, platform));
     for instance in &run.instances {
         if let Some(up) = &instance.up {

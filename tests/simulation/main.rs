@@ -7,13 +7,15 @@
 //! SEED=123 TRACE=1 cargo test --release --test simulation # one of them, told line by line
 //! ```
 //!
-//! `MUTANT=` with a name beside `SEED` replays how a mutant is caught.
+//! `MUTANT=` with a name beside `SEED` replays how a mutant is caught, and `STORE=sqlite` or `STORE=redis` plays the
+//! seed on that store. Some seeds with offers are always played on either: no clock of the world moves while a store
+//! works, so the laws are the same, but what it does at the same time comes to its end in its own order.
 //!
 //! The cast, in reading order: [`shape`] says what a seed decides beforehand, [`run`] what happens; an
 //! [`instance`] is the service put together on a [`port`] to the one true store ([`truth`]), and it can
-//! die, stall and be wrong about the time; [`vendor`] is the platform that takes notes, reached through
-//! a [`desk`]; [`people`] send and ask, [`page`]s show what is offered, [`reader`]s read, and an
-//! [`operator`] has deliveries sent again. The laws are in [`record`] (every commit), [`offers`]
+//! die, stall and be wrong about the time; [`backend`] is what that store writes to; [`vendor`] is the
+//! platform that takes notes, reached through a [`desk`]; [`people`] send and ask, [`page`]s show what is
+//! offered, [`reader`]s read, and an [`operator`] has deliveries sent again. The laws are in [`record`] (every commit), [`offer_laws`]
 //! (everything that is said first), [`outbox`] (every lease and replay), [`account`] (every call),
 //! [`reader`] (every event) and [`check`] (the end). [`mutant`] is the service broken on purpose, to
 //! prove that the laws notice.
@@ -25,13 +27,15 @@
 )]
 
 mod account;
+mod backend;
 mod book;
 mod check;
 mod desk;
 mod dice;
 mod instance;
 mod mutant;
-mod offers;
+#[path = "../support/offer_laws.rs"]
+mod offer_laws;
 mod operator;
 mod outbox;
 mod page;
@@ -39,6 +43,9 @@ mod people;
 mod port;
 mod reader;
 mod record;
+#[path = "../support/redis.rs"]
+#[expect(dead_code, reason = "shared with tests that look into a server")]
+mod redis;
 mod run;
 mod shape;
 #[path = "../support/tally.rs"]
@@ -55,7 +62,9 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
+use backend::Backend;
 use mutant::Mutant;
+use shape::Shape;
 use tally::Tally;
 use trace::Broken;
 
@@ -90,6 +99,10 @@ fn main() -> ExitCode {
         tally.tell(&name, hold(seed..=seed));
     }
     tally.tell("the laws hold", hold(1..=seeds));
+    for backend in [Backend::Sqlite, Backend::Redis] {
+        let name = format!("the laws hold of offers on {backend:?}");
+        tally.tell(&name, hold_on(backend));
+    }
     match each(mutant::ALL.to_vec(), catch) {
         Ok(outcomes) => {
             for (mutant, outcome) in mutant::ALL.iter().zip(outcomes) {
@@ -105,13 +118,24 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Replays one seed, of the service as it is or of the mutant named by `MUTANT`.
+/// Replays one seed, of the service as it is or of the mutant named by `MUTANT`, in memory or on the store named by
+/// `STORE`.
 fn one(seed: u64) -> ExitCode {
     let name = std::env::var("MUTANT").unwrap_or_default();
     let mutant = mutant::ALL
         .into_iter()
         .find(|one| format!("{one:?}") == name);
-    let ending = run::play(seed, mutant, number("TRACE").is_some_and(|on| on > 0));
+    let store = std::env::var("STORE").unwrap_or_default();
+    let backend = backend::ALL
+        .into_iter()
+        .find(|one| format!("{one:?}").eq_ignore_ascii_case(&store))
+        .unwrap_or(Backend::Memory);
+    let ending = run::play_on(
+        backend,
+        seed,
+        mutant,
+        number("TRACE").is_some_and(|on| on > 0),
+    );
     let failed = u8::from(ending.broken.is_some());
     match ending.broken {
         Some(broken) => println!("{}", report(seed, &broken)),
@@ -162,6 +186,24 @@ fn hold(seeds: RangeInclusive<u64>) -> Result<String, String> {
         broken.len(),
         broken[..shown].join("\n")
     ))
+}
+
+/// Plays seeds with offers on a store that does not live in memory.
+fn hold_on(backend: Backend) -> Result<String, String> {
+    let offers = |seed: &u64| Shape::draw(*seed).policy.program.is_some();
+    let seeds: Vec<_> = (1..).filter(offers).take(REAL_SEEDS).collect();
+    let runs = seeds.iter().map(|seed| (backend, *seed)).collect();
+    let endings = each(runs, |(backend, seed)| {
+        run::play_on(backend, seed, None, false)
+    })?;
+    let made: usize = endings.iter().map(|ending| ending.offers).sum();
+    let mut broken = seeds.iter().zip(&endings);
+    let broken = broken.find_map(|(seed, ending)| Some((seed, ending.broken.as_ref()?)));
+    match broken {
+        Some((seed, broken)) => Err(format!("STORE={backend:?} {}", report(*seed, broken))),
+        None if made == 0 => Err("nothing was offered: the seeds have no power".to_owned()),
+        None => Ok(format!("{} seeds, {made} offers", seeds.len())),
+    }
 }
 
 /// Plays a mutant until a law notices.
@@ -218,6 +260,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How many seeds are played twice.
 const REPEATED_SEEDS: u64 = 20;
+
+/// How many seeds are played on each store that is not in memory.
+const REAL_SEEDS: usize = 20;
 
 /// How many broken seeds are shown.
 const SHOWN_MAX: usize = 20;

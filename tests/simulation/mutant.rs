@@ -5,8 +5,7 @@ use std::sync::Arc;
 use event_connector::delivery::Reply;
 use event_connector::delivery::admission::Sign;
 use event_connector::domain::id::{DeliveryId, Key};
-use event_connector::domain::log::{IndexKey, Offset, Space};
-use event_connector::store::memory::Memory;
+use event_connector::domain::log::{EntryType, IndexKey, NewEntry, Offset, Space};
 use event_connector::store::{Commit, Error, FeedPage, Lease, Outcome, Retry, Store};
 use serde_json::Value;
 
@@ -68,9 +67,13 @@ pub(crate) enum Mutant {
     ForgetsOffers,
     /// The session's machine is stored as thinking, wherever it stands.
     ThinksOn,
+    /// No trigger keeps quiet after its offer.
+    ForgetsPauses,
+    /// A page that begins anew leaves its offer open.
+    KeepsWithdrawn,
 }
 
-pub(crate) const ALL: [Mutant; 26] = [
+pub(crate) const ALL: [Mutant; 28] = [
     Mutant::AcknowledgesEarly,
     Mutant::ForgetsVersions,
     Mutant::ForgetsGuards,
@@ -97,6 +100,8 @@ pub(crate) const ALL: [Mutant; 26] = [
     Mutant::ForgetsQuotas,
     Mutant::ForgetsOffers,
     Mutant::ThinksOn,
+    Mutant::ForgetsPauses,
+    Mutant::KeepsWithdrawn,
 ];
 
 /// Commits, in the mutant's way.
@@ -134,6 +139,12 @@ pub(crate) async fn commit(world: &World, truth: &Truth, commit: Arc<Commit>) ->
         Mutant::ForgetsDuplicates => bend(&mut bent, |state| state["seen"] = "".into()),
         Mutant::ForgetsOffers => bend(&mut bent, |state| state["offers"] = Value::Null),
         Mutant::ThinksOn => bend(&mut bent, |state| state["fsm"]["state"] = "thinking".into()),
+        Mutant::ForgetsPauses => bend(&mut bent, |state| {
+            if let Some(offers) = state["offers"].as_object_mut() {
+                offers.remove("quiet");
+            }
+        }),
+        Mutant::KeepsWithdrawn => keep_withdrawn(truth, &mut bent).await,
         Mutant::ForgetsLanes => {
             for delivery in &mut bent.effects.deliveries {
                 delivery.lane = format!("{}/{}", delivery.lane, delivery.id).into();
@@ -142,6 +153,22 @@ pub(crate) async fn commit(world: &World, truth: &Truth, commit: Arc<Commit>) ->
         _ => {}
     }
     truth.apply(Arc::new(bent)).await
+}
+
+/// Has an offer that a commit withdraws stay as it was before.
+async fn keep_withdrawn(truth: &Truth, commit: &mut Commit) {
+    let Some(new) = &commit.state else { return };
+    let is_withdrawn = |entry: &NewEntry| {
+        entry.r#type == EntryType::OfferEnded && entry.body.contains("withdrawn")
+    };
+    if !commit.effects.entries.iter().any(is_withdrawn) {
+        return;
+    }
+    let stored = truth.load(&new.key).await.ok().flatten();
+    let before = stored.and_then(|stored| serde_json::from_slice::<Value>(&stored.state).ok());
+    let open = before.map_or(Value::Null, |mut before| before["offers"]["open"].take());
+    bend(commit, |state| state["offers"]["open"] = open);
+    commit.effects.entries.retain(|entry| !is_withdrawn(entry));
 }
 
 /// Changes the state that a commit writes.
@@ -209,13 +236,13 @@ pub(crate) fn retry(world: &World, mut retry: Retry, held: Option<u64>) -> Retry
 /// Has a delivery sent again, in the mutant's way.
 pub(crate) async fn replay(
     world: &World,
-    memory: &Memory,
+    store: &dyn Store,
     id: &DeliveryId,
     copy: DeliveryId,
     now_ms: u64,
 ) -> Result<Option<DeliveryId>, Error> {
     if world.is(Mutant::LosesReplays) {
-        let is_over = memory
+        let is_over = store
             .delivery(id)
             .await?
             .is_some_and(|found| found.delivery.part.is_some());
@@ -223,9 +250,9 @@ pub(crate) async fn replay(
     }
     if world.is(Mutant::ReplaysTwice) {
         let twin = DeliveryId::from(format!("{}-twin", copy.as_str()));
-        memory.replay(id, twin, now_ms).await?;
+        store.replay(id, twin, now_ms).await?;
     }
-    memory.replay(id, copy, now_ms).await
+    store.replay(id, copy, now_ms).await
 }
 
 /// Hears an answer of the platform, in the mutant's way.

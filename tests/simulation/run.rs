@@ -1,11 +1,13 @@
 //! One run: the director draws what happens, moves all clocks, and lets everything come to an end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use event_connector::clock::Hand;
 use event_connector::domain::machine::Machine;
 use event_connector::store::Store;
 
+use super::backend::{Backend, House};
 use super::book::Book;
 use super::check;
 use super::dice::Dice;
@@ -25,6 +27,8 @@ pub(crate) struct Ending {
     /// Equal for equal runs.
     pub(crate) hash: u64,
     pub(crate) events: u64,
+    /// How many offers were made.
+    pub(crate) offers: usize,
     pub(crate) broken: Option<Broken>,
 }
 
@@ -63,30 +67,39 @@ enum Step {
 
 /// Plays one seed from its first event to its last law.
 pub(crate) fn play(seed: u64, mutant: Option<Mutant>, prints: bool) -> Ending {
+    play_on(Backend::Memory, seed, mutant, prints)
+}
+
+/// The same on another store. What is under way at the same time there comes to its end in no order of ours.
+pub(crate) fn play_on(backend: Backend, seed: u64, mutant: Option<Mutant>, prints: bool) -> Ending {
     let rest = Rest::default();
-    let runtime = rest.runtime().expect("a runtime without a driver");
-    runtime.block_on(async {
-        let mut run = Run::new(seed, mutant, prints, rest);
+    let runtime = rest.runtime(backend != Backend::Memory);
+    runtime.expect("a runtime").block_on(async {
+        let house = backend.open(seed);
+        let mut run = Run::new((seed, mutant, prints), &house, rest);
         run.storm().await;
         run.calm().await;
         run.end().await;
+        house.store.close().await;
         Ending {
             hash: run.world.trace.hash(),
             events: run.world.trace.now(),
+            offers: run.truth.offers().made(),
             broken: run.world.trace.broken(),
         }
     })
 }
 
 impl Run {
-    fn new(seed: u64, mutant: Option<Mutant>, prints: bool, rest: Rest) -> Self {
+    fn new((seed, mutant, prints): (u64, Option<Mutant>, bool), house: &House, rest: Rest) -> Self {
         let (world, hand) = World::new(seed, mutant, prints);
         let shape = &world.shape;
         world
             .trace
             .tell("shape", format_args!("{:?}", shape.faults));
         let vendor = Vendor::new(&world);
-        let truth = Truth::new(&world, &vendor);
+        let store = (Arc::clone(&house.store), rest.work());
+        let truth = Truth::new(&world, &vendor, store);
         let people = People {
             world: world.clone(),
             fleet: Fleet::default(),

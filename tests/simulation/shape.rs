@@ -16,6 +16,7 @@ use event_connector::{delivery, feed};
 use serde_json::{Value, json};
 
 use super::dice::Dice;
+use super::offer_laws::Rules;
 
 /// One run's cast and limits.
 pub(crate) struct Shape {
@@ -35,6 +36,8 @@ pub(crate) struct Shape {
     pub(crate) faults: Faults,
     /// No action may be lost to the window before a link.
     pub(crate) keeps_all: bool,
+    /// How long each trigger keeps quiet after its offer, seconds.
+    pub(crate) pause_s: f64,
 }
 
 /// A product and the people in it.
@@ -82,12 +85,13 @@ impl Shape {
         let dice = Dice::new(seed, 1);
         let keeps_all = dice.permille(700);
         let faults = Faults::draw(&dice);
+        let pause_s = *Dice::new(seed, 8).pick(&PAUSES_S);
         Self {
             seed,
             instances: usize::from(dice.coin()) + 2,
             products: tenants(&dice),
             steps: dice.among(30..=90),
-            policy: offering(&Dice::new(seed, 6), policy(&dice, keeps_all)),
+            policy: offering(&Dice::new(seed, 6), pause_s, policy(&dice, keeps_all)),
             limits: limits(&dice),
             feed: feed_limits(&dice),
             outbox: outbox(&dice),
@@ -102,6 +106,24 @@ impl Shape {
             pending_ms: 120_000,
             faults,
             keeps_all,
+            pause_s,
+        }
+    }
+
+    /// What offers are held to. Where clocks do not agree on what a minute is nothing is counted.
+    pub(crate) fn rules(&self) -> Rules {
+        let policy = &self.policy;
+        let limits = policy.resilience;
+        let uncounted = resilience::Limits {
+            min_interval_s: limits.min_interval_s,
+            ..resilience::Limits::default()
+        };
+        Rules {
+            timeout_s: policy.interaction_timeout_s,
+            cooldown_s: policy.cooldown_period_s,
+            pauses_s: TRIGGERS.map(|id| (id.to_owned(), self.pause_s)).into(),
+            limits: if self.is_wild() { uncounted } else { limits },
+            apart_s: Duration::from_millis(2 * self.faults.skew_ms).as_secs_f64(),
         }
     }
 
@@ -198,13 +220,13 @@ fn policy(dice: &Dice, keeps_all: bool) -> Policy {
 
 /// In some runs there is something to offer. Drawn from a stream of its own, so that the others are what they would be
 /// without it.
-fn offering(dice: &Dice, policy: Policy) -> Policy {
+fn offering(dice: &Dice, pause_s: f64, policy: Policy) -> Policy {
     if !dice.permille(350) {
         return policy;
     }
     let quota = || *dice.pick(&[0, 0, 1, 2]);
     Policy {
-        program: Some(Arc::new(program())),
+        program: Some(Arc::new(program(pause_s))),
         resilience: resilience::Limits {
             min_interval_s: *dice.pick(&[0.0, 0.0, 5.0, 60.0]),
             per_product_minute: quota(),
@@ -222,17 +244,18 @@ fn offering(dice: &Dice, policy: Policy) -> Policy {
 }
 
 /// Whoever has done something lately is offered help, and whoever rests.
-fn program() -> Program {
+fn program(pause_s: f64) -> Program {
     let entry = |id: &str, r#type: &str, params: Value| {
         json!({
-            "id": id, "name": id, "cooldown_s": 1,
+            "id": id, "name": id, "cooldown_s": pause_s,
             "proactive_criteria": {"id": id, "name": id, "type": r#type, "params": params},
             "messages": [{"id": "yes", "label": "Yes"}, {"id": "no", "label": "No"}],
         })
     };
+    let [asks, rests] = TRIGGERS;
     let entries = json!({"proactive_intercom": [
-        entry("asks", "recent_action", json!({"title_contains": "help", "within_s": 30})),
-        entry("rests", "idle", json!({"min_s": 7})),
+        entry(asks, "recent_action", json!({"title_contains": "help", "within_s": 30})),
+        entry(rests, "idle", json!({"min_s": 7})),
     ]});
     let (campaigns, _) = criteria::parse(entries.as_object().expect("an object"));
     let campaigns = campaigns.into_iter();
@@ -291,5 +314,11 @@ pub(crate) const TIMEOUT_MS: u64 = 10_000;
 
 /// Two clocks, each so far from the truth in its own direction, still leave a lease longer than a call.
 const TAME_MS: u64 = (LEASE_MS - TIMEOUT_MS) / 3;
+
+/// Who has something to say: whoever has done something lately is offered help, and whoever rests.
+const TRIGGERS: [&str; 2] = ["asks", "rests"];
+
+/// How long triggers keep quiet: hardly, or for longer than everything else does.
+const PAUSES_S: [f64; 3] = [1.0, 1.0, 45.0];
 
 const A_DAY_MS: u64 = 86_400_000;

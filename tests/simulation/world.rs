@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::dice::Dice;
 use super::mutant::Mutant;
+use super::offer_laws::Broken;
 use super::shape::Shape;
 use super::trace::{START_MS, Trace};
 
@@ -61,26 +62,72 @@ impl World {
         self.is_foul.store(false, Ordering::Relaxed);
     }
 
+    /// Says so if a law of offers does not hold.
+    pub(crate) fn hold(&self, checked: Result<(), Broken>) {
+        if let Err(broken) = checked {
+            self.trace.break_law(broken.law, broken.text);
+        }
+    }
+
     pub(crate) fn is(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
     }
 }
 
-/// Rings whenever no task can go on.
+/// Rings whenever no task can go on, and the store is not at work for one.
 #[derive(Clone, Default)]
-pub(crate) struct Rest(Arc<Notify>);
+pub(crate) struct Rest {
+    bell: Arc<Notify>,
+    work: Work,
+}
 
 impl Rest {
-    /// A runtime of one thread that rings. It has no timer and no input or output to wait for.
-    pub(crate) fn runtime(&self) -> std::io::Result<tokio::runtime::Runtime> {
-        let bell = Arc::clone(&self.0);
-        tokio::runtime::Builder::new_current_thread()
-            .on_thread_park(move || bell.notify_one())
-            .build()
+    /// A runtime of one thread that rings. With `is_real` it waits for what goes on outside the world, too; else
+    /// there is no timer and no input or output to wait for.
+    pub(crate) fn runtime(&self, is_real: bool) -> std::io::Result<tokio::runtime::Runtime> {
+        let rest = self.clone();
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        if is_real {
+            builder.enable_all();
+        }
+        builder.on_thread_park(move || {
+            if rest.work.is_done() {
+                rest.bell.notify_one();
+            }
+        });
+        builder.build()
     }
 
     pub(crate) async fn come(&self) {
-        self.0.notified().await;
+        self.bell.notified().await;
+    }
+
+    pub(crate) fn work(&self) -> Work {
+        self.work.clone()
+    }
+}
+
+/// Who is at work outside the world. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Work(Arc<AtomicU64>);
+
+/// One who is at work until it is dropped.
+pub(crate) struct Worker(Work);
+
+impl Work {
+    pub(crate) fn begin(&self) -> Worker {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Worker(self.clone())
+    }
+
+    fn is_done(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::input::{Polled, Reply};
 use super::offers::{Decision, Ending, Matched, Occasion, Offers, OpenOffer, Verdict};
@@ -12,7 +11,7 @@ use super::recent::Recent;
 use super::state::Session;
 use crate::domain::agent_state::{self, State};
 use crate::domain::fsm::Gate;
-use crate::domain::id::UserId;
+use crate::domain::id::{UserId, pseudonym};
 use crate::domain::log::{EntryType, IndexKey, Space};
 use crate::domain::machine::Moment;
 use crate::domain::proactive::resilience::{Counter, Place, Role};
@@ -98,11 +97,13 @@ impl Session {
         let Some(session) = self.id.as_ref().filter(|_| policy.program.is_some()) else {
             return Vec::new();
         };
-        let user = user.map(pseudonym);
+        // Whoever is erased is named in no row.
+        let session = pseudonym(session.as_str());
+        let user = user.map(|user| pseudonym(user.as_str()));
         let place = Place {
             surface: SURFACE,
             product: self.product.as_str(),
-            session: session.as_str(),
+            session: &session,
             user: user.as_deref(),
         };
         let counters = place.quotas(&policy.resilience, now);
@@ -347,13 +348,6 @@ impl Session {
     pub(super) fn offers_mut(&mut self) -> &mut Offers {
         self.offers.get_or_insert_default()
     }
-}
-
-/// Counts a user without naming them: whoever is erased is in no row.
-fn pseudonym(user: &UserId) -> String {
-    let digest = Sha256::digest(user.as_str());
-    let head = digest.first_chunk().copied().unwrap_or_default();
-    format!("{:016x}", u64::from_be_bytes(head))
 }
 
 fn verdict_of(counter: &Counter) -> Verdict {

@@ -107,6 +107,10 @@ impl Ledger {
             }
         }
         assert!(!self.speaks, "it speaks, and says nothing");
+        let open = self
+            .open()
+            .filter(|_| self.page != State::ProactiveAssistance);
+        assert!(open.is_none(), "{open:?} outlives its page");
     }
 
     /// What was never answered when all time has passed.

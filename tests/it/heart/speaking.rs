@@ -24,7 +24,7 @@ use super::ledger::{Ledger, Made, Periods};
 use super::stage::{Stage, T0, action};
 
 /// What products of these stories do not vary, seconds.
-const PAUSE_S: f64 = 7.0;
+const PAUSE_S: f64 = 45.0;
 const TOUR_TIMEOUT_S: f64 = 25.0;
 const TOUR_COOLDOWN_S: f64 = 12.0;
 

@@ -6,7 +6,7 @@ use event_connector::product::Catalogue;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::start;
+use super::{ask_for_help, poll, start};
 use crate::support::{ADMIN_KEY, Service, json_of};
 
 const PATH: &str = "/intercom/proactive/acme";
@@ -145,6 +145,33 @@ async fn ask_anew(service: &Service, body: &Value) -> Result<Vec<String>, String
         .header("x-admin-key", ADMIN_KEY)
         .body(body.to_string());
     told(&json_of(request.send().await.expect("an answer")).await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_row_of_a_cooldown_or_a_quota_names_whoever_was_erased() {
+    let quotas = [
+        ("CONNECTOR__PROACTIVE__SESSION_HOUR_MAX", "5"),
+        ("CONNECTOR__PROACTIVE__USER_DAY_MAX", "5"),
+    ];
+    let (service, _) = start(json!({"proactive": {"cooldown_seconds": 60}}), &quotas).await;
+    let (session, user, conversation) = ("canary-session", "canary-user", "canary-conversation");
+    ask_for_help(&service, session, user, 1).await;
+    assert!(poll(&service, session).await["proactive_trigger"].is_object());
+    let alone = json!({"session_id": session, "action_count": 1});
+    let both = json!({"session_id": session, "conversation_id": conversation, "action_count": 1});
+    for body in [&alone, &both] {
+        assert!(labels(&service, body).await.is_ok(), "{body}");
+    }
+    assert!(!service.files_with(session).is_empty());
+    let erased = service.delete(&format!("/users/acme/{user}")).await;
+    assert_eq!(erased.status(), 200);
+    for name in [session, user, conversation] {
+        assert_eq!(service.files_with(name), [""; 0], "{name} is gone");
+    }
+    // What was given counts on.
+    for body in [&alone, &both] {
+        assert_eq!(labels(&service, body).await, skipped("cooldown"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
