@@ -28,7 +28,7 @@ use super::server::{Home, SECRET, row};
 const PRODUCT: &str = "eager";
 
 /// How many sessions there are; two are of one user each.
-const SESSIONS: usize = 6;
+const SESSIONS: u64 = 6;
 
 /// What an offer is held back by within a round.
 const TIMEOUT_S: f64 = 0.03;
@@ -47,7 +47,7 @@ const TRIGGERS: [(&str, f64); 2] = [("once", 600.0), ("often", 0.25)];
 const ENTRIES: usize = 500;
 
 /// How often each page asks once the service is back.
-const ASKED_AGAIN: usize = 4;
+const ASKED_AGAIN: usize = 3;
 
 /// A session's log, the oldest entry first, with whom it is of.
 pub(super) type Log = (Key, Option<String>, Vec<Value>);
@@ -194,10 +194,10 @@ impl Pages {
         // An instance that stands still is asked in vain.
         let client = reqwest::Client::builder().timeout(ANSWER);
         let client = client.build().map_err(|error| error.to_string())?;
-        let page = |number: usize| Page {
+        let page = |number: u64| Page {
             client: client.clone(),
             clock: Clock::system(),
-            chance: StdRng::seed_from_u64(seed ^ (number as u64) << 32),
+            chance: StdRng::seed_from_u64(seed ^ (number << 32)),
             session: format!("p{number}"),
             whose: format!("p{}", number / 2 * 2),
             acts: 0,
@@ -299,7 +299,7 @@ impl Page {
         if self.chance.random_ratio(1, 3) {
             self.act(&url).await;
         }
-        if self.chance.random_ratio(1, 40) {
+        if self.chance.random_ratio(1, 60) {
             // What is not taken in was not written.
             let _ = send_webhook(&self.client, &url, PRODUCT, intercom, &self.whose).await;
         }
@@ -361,7 +361,7 @@ impl Page {
     }
 
     async fn rest(&mut self) {
-        let rest_ms = self.chance.random_range(1..8);
+        let rest_ms = self.chance.random_range(2..12);
         self.clock.sleep(Duration::from_millis(rest_ms)).await;
     }
 

@@ -102,6 +102,9 @@ fn main() -> ExitCode {
     for backend in [Backend::Sqlite, Backend::Redis] {
         let name = format!("the laws hold of offers on {backend:?}");
         tally.tell(&name, hold_on(backend));
+        let mutant = Mutant::ForgetsQuotas;
+        let name = format!("{mutant:?} is caught on {backend:?}");
+        tally.tell(&name, catch_on(backend, mutant));
     }
     match each(mutant::ALL.to_vec(), catch) {
         Ok(outcomes) => {
@@ -208,8 +211,12 @@ fn hold_on(backend: Backend) -> Result<String, String> {
 
 /// Plays a mutant until a law notices.
 fn catch(mutant: Mutant) -> Result<String, String> {
+    catch_on(Backend::Memory, mutant)
+}
+
+fn catch_on(backend: Backend, mutant: Mutant) -> Result<String, String> {
     for seed in 1..=MUTANT_SEEDS {
-        if let Some(broken) = run::play(seed, Some(mutant), false).broken {
+        if let Some(broken) = run::play_on(backend, seed, Some(mutant), false).broken {
             return Ok(format!("seed {seed}: {}", broken.law));
         }
     }

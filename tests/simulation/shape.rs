@@ -319,6 +319,6 @@ const TAME_MS: u64 = (LEASE_MS - TIMEOUT_MS) / 3;
 const TRIGGERS: [&str; 2] = ["asks", "rests"];
 
 /// How long triggers keep quiet: hardly, or for longer than everything else does.
-const PAUSES_S: [f64; 3] = [1.0, 1.0, 45.0];
+const PAUSES_S: [f64; 2] = [1.0, 45.0];
 
 const A_DAY_MS: u64 = 86_400_000;
