@@ -109,7 +109,8 @@ async fn load_through(
         stop.store(true, Ordering::Relaxed);
         directed
     };
-    let asking = pages.use_until(&urls, &eyes.intercom, &stop);
+    // Notes of theirs would hold an account's places under the leases of the dead, and be waited for by the others.
+    let asking = pages.use_until(&urls, None, &stop);
     let (_, (), directed) = tokio::join!(posting, asking, directing);
     directed?;
     let moment = Duration::from_millis(chance.random_range(40..160));
@@ -128,7 +129,7 @@ async fn load_through(
     let urls = fleet.urls();
     let catching_up = providers.iter_mut();
     let catching_up = try_join_all(catching_up.map(|provider| provider.catch_up(&urls)));
-    let asking = pages.use_again(&urls, &eyes.intercom);
+    let asking = pages.use_again(&urls, None);
     let (caught_up, ()) = tokio::join!(catching_up, asking);
     caught_up?;
     Ok(providers)

@@ -210,26 +210,26 @@ impl Pages {
         })
     }
 
-    /// All are in use until `stop` is set, each through any instance.
+    /// All are in use until `stop` is set, each through any instance. Where there is a chat, users write in it.
     pub(crate) async fn use_until(
         &mut self,
         urls: &[String],
-        intercom: &Intercom,
+        chat: Option<&Intercom>,
         stop: &AtomicBool,
     ) {
         let pages = self.pages.iter_mut().map(async |page| {
             while !stop.load(Ordering::Relaxed) {
-                page.live(urls, intercom).await;
+                page.live(urls, chat).await;
             }
         });
         join_all(pages).await;
     }
 
     /// All are in use for a little longer.
-    pub(crate) async fn use_again(&mut self, urls: &[String], intercom: &Intercom) {
+    pub(crate) async fn use_again(&mut self, urls: &[String], chat: Option<&Intercom>) {
         let pages = self.pages.iter_mut().map(async |page| {
             for _ in 0..ASKED_AGAIN {
-                page.live(urls, intercom).await;
+                page.live(urls, chat).await;
             }
         });
         join_all(pages).await;
@@ -294,12 +294,12 @@ fn said(broken: &Broken) -> String {
 
 impl Page {
     /// One moment: perhaps the user acts or writes, the page asks, perhaps twice, and perhaps it reports.
-    async fn live(&mut self, urls: &[String], intercom: &Intercom) {
+    async fn live(&mut self, urls: &[String], chat: Option<&Intercom>) {
         let url = urls.choose(&mut self.chance).cloned().unwrap_or_default();
         if self.chance.random_ratio(1, 3) {
             self.act(&url).await;
         }
-        if self.chance.random_ratio(1, 60) {
+        if let Some(intercom) = chat.filter(|_| self.chance.random_ratio(1, 60)) {
             // What is not taken in was not written.
             let _ = send_webhook(&self.client, &url, PRODUCT, intercom, &self.whose).await;
         }

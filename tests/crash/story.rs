@@ -54,7 +54,7 @@ pub(crate) async fn play(build: Build, outage: Outage, seed: u64) -> Result<Figu
     let (urls, stop) = ([server.url.clone()], AtomicBool::new(false));
     let (loaded, ()) = tokio::join!(
         load_until_kill(&client, server, world, (&mut chance, &clock, &stop)),
-        pages.use_until(&urls, &intercom, &stop),
+        pages.use_until(&urls, Some(&intercom), &stop),
     );
     let (sent, server) = loaded?;
     server.kill();
@@ -71,7 +71,7 @@ pub(crate) async fn play(build: Build, outage: Outage, seed: u64) -> Result<Figu
     let urls = [server.url.clone()];
     let (figures, ()) = tokio::join!(
         verify(&client, &server, &intercom, &memory, &sent),
-        pages.use_again(&urls, &intercom),
+        pages.use_again(&urls, Some(&intercom)),
     );
     let checked = async {
         let figures = figures?;
