@@ -1,6 +1,7 @@
 //! Where things are written down: in memory, in a file, or in a real Redis.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use event_connector::store::Store;
 use event_connector::store::memory::Memory;
@@ -29,7 +30,8 @@ pub(crate) struct House {
 
 impl Backend {
     /// Opens an empty store for a run.
-    pub(crate) fn open(self, seed: u64) -> House {
+    pub(crate) fn open(self) -> House {
+        static OPENED: AtomicU64 = AtomicU64::new(0);
         let mut kept = None;
         let store: Arc<dyn Store> = match self {
             Self::Memory => Arc::new(Memory::new()),
@@ -43,7 +45,10 @@ impl Backend {
                 kept = Some(directory);
                 Arc::new(Sqlite::open(options, &Tasks::thread).expect("a new database"))
             }
-            Self::Redis => Arc::new(Servers::one().store(&format!("seed-{seed}"))),
+            Self::Redis => {
+                let run = OPENED.fetch_add(1, Ordering::Relaxed);
+                Arc::new(Servers::one().store(&format!("run-{run}")))
+            }
         };
         House {
             store,

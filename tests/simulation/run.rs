@@ -75,7 +75,7 @@ pub(crate) fn play_on(backend: Backend, seed: u64, mutant: Option<Mutant>, print
     let rest = Rest::default();
     let runtime = rest.runtime(backend != Backend::Memory);
     runtime.expect("a runtime").block_on(async {
-        let house = backend.open(seed);
+        let house = backend.open();
         let mut run = Run::new((seed, mutant, prints), &house, rest);
         run.storm().await;
         run.calm().await;
