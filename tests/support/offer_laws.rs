@@ -215,14 +215,14 @@ impl Story {
             return broken("offers_interrupt_nothing", text);
         }
         let newest = self.made.last().map(|made| made.at);
-        let of_trigger = self.made.iter().filter(|made| made.trigger == new.trigger);
+        let mut of_trigger = self.made.iter().filter(|made| made.trigger == new.trigger);
         let pause_s = rules.pauses_s.get(&new.trigger).copied();
         let waits = [
             (newest, rules.limits.min_interval_s),
             // Once these are over they stay over, even where a clock is behind the one that saw their end.
             (self.left_at, rules.cooldown_s - rules.apart_s),
             (
-                of_trigger.last().map(|made| made.at),
+                of_trigger.next_back().map(|made| made.at),
                 pause_s.unwrap_or_default() - rules.apart_s,
             ),
         ];
