@@ -86,6 +86,11 @@ impl Vendor {
             .clone()
     }
 
+    /// How many calls it has answered with success.
+    pub(crate) fn taken(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
     async fn serve(&self, mut stream: TcpStream, manner: Manner) -> std::io::Result<()> {
         stream.set_nodelay(true)?;
         let clock = Clock::system();

@@ -17,7 +17,8 @@
 //!    Where the product wants to speak first, the same commit notes what its triggers suggest; the page asks for it.
 //! 4. [`feed`] follows the committed log and tells everybody who listens.
 //! 5. [`delivery`] leases notes and pushes from the outbox, posts them, and returns the outcome to step 3 as an
-//!    input like any other; the session's commit finishes the **row**.
+//!    input like any other; the session's commit finishes the **row**. That a push arrived concerns no session: the
+//!    row is finished alone.
 //!
 //! A crash between any two steps repeats at most the last one, and each recognises its repetition:
 //! the event by its key, the commit by its id, the note by reading the conversation back.
@@ -80,6 +81,10 @@
 //!   a receiver may be away for longer. In memory both are one text.
 //! * A push that got no answer is repeated, and never looked for: a receiver knows it by its id, and there is
 //!   nobody else who could be asked.
+//! * The end of a push that arrived is a commit without a state: nothing of its session changes, and writing the
+//!   state again would cost more than the push.
+//! * A call gives its account's place back before its outcome is written, and its worker's slot after: the place is
+//!   about the other side, the slot bounds how much may have to be repeated.
 //! * Where a customer's address leads is judged in the resolver, for the very connection: whatever is looked up
 //!   before may be another address by then. What is not known to be public is private.
 //! * Which endpoints are disabled only the gates remember, as they do of refused credentials: a restart costs one

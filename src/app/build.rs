@@ -288,6 +288,8 @@ fn outbox(
         push: Some(push),
         report: Arc::new(ToSession {
             sessions: sessions.clone(),
+            store: Arc::clone(&parts.store),
+            chance: parts.chance.clone(),
             clock: parts.clock.clone(),
         }),
         clock: parts.clock.clone(),

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::delivery::Report;
 use crate::domain::id::Key;
+use crate::domain::log::Effects;
 use crate::domain::session::{Input, Session, Settlement};
 use crate::session::{Error, Registry};
+use crate::store::{Commit, Outcome, Store};
 
 /// How often a session is told again that could not listen. Giving up costs no more than a look into
 /// the conversation once the lease has run out.
@@ -18,27 +21,30 @@ const TRIES_MAX: u32 = 5;
 /// The pause before the second try; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Reports to the session's actor, again for a while when that cannot listen.
+/// Reports to the session's actor, or to the store alone where no session has to hear of an end; again for a
+/// while when that cannot listen.
 pub struct ToSession {
     /// The way to the actors.
     pub sessions: Registry<Session>,
-    /// Time between two tries.
+    /// Where deliveries are.
+    pub store: Arc<dyn Store>,
+    /// Identifiers of commits.
+    pub chance: Chance,
+    /// Time, also between two tries.
     pub clock: Clock,
 }
 
 #[async_trait]
 impl Report for ToSession {
     async fn report(&self, key: &Key, settlement: Settlement) -> Result<(), String> {
-        let correlation_id: Arc<str> = Arc::from(settlement.delivery.as_str());
         let mut pause = PAUSE;
         for tried in 1.. {
-            let input = Input::Settled(settlement.clone());
-            match self
-                .sessions
-                .ask(key, input, Arc::clone(&correlation_id))
-                .await
-            {
-                Ok(_) => break,
+            let told = match settlement.alone() {
+                Some(effects) => self.write(key, effects).await,
+                None => self.tell(key, &settlement).await,
+            };
+            match told {
+                Ok(()) => break,
                 Err(Error::Overloaded | Error::NotWritten(_)) if tried < TRIES_MAX => {
                     self.clock.sleep(pause).await;
                     pause *= 2;
@@ -47,5 +53,30 @@ impl Report for ToSession {
             }
         }
         Ok(())
+    }
+}
+
+impl ToSession {
+    async fn tell(&self, key: &Key, settlement: &Settlement) -> Result<(), Error> {
+        let correlation_id: Arc<str> = Arc::from(settlement.delivery.as_str());
+        let input = Input::Settled(settlement.clone());
+        let told = self.sessions.ask(key, input, correlation_id);
+        told.await.map(drop)
+    }
+
+    /// Writes what needs no state. It rests on nothing, and changes nothing the second time.
+    async fn write(&self, key: &Key, effects: Effects) -> Result<(), Error> {
+        let commit = Commit {
+            id: self.chance.bytes(),
+            product: key.product.clone(),
+            now_ms: self.clock.now_ms(),
+            state: None,
+            effects,
+            guards: Vec::new(),
+        };
+        match self.store.commit(Arc::new(commit)).await {
+            Outcome::Committed | Outcome::Conflict(_) => Ok(()),
+            Outcome::NotWritten(error) | Outcome::Unknown(error) => Err(Error::NotWritten(error)),
+        }
     }
 }

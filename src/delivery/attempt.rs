@@ -200,6 +200,8 @@ impl Attempt {
         let mut reply = reply.await;
         let took = clock.since(started);
         let change = pass.and_then(|pass| pass.settle(reply.sign, reply.rate));
+        // There is room for another call while what became of this one is written down.
+        self.around.nudge.nudge();
         if change == Some(Change::Shut(Why::Disabled)) {
             reply.result = reply.result.map_err(Refusal::into_disabled);
         }

@@ -4,8 +4,8 @@
 //! a platform that takes notes, [`push`] calls endpoints of the products' own, and [`guard`] keeps such
 //! calls away from what is not public; a [`Job`] is one delivery as its destination sees it; a [`Receipt`]
 //! says it arrived and a [`Refusal`] says what to do now that it did not; [`admission`] says whether an
-//! account may be called at all; a [`Report`] carries the outcome back to the session, whose commit
-//! finishes the delivery.
+//! account may be called at all; a [`Report`] carries the outcome back to whoever
+//! finishes the delivery: the session's commit, or one of its own where no session has to know.
 //!
 //! Guaranteed:
 //!

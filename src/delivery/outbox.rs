@@ -26,7 +26,7 @@ use crate::tasks::Tasks;
 /// Bounds and paces.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The most attempts under way at once.
+    /// The most attempts under way at once, until their outcomes are written.
     pub workers: usize,
     /// How long a delivery belongs to its attempt. Must exceed `request_timeout_ms` by enough for
     /// the outcome to be committed.
@@ -41,11 +41,12 @@ pub struct Options {
     pub account: Limits,
 }
 
-/// Takes the end of a delivery to the session that asked for it.
+/// Takes the end of a delivery to where it is written down.
 #[async_trait]
 pub trait Report: Send + Sync + 'static {
-    /// Returns once the outcome is durable: the session's commit finishes the delivery. An error
-    /// says why it is not; the delivery then stays leased and is read back when the lease ends.
+    /// Returns once the outcome is durable and the delivery finished: by a commit of the session `key`, or without
+    /// it where [`Settlement::alone`] says so. An error says why it is not; the delivery then stays leased, and
+    /// is read back, or pushed again, when the lease ends.
     async fn report(&self, key: &Key, settlement: Settlement) -> Result<(), String>;
 }
 
@@ -145,12 +146,12 @@ impl Outbox {
                 () = tasks.stopping() => return,
                 () = self.free_slot() => {}
             }
-            let due_ms = self.lease().await;
+            let may_be_more = self.lease().await;
             tokio::select! {
                 biased;
                 () = tasks.stopping() => return,
                 () = self.around.nudge.0.rung.notified() => {}
-                () = self.around.clock.sleep_until_ms(due_ms) => {}
+                () = self.sleep(may_be_more) => {}
             }
         }
     }
@@ -160,9 +161,8 @@ impl Outbox {
         drop(self.slots.acquire().await);
     }
 
-    /// Starts whatever is due, as far as there are free slots and open accounts; returns when to look
-    /// again.
-    async fn lease(&self) -> u64 {
+    /// Starts whatever is due, as far as there are free slots and open accounts; answers whether more may be due.
+    async fn lease(&self) -> bool {
         let Surroundings { store, clock, .. } = &*self.around;
         for product in self.around.nudge.take_invited() {
             for account in self.accounts_of(&product) {
@@ -184,7 +184,7 @@ impl Outbox {
             Ok(leases) => leases,
             Err(error) => {
                 error.report("the outbox could not be read; it is read again shortly");
-                return now_ms.saturating_add(self.options.poll_ms);
+                return true;
             }
         };
         let is_full = leases.len() >= limit;
@@ -194,11 +194,20 @@ impl Outbox {
             };
             self.start(lease, until_ms, slot);
         }
-        if is_full {
-            // More may be due: the end of any attempt nudges, and until then there is no slot.
-            return now_ms.saturating_add(self.options.poll_ms);
-        }
-        self.next_look_ms().await
+        is_full
+    }
+
+    /// Waits until something may be due that nobody nudges for. Where nudges come, it is given up before it has
+    /// asked the store.
+    async fn sleep(&self, may_be_more: bool) {
+        let clock = &self.around.clock;
+        let due_ms = if may_be_more {
+            // The end of any attempt nudges, and until then there is no slot.
+            clock.now_ms().saturating_add(self.options.poll_ms)
+        } else {
+            self.next_look_ms().await
+        };
+        clock.sleep_until_ms(due_ms).await;
     }
 
     /// Has one delivery attempted, if its account takes a call.

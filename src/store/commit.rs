@@ -70,7 +70,7 @@ pub struct Commit {
     pub product: ProductId,
     /// The wall clock of the decision, Unix milliseconds; index rows expire against it.
     pub now_ms: u64,
-    /// The new snapshot; `None` for commits that only touch the index.
+    /// The new snapshot; `None` for commits that only touch the index or what is in the outbox.
     pub state: Option<StateWrite>,
     /// Log entries, deliveries, outbox changes and index rows. Entries and deliveries need a state.
     pub effects: Effects,

@@ -342,6 +342,8 @@ pub(crate) fn outbox(
     let clock = desk.clock.clone();
     let to_session = ToSession {
         sessions,
+        store: Arc::clone(&store),
+        chance: chance.clone(),
         clock: clock.clone(),
     };
     let report: Arc<dyn Report> = if world.is(Mutant::LosesEnds) {

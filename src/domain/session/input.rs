@@ -9,6 +9,7 @@ use crate::domain::action::Activity;
 use crate::domain::agent_state::{Event, State};
 use crate::domain::attempt::AttemptRecord;
 use crate::domain::id::{DeliveryId, PartId, UserId};
+use crate::domain::log::{Effects, OutboxChange};
 
 /// What may happen to a session.
 #[derive(Clone, Debug)]
@@ -31,7 +32,7 @@ pub enum Errand {
     /// A note to a conversation: the session waits for its end.
     Note,
     /// A batch of actions to the product's push target: for the session it is done once it is written
-    /// down, and nothing depends on how it ends.
+    /// down. It only remembers why one was given up.
     Push,
 }
 
@@ -49,6 +50,34 @@ pub struct Settlement {
     /// Whether an operator asked for it to be sent again: then its end is news, even when the
     /// session has long forgotten the delivery.
     pub replayed: bool,
+}
+
+impl Settlement {
+    /// All that is to be written down where no session has to hear of it: a push that arrived changes none, and
+    /// writing a state for each of them would cost more than all the rest. `None` for every other end.
+    pub fn alone(&self) -> Option<Effects> {
+        let arrived = matches!(
+            (self.errand, &self.outcome),
+            (Errand::Push, Outcome::Delivered(_))
+        );
+        arrived.then(|| {
+            let end = OutboxChange::Delivered {
+                id: self.delivery.clone(),
+                part: None,
+            };
+            Effects {
+                outbox: self.attempted().into_iter().chain([end]).collect(),
+                ..Effects::default()
+            }
+        })
+    }
+
+    /// The call that ended it, as the outbox keeps it.
+    pub(super) fn attempted(&self) -> Option<OutboxChange> {
+        let attempt = self.attempt.clone()?;
+        let id = self.delivery.clone();
+        Some(OutboxChange::Attempted { id, attempt })
+    }
 }
 
 /// How a delivery ended.

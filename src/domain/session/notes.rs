@@ -183,22 +183,25 @@ impl Session {
         settlement: &Settlement,
         moment: &mut Moment<'_, Policy>,
     ) {
+        if let Some(alone) = settlement.alone() {
+            return moment.effects.outbox.extend(alone.outbox);
+        }
+        moment.effects.outbox.extend(settlement.attempted());
         let id = settlement.delivery.clone();
-        if let Some(attempt) = settlement.attempt.clone() {
-            let id = id.clone();
-            moment
-                .effects
-                .outbox
-                .push(OutboxChange::Attempted { id, attempt });
-        }
-        if settlement.errand == Errand::Push {
-            return self.take_pushed(id, &settlement.outcome, moment);
-        }
         let replayed = settlement.replayed;
-        match &settlement.outcome {
-            Outcome::Delivered(part) => self.take_delivered(id, part.clone(), replayed, moment),
-            Outcome::Failed(reason) => self.take_failed(id, reason, replayed, moment),
-            Outcome::Gone(reason) => self.take_gone(id, reason, replayed, moment),
+        match (settlement.errand, &settlement.outcome) {
+            (_, Outcome::Delivered(part)) => {
+                self.take_delivered(id, part.clone(), replayed, moment)
+            }
+            // It has no conversation that could be gone.
+            (Errand::Push, Outcome::Failed(reason) | Outcome::Gone(reason)) => {
+                self.remember_error(reason, moment.now);
+                Self::give_up(id, reason, moment);
+            }
+            (Errand::Note, Outcome::Failed(reason)) => {
+                self.take_failed(id, reason, replayed, moment);
+            }
+            (Errand::Note, Outcome::Gone(reason)) => self.take_gone(id, reason, replayed, moment),
         }
     }
 
@@ -230,19 +233,6 @@ impl Session {
             .push(OutboxChange::Delivered { id, part });
     }
 
-    /// A push ended. It has no conversation that could be gone.
-    fn take_pushed(&mut self, id: DeliveryId, outcome: &Outcome, moment: &mut Moment<'_, Policy>) {
-        let change = match outcome {
-            Outcome::Delivered(_) => OutboxChange::Delivered { id, part: None },
-            Outcome::Failed(reason) | Outcome::Gone(reason) => {
-                self.remember_error(reason, moment.now);
-                let reason = Arc::clone(reason);
-                OutboxChange::Dead { id, reason }
-            }
-        };
-        moment.effects.outbox.push(change);
-    }
-
     fn take_failed(
         &mut self,
         id: DeliveryId,
@@ -256,11 +246,13 @@ impl Session {
             self.open_notes.retain(|note| note.delivery != id);
             self.remember_error(reason, moment.now);
         }
+        Self::give_up(id, reason, moment);
+    }
+
+    fn give_up(id: DeliveryId, reason: &Arc<str>, moment: &mut Moment<'_, Policy>) {
         let reason = Arc::clone(reason);
-        moment
-            .effects
-            .outbox
-            .push(OutboxChange::Dead { id, reason });
+        let dead = OutboxChange::Dead { id, reason };
+        moment.effects.outbox.push(dead);
     }
 
     /// The conversation no longer exists: everything not delivered to it is withdrawn and held

@@ -39,13 +39,13 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// When the oldest open delivery was queued, by platform.
+/// When the oldest open delivery was queued, by platform: it is in front of its lane, so that only fronts are read.
 pub(super) fn oldest(db: &Connection) -> rusqlite::Result<Vec<(Arc<str>, u64)>> {
     db.prepare_cached(
         "SELECT substr(rest, 1, instr(rest, '/') - 1) AS platform, min(created_ms)
          FROM (SELECT substr(o.lane, length(p.name) + 2) AS rest, o.created_ms
                FROM outbox o JOIN products p ON p.id = o.product
-               WHERE o.finished_ms IS NULL AND substr(o.lane, 1, length(p.name) + 1) = p.name || '/')
+               WHERE o.due_ms IS NOT NULL AND substr(o.lane, 1, length(p.name) + 1) = p.name || '/')
          WHERE instr(rest, '/') > 0 GROUP BY platform ORDER BY platform",
     )?
     .query_map([], |row| {

@@ -150,6 +150,31 @@ async fn a_hanging_account_takes_its_share_of_the_workers_and_delays_no_other() 
 }
 
 #[tokio::test]
+async fn a_place_is_free_again_while_the_outcome_of_its_call_is_written_down() {
+    within(async {
+        let desk = Desk::with(|options| {
+            options.workers = 3;
+            options.account.account_workers = 1;
+        })
+        .await;
+        let disk = desk.book.disk.write().await;
+        for number in 0..5 {
+            let name = format!("c{number}");
+            desk.intercom.open_conversation(&name, "u1", "");
+            desk.queue(&name, &name, "text").await;
+        }
+        // Time stands still, and so does the disk.
+        desk.called(3).await;
+        idle(&desk).await;
+        assert_eq!(desk.intercom.requests().len(), 3, "as many as workers");
+        drop(disk);
+        desk.settled(5).await;
+        assert_eq!(desk.intercom.requests().len(), 5);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn two_products_with_one_token_share_its_places() {
     within(async {
         let desk = Desk::with(|options| options.workers = 16).await;

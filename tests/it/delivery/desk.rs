@@ -19,7 +19,7 @@ use event_connector::metrics::Metrics;
 use event_connector::store::memory::Memory;
 use event_connector::store::{self, Commit, StateWrite, Store};
 use event_connector::tasks::Tasks;
-use tokio::sync::watch;
+use tokio::sync::{RwLock, watch};
 
 /// Thu, 09 Oct 2025 08:53:20 GMT, Unix seconds.
 pub(super) const START_S: u64 = 1_760_000_000;
@@ -69,11 +69,14 @@ pub(super) struct Book {
     nudge: Nudge,
     settled: watch::Sender<Vec<(String, Outcome)>>,
     pub(super) failures: Mutex<usize>,
+    /// Nothing is written down while somebody holds it alone.
+    pub(super) disk: RwLock<()>,
 }
 
 #[async_trait]
 impl Report for Book {
     async fn report(&self, key: &Key, settlement: Settlement) -> Result<(), String> {
+        let _disk = self.disk.read().await;
         {
             let mut failures = self.failures.lock().expect("no test panics here");
             if *failures > 0 {
@@ -143,6 +146,7 @@ impl Desk {
             nudge: nudge.clone(),
             settled: watch::Sender::new(Vec::new()),
             failures: Mutex::new(0),
+            disk: RwLock::default(),
         };
         let desk = Self {
             clock,

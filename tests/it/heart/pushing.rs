@@ -1,10 +1,11 @@
 //! Pushes, as the session heart sees them: written down with the feed, and nothing more.
 
-use event_connector::domain::id::ProductId;
+use event_connector::domain::attempt::AttemptRecord;
+use event_connector::domain::id::{DeliveryId, ProductId};
 use event_connector::domain::lane::{conversation, parse_lane};
 use event_connector::domain::log::{EntryType, OutboxChange};
 use event_connector::domain::machine::Machine;
-use event_connector::domain::session::{Outcome, Policy};
+use event_connector::domain::session::{Errand, Outcome, Policy, Settlement};
 
 use super::stage::{Stage, T0, action};
 
@@ -76,4 +77,39 @@ fn the_end_of_a_push_touches_neither_link_nor_notes() {
     assert_eq!(&*told.text, "no");
     assert_eq!(stage.entries.len(), entries);
     assert_eq!(stage.session.deadline(), before.deadline());
+}
+
+#[test]
+fn only_the_end_of_a_push_that_arrived_is_written_without_its_session() {
+    let id = DeliveryId::from("d1");
+    let attempt = AttemptRecord::lost(7);
+    let end = |errand, outcome| Settlement {
+        delivery: id.clone(),
+        errand,
+        outcome,
+        attempt: Some(attempt.clone()),
+        replayed: false,
+    };
+    let arrived = end(Errand::Push, Outcome::Delivered(None)).alone();
+    let wanted = [
+        OutboxChange::Attempted {
+            id: id.clone(),
+            attempt: attempt.clone(),
+        },
+        OutboxChange::Delivered {
+            id: id.clone(),
+            part: None,
+        },
+    ];
+    assert_eq!(arrived.expect("it stands alone").outbox, wanted);
+    for (errand, outcome) in [
+        (Errand::Push, Outcome::Failed("no".into())),
+        (Errand::Push, Outcome::Gone("no".into())),
+        (Errand::Note, Outcome::Delivered(None)),
+        (Errand::Note, Outcome::Failed("no".into())),
+        (Errand::Note, Outcome::Gone("no".into())),
+    ] {
+        let end = end(errand, outcome);
+        assert!(end.alone().is_none(), "{end:?}");
+    }
 }

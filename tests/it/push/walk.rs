@@ -65,6 +65,8 @@ async fn a_batch_is_pushed_signed_and_as_subscribers_get_it() {
     for line in [
         "connector_push_attempts_total{outcome=\"delivered\"} 1",
         "connector_delivery_seconds_count{platform=\"push\"} 1",
+        // What was pushed is marked as delivered without another commit of its session.
+        "connector_commits_total{outcome=\"committed\"} 1",
     ] {
         assert!(metrics.contains(line), "{line}");
     }
