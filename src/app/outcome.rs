@@ -12,17 +12,17 @@ use crate::domain::id::Key;
 use crate::domain::log::Effects;
 use crate::domain::session::{Input, Session, Settlement};
 use crate::session::{Error, Registry};
-use crate::store::{Commit, Outcome, Store};
+use crate::store::{self, Commit, Outcome, Store};
 
-/// How often a session is told again that could not listen. Giving up costs no more than a look into
-/// the conversation once the lease has run out.
+/// How often an end is told again that nobody could listen to. Giving up costs no more than a look into the
+/// conversation, or another push, once the lease has run out.
 const TRIES_MAX: u32 = 5;
 
 /// The pause before the second try; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Reports to the session's actor, or to the store alone where no session has to hear of an end; again for a
-/// while when that cannot listen.
+/// Reports to the session's actor, or to the store where no session has to hear of it; again for a while when
+/// that fails.
 pub struct ToSession {
     /// The way to the actors.
     pub sessions: Registry<Session>,
@@ -64,7 +64,7 @@ impl ToSession {
         told.await.map(drop)
     }
 
-    /// Writes what needs no state. It rests on nothing, and changes nothing the second time.
+    /// Writes what needs no state. It changes nothing the second time.
     async fn write(&self, key: &Key, effects: Effects) -> Result<(), Error> {
         let commit = Commit {
             id: self.chance.bytes(),
@@ -75,8 +75,12 @@ impl ToSession {
             guards: Vec::new(),
         };
         match self.store.commit(Arc::new(commit)).await {
-            Outcome::Committed | Outcome::Conflict(_) => Ok(()),
+            Outcome::Committed => Ok(()),
             Outcome::NotWritten(error) | Outcome::Unknown(error) => Err(Error::NotWritten(error)),
+            Outcome::Conflict(_) => {
+                let error = "it conflicted although it rests on nothing";
+                Err(Error::NotWritten(store::Error::Backend(error.into())))
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::build::Parts;
+use crate::delivery::admission::Terms;
 use crate::delivery::bridge::{self, Bridge};
 use crate::delivery::client::Limits;
 use crate::delivery::guard::{Guard, GuardedClient, System};
@@ -18,9 +19,16 @@ use crate::http::PushTest;
 pub(super) fn push(parts: &Parts) -> anyhow::Result<Push> {
     let own = &parts.config.push;
     let client = guarded(parts, parts.config.push_timeout_ms())?;
-    let disable_after_ms = Some(to_ms(own.disable_after_s)).filter(|ms| *ms > 0);
-    let clock = parts.clock.clone();
-    Ok(Push::new(client, targets(parts), clock, disable_after_ms))
+    let terms = Terms {
+        workers: Some(own.endpoint_workers),
+        disable_after_ms: Some(to_ms(own.disable_after_s)).filter(|ms| *ms > 0),
+    };
+    Ok(Push::new(
+        client,
+        targets(parts),
+        parts.clock.clone(),
+        terms,
+    ))
 }
 
 /// The destination of notes that go through customers' bridges. A note's attempt is bounded like that of every other.

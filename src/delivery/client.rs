@@ -238,5 +238,5 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// would turn the next note into one that must be read back.
 const POOL_IDLE: Duration = Duration::from_secs(15);
 
-/// Idle connections kept per host, about as many as there are workers.
+/// Idle connections kept per host, as many as one is called on at the same time unless that is configured.
 const POOL_PER_HOST_MAX: usize = 32;

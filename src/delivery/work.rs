@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::admission::Party;
+use super::admission::{Party, Terms};
 use super::destination::{Destination, Job, Lookup, Receipt, Reply};
 use super::outbox::Options;
 use super::push::Push;
@@ -58,7 +58,7 @@ impl Route {
             Self::Note(destination) => Some(Party {
                 platform: destination.name(),
                 account: destination.account(product)?,
-                disable_after_ms: None,
+                terms: Terms::default(),
             }),
             Self::Push(push) => push.party(product),
         }

@@ -124,6 +124,8 @@ section! {
         allow_networks: Vec<Network> = networks(),
         /// How long one attempt may take.
         timeout_ms: u64 = whole(WAIT_MS),
+        /// Calls of one endpoint at the same time.
+        endpoint_workers: usize = whole(1..=1024),
         /// The most of an answer's body that is read.
         response_bytes_max: usize = whole(BODY_BYTES),
         /// How long an endpoint may only fail before it is disabled; 0 for ever.

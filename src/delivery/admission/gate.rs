@@ -53,6 +53,15 @@ fn later_ms(base_ms: u64, cap_ms: u64, times: u32, now_ms: u64, jitter: f64) -> 
     now_ms.saturating_add(pause_ms)
 }
 
+/// What holds for one kind of account and not for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// The most calls under way, where that is not [`Limits::account_workers`].
+    pub workers: Option<usize>,
+    /// How long it may only fail before it is disabled; `None` where that never happens.
+    pub disable_after_ms: Option<u64>,
+}
+
 /// What a call says about its account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
@@ -104,8 +113,7 @@ pub struct Gate {
     /// Grows whenever the door opens or shuts.
     epoch: u64,
     in_flight: usize,
-    /// How long an endpoint may fail before it is disabled; `None` where that never happens.
-    disable_after_ms: Option<u64>,
+    terms: Terms,
     /// When the first call failed since one last succeeded, if that may matter.
     failing_since_ms: Option<u64>,
 }
@@ -130,10 +138,10 @@ pub struct Ticket {
 }
 
 impl Gate {
-    /// An open gate that shuts for good once all calls have failed for `disable_after_ms`, if set.
-    pub fn new(disable_after_ms: Option<u64>) -> Self {
+    /// An open gate.
+    pub fn new(terms: Terms) -> Self {
         Self {
-            disable_after_ms,
+            terms,
             ..Self::default()
         }
     }
@@ -143,7 +151,8 @@ impl Gate {
         if now_ms < self.limited_until_ms {
             return 0;
         }
-        let share = limits.account_workers.saturating_sub(self.in_flight);
+        let workers = self.terms.workers.unwrap_or(limits.account_workers);
+        let share = workers.saturating_sub(self.in_flight);
         let places = share.min(self.window.room(self.in_flight, now_ms));
         match self.door {
             Door::Open { .. } => places,
@@ -266,7 +275,7 @@ impl Gate {
             Sign::NotCalled => return false,
             _ => {}
         }
-        let Some(after_ms) = self.disable_after_ms.filter(|_| sign != Sign::Works) else {
+        let Some(after_ms) = self.terms.disable_after_ms.filter(|_| sign != Sign::Works) else {
             return false;
         };
         let since_ms = *self.failing_since_ms.get_or_insert(now_ms);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Fingerprint;
-use super::gate::{Change, Gate, Limits, Sign, Ticket, Why};
+use super::gate::{Change, Gate, Limits, Sign, Terms, Ticket, Why};
 use super::window::Rate;
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -35,8 +35,8 @@ pub(crate) struct Party {
     pub(crate) platform: &'static str,
     /// The account, or the endpoint.
     pub(crate) account: Fingerprint,
-    /// How long it may only fail before it is disabled; `None` where that never happens.
-    pub(crate) disable_after_ms: Option<u64>,
+    /// What holds for it and not for all.
+    pub(crate) terms: Terms,
 }
 
 /// The right to make one call. Dropped unused, it was no call.
@@ -159,7 +159,7 @@ impl Gates {
 impl State {
     fn gate(&mut self, party: Party) -> &mut Gate {
         let gate = self.gates.entry(party.account);
-        gate.or_insert_with(|| Gate::new(party.disable_after_ms))
+        gate.or_insert_with(|| Gate::new(party.terms))
     }
 }
 

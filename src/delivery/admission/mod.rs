@@ -26,7 +26,7 @@ mod window;
 
 use sha2::{Digest, Sha256};
 
-pub use gate::{Change, Gate, Limits, Sign, Ticket, Why};
+pub use gate::{Change, Gate, Limits, Sign, Terms, Ticket, Why};
 pub(super) use gates::{Gates, Party, Pass};
 pub use window::{Rate, Window};
 

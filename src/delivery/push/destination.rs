@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::call::{Address, Envelope, post};
 use crate::clock::Clock;
-use crate::delivery::admission::{Fingerprint, Party};
+use crate::delivery::admission::{Fingerprint, Party, Terms};
 use crate::delivery::destination::{Job, Receipt, Refusal, Reply};
 use crate::delivery::guard::GuardedClient;
 use crate::delivery::outcome::{outcome_of, reason_of};
@@ -37,22 +37,17 @@ pub struct Push {
     client: GuardedClient,
     targets: Targets,
     clock: Clock,
-    disable_after_ms: Option<u64>,
+    terms: Terms,
 }
 
 impl Push {
-    /// An endpoint that only fails for `disable_after_ms` is disabled; never, if that is `None`.
-    pub fn new(
-        client: GuardedClient,
-        targets: Targets,
-        clock: Clock,
-        disable_after_ms: Option<u64>,
-    ) -> Self {
+    /// `terms` hold for every endpoint.
+    pub fn new(client: GuardedClient, targets: Targets, clock: Clock, terms: Terms) -> Self {
         Self {
             client,
             targets,
             clock,
-            disable_after_ms,
+            terms,
         }
     }
 
@@ -98,7 +93,7 @@ impl Push {
         Some(Party {
             platform: PUSH,
             account: Fingerprint::of(target.url.as_str(), target.secret.expose_secret()),
-            disable_after_ms: self.disable_after_ms,
+            terms: self.terms,
         })
     }
 

@@ -1,7 +1,7 @@
 //! One account's gate: tables for the door, and a modelled vendor for the rate window.
 
 use event_connector::delivery::admission::{
-    Change, Fingerprint, Gate, Limits, Rate, Sign, Ticket, Why, Window,
+    Change, Fingerprint, Gate, Limits, Rate, Sign, Terms, Ticket, Why, Window,
 };
 use proptest::prelude::*;
 
@@ -67,6 +67,20 @@ fn a_shut_gate_lets_exactly_one_probe_through_and_waits_longer_each_time() {
     assert_eq!(change, Some(Change::Opened(Why::Silent)));
     assert_eq!(gate.places(now_ms, &limits), 9);
     assert!(gate.is_as_new(now_ms));
+}
+
+#[test]
+fn terms_of_its_own_say_how_many_calls_are_under_way() {
+    let mut gate = Gate::new(Terms {
+        workers: Some(3),
+        ..Terms::default()
+    });
+    let tickets: Vec<Ticket> = (0..4).map_while(|_| gate.admit(0, &ONE)).collect();
+    assert_eq!((tickets.len(), gate.places(0, &ONE)), (3, 0));
+    for ticket in tickets {
+        gate.settle(ticket, Sign::Works, None, (0, 0.5), &ONE);
+    }
+    assert_eq!(gate.places(0, &ONE), 3);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Endpoints that are disabled, and how they are called again.
 
-use event_connector::delivery::admission::{Change, Gate, Limits, Sign, Why};
+use event_connector::delivery::admission::{Change, Gate, Limits, Sign, Terms, Why};
 use serde_json::{Value, json};
 
 use super::receiver::{Answer, Receiver};
@@ -137,6 +137,11 @@ const LIMITS: Limits = Limits {
 
 const DAY_MS: u64 = 86_400_000;
 
+const DISABLED_AFTER_5_DAYS: Terms = Terms {
+    workers: None,
+    disable_after_ms: Some(5 * DAY_MS),
+};
+
 fn call(gate: &mut Gate, now_ms: u64, sign: Sign) -> Option<Change> {
     let ticket = gate.admit(now_ms, &LIMITS).expect("a call may begin");
     gate.settle(ticket, sign, None, (now_ms, 0.5), &LIMITS)
@@ -144,7 +149,7 @@ fn call(gate: &mut Gate, now_ms: u64, sign: Sign) -> Option<Change> {
 
 #[test]
 fn only_failures_without_a_success_in_between_disable_an_endpoint() {
-    let mut gate = Gate::new(Some(5 * DAY_MS));
+    let mut gate = Gate::new(DISABLED_AFTER_5_DAYS);
     for day in 0..5 {
         assert_eq!(call(&mut gate, day * DAY_MS, Sign::Rejected), None);
     }
@@ -166,7 +171,7 @@ fn only_failures_without_a_success_in_between_disable_an_endpoint() {
 
 #[test]
 fn an_endpoint_that_is_silent_for_long_is_disabled_by_a_probe() {
-    let mut gate = Gate::new(Some(5 * DAY_MS));
+    let mut gate = Gate::new(DISABLED_AFTER_5_DAYS);
     assert_eq!(call(&mut gate, 0, Sign::Silent), None);
     assert_eq!(
         call(&mut gate, 0, Sign::Silent),
@@ -178,7 +183,7 @@ fn an_endpoint_that_is_silent_for_long_is_disabled_by_a_probe() {
 
 #[test]
 fn a_disabled_endpoint_opens_by_a_success_that_an_operator_asked_for_and_nothing_else() {
-    let mut gate = Gate::new(None);
+    let mut gate = Gate::new(Terms::default());
     assert_eq!(
         call(&mut gate, 0, Sign::Gone),
         Some(Change::Shut(Why::Disabled))

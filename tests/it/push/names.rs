@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use event_connector::clock::Clock;
+use event_connector::delivery::admission::Terms;
 use event_connector::delivery::client::Limits;
 use event_connector::delivery::guard::{Guard, GuardedClient, Lookup};
 use event_connector::delivery::push::{Push, Target};
@@ -59,7 +60,7 @@ async fn call(
         timeout_ms: None,
     };
     let targets = Arc::new(move |_: &_| Some(target.clone()));
-    let push = Push::new(client.clone(), targets, Clock::system(), None);
+    let push = Push::new(client.clone(), targets, Clock::system(), Terms::default());
     let told = push
         .test(&"acme".into(), "id")
         .await

@@ -195,6 +195,23 @@ async fn activity_without_a_session_is_pushed_and_forgotten_with_its_user() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_gets_as_many_calls_at_the_same_time_as_is_configured_for_endpoints() {
+    const WORKERS: usize = 12;
+    let receiver = Receiver::start().await;
+    let setup = pushing(&receiver)
+        .and("CONNECTOR__DELIVERY__ACCOUNT_WORKERS", "1")
+        .and("CONNECTOR__PUSH__ENDPOINT_WORKERS", "12")
+        .and("CONNECTOR__SHUTDOWN__GRACE_MS", "50");
+    let service = Service::with(setup).await;
+    receiver.otherwise(Answer::Silence);
+    for n in 0..2 * WORKERS {
+        service.click(&format!("s{n}"), "u1", "Save").await;
+    }
+    // None of them ends before all are there.
+    assert_eq!(receiver.called(WORKERS).await.len(), WORKERS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn notes_and_pushes_of_one_product_do_not_hold_each_other_up() {
     let receiver = Receiver::start().await;
     let mut setup = pushing(&receiver);
