@@ -81,8 +81,8 @@
 //!   a receiver may be away for longer. In memory both are one text.
 //! * A push that got no answer is repeated, and never looked for: a receiver knows it by its id, and there is
 //!   nobody else who could be asked.
-//! * The end of a push that arrived is a commit without a state: nothing of its session changes, and writing the
-//!   state again would cost more than the push.
+//! * The end of a push that arrived is a commit without a state: nothing of its session changes, so its state is
+//!   neither read nor written.
 //! * A call gives its account's place back before its outcome is written, and its worker's slot after: the place is
 //!   about the other side, the slot bounds how much may have to be repeated.
 //! * Where a customer's address leads is judged in the resolver, for the very connection: whatever is looked up

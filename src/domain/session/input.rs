@@ -53,8 +53,8 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// All that is to be written down where no session has to hear of it: a push that arrived changes none, and
-    /// writing a state for each of them would cost more than all the rest. `None` for every other end.
+    /// All that is to be written down of an end that no session has to hear of: that a push arrived changes none.
+    /// `None` of every other end.
     pub fn alone(&self) -> Option<Effects> {
         let arrived = matches!(
             (self.errand, &self.outcome),
