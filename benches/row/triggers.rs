@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, ensure};
 use event_connector::clock::Clock;
@@ -107,8 +106,7 @@ fn evaluation(arguments: &Arguments) -> anyhow::Result<Figure> {
     ensure!(read.program_faults.is_empty(), "{:?}", read.program_faults);
     let program = read.program.context("a product with triggers")?;
     ensure!(program.names.len() == TRIGGERS, "{:?}", program.names);
-    let page = "https://app.northwind.example/projects/alpha/settings/members?tab=roles".into();
-    let actions: Vec<Seen> = (0..ACTIONS).map(|number| action(number, &page)).collect();
+    let actions: Vec<_> = (0..ACTIONS).map(action).collect();
     let properties: Properties = BTreeMap::new();
     let now = f64::from(ACTIONS) * 2.0 + 1.0;
     // What is found out in one look is nothing to the next one.
@@ -144,10 +142,11 @@ fn evaluation(arguments: &Arguments) -> anyhow::Result<Figure> {
 }
 
 /// An action as the load makes them: a click on something new.
-fn action(number: u32, page: &Arc<str>) -> Seen {
+fn action(number: u32) -> Seen<'static> {
     let start = f64::from(number) * 2.0;
     Seen {
-        canonical_url: Arc::clone(page),
+        canonical_url: "https://app.northwind.example/projects/alpha/settings/members?tab=roles"
+            .into(),
         r#type: ActionType::Click,
         title: format!("Click Invite teammate {number}").into(),
         start,

@@ -1,5 +1,6 @@
 //! What triggers look at.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,14 +11,14 @@ use super::window::Window;
 use crate::domain::action::ActionType;
 
 /// One action as triggers see it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Seen {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen<'a> {
     /// Where it was done, identifiers folded away; empty when nobody knows.
-    pub canonical_url: Arc<str>,
+    pub canonical_url: Cow<'a, str>,
     /// What was done.
     pub r#type: ActionType,
     /// Short and imperative.
-    pub title: Arc<str>,
+    pub title: Cow<'a, str>,
     /// When it began, Unix seconds.
     pub start: f64,
     /// When the next one of its batch began, or else when it began itself, Unix seconds.
@@ -51,7 +52,7 @@ pub struct Context<'a> {
 
 impl<'a> Context<'a> {
     /// What can be seen at `now`, Unix seconds, of the newest actions, oldest first, bounded in age and number.
-    pub fn new(now: f64, actions: &'a [Seen], properties: &'a Properties) -> Self {
+    pub fn new(now: f64, actions: &'a [Seen<'a>], properties: &'a Properties) -> Self {
         Self::with_entry(now, actions, None, properties)
     }
 
@@ -59,7 +60,7 @@ impl<'a> Context<'a> {
     /// oldest action.
     pub fn with_entry(
         now: f64,
-        actions: &'a [Seen],
+        actions: &'a [Seen<'a>],
         entered_at: Option<f64>,
         properties: &'a Properties,
     ) -> Self {
@@ -79,7 +80,7 @@ impl<'a> Context<'a> {
     }
 
     /// The newest actions, oldest first.
-    pub fn actions(&self) -> &'a [Seen] {
+    pub fn actions(&self) -> &'a [Seen<'a>] {
         self.window.actions()
     }
 

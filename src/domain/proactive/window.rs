@@ -5,7 +5,6 @@
 
 use std::cell::OnceCell;
 use std::hash::BuildHasher;
-use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use memchr::memmem::Finder;
@@ -16,7 +15,7 @@ use crate::domain::action::ActionType;
 /// Actions in the order of their arrival, oldest first, with what has been asked of them so far.
 #[derive(Debug)]
 pub struct Window<'a> {
-    actions: &'a [Seen],
+    actions: &'a [Seen<'a>],
     /// When the user came to the current page, where that is remembered.
     entered_at: Option<f64>,
     pages: OnceCell<Pages>,
@@ -63,7 +62,7 @@ struct Click<'a> {
 
 impl<'a> Window<'a> {
     /// Of actions of which nothing has been asked.
-    pub(super) fn new(actions: &'a [Seen], entered_at: Option<f64>) -> Self {
+    pub(super) fn new(actions: &'a [Seen<'a>], entered_at: Option<f64>) -> Self {
         Self {
             actions,
             entered_at,
@@ -75,17 +74,17 @@ impl<'a> Window<'a> {
     }
 
     /// The actions, oldest first.
-    pub fn actions(&self) -> &'a [Seen] {
+    pub fn actions(&self) -> &'a [Seen<'a>] {
         self.actions
     }
 
     /// The canonical URL of the current page: the newest that is known.
-    pub fn page(&self) -> Option<&'a Arc<str>> {
+    pub fn page(&self) -> Option<&'a str> {
         self.url(self.pages().current)
     }
 
     /// The page before the current one; `None` while there is only one.
-    pub fn page_before(&self) -> Option<&'a Arc<str>> {
+    pub fn page_before(&self) -> Option<&'a str> {
         self.url(self.pages().before)
     }
 
@@ -103,7 +102,7 @@ impl<'a> Window<'a> {
 
     /// How many actions are at most so old.
     pub fn count_since(&self, now: f64, within_s: f64) -> usize {
-        let is_old = |seen: &Seen| now - seen.start > within_s;
+        let is_old = |seen: &Seen<'_>| now - seen.start > within_s;
         if self.times().is_in_order {
             return self.actions.len() - self.actions.partition_point(is_old);
         }
@@ -118,7 +117,7 @@ impl<'a> Window<'a> {
     }
 
     /// The actions whose titles hold `part`, which is in [lower case](Self::lower).
-    pub fn titled<'s>(&'s self, part: &'s Finder<'_>) -> impl Iterator<Item = &'a Seen> + 's {
+    pub fn titled<'s>(&'s self, part: &'s Finder<'_>) -> impl Iterator<Item = &'a Seen<'a>> + 's {
         let titles = self.titles.get_or_init(|| Titles::of(self.actions));
         let text = titles.text.as_bytes();
         let mut from = 0;
@@ -147,9 +146,9 @@ impl<'a> Window<'a> {
         })
     }
 
-    fn url(&self, place: Option<usize>) -> Option<&'a Arc<str>> {
+    fn url(&self, place: Option<usize>) -> Option<&'a str> {
         let seen = self.actions.get(place?)?;
-        Some(&seen.canonical_url)
+        Some(&*seen.canonical_url)
     }
 
     fn pages(&self) -> Pages {
@@ -168,7 +167,7 @@ impl<'a> Window<'a> {
     fn clicks_here(&self) -> Vec<Click<'a>> {
         let page = self.page();
         // Where nobody knows of any page all of it is in one place.
-        let is_here = |seen: &&Seen| page.is_none_or(|page| seen.canonical_url == *page);
+        let is_here = |seen: &&Seen<'_>| page.is_none_or(|page| seen.canonical_url == page);
         let here = self.actions.iter().filter(is_here);
         let clicks = here.filter(|seen| seen.r#type == ActionType::Click);
         let mut clicks: Vec<_> = clicks.map(Click::of).collect();
@@ -181,7 +180,7 @@ impl<'a> Window<'a> {
 }
 
 impl Pages {
-    fn of(actions: &[Seen]) -> Self {
+    fn of(actions: &[Seen<'_>]) -> Self {
         let mut pages = Self {
             current: None,
             entered: None,
@@ -190,7 +189,6 @@ impl Pages {
         let newest = actions.iter().enumerate().rev();
         for (place, seen) in newest.filter(|(_, seen)| !seen.canonical_url.is_empty()) {
             let current = pages.current.and_then(|current| actions.get(current));
-            // Pages that are alike mostly are one text, so that comparing them as they are is cheap.
             if current.is_some_and(|current| current.canonical_url != seen.canonical_url) {
                 pages.before = Some(place);
                 break;
@@ -203,7 +201,7 @@ impl Pages {
 }
 
 impl Titles {
-    fn of(actions: &[Seen]) -> Self {
+    fn of(actions: &[Seen<'_>]) -> Self {
         let mut titles = Self::default();
         for seen in actions {
             add_lower(&mut titles.text, &seen.title);
@@ -214,7 +212,7 @@ impl Titles {
 }
 
 impl<'a> Click<'a> {
-    fn of(seen: &'a Seen) -> Self {
+    fn of(seen: &'a Seen<'a>) -> Self {
         Self {
             hash: FixedState::default().hash_one(&*seen.title),
             title: &seen.title,

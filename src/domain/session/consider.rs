@@ -139,7 +139,8 @@ impl Session {
         let offers = self.offers.as_deref();
         let nothing = Recent::default();
         let recent = offers.map_or(&nothing, |offers| &offers.recent);
-        let context = recent.context(&moment.policy.offers, &self.properties, now);
+        let seen = recent.seen(&moment.policy.offers, now);
+        let context = Context::with_entry(now, &seen, recent.entered_at(), &self.properties);
         let mut offer = None;
         if may_speak {
             offer = self.ask(program, &context, &mut moment.effects.tallies);

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::settling::{Settling, Weight};
+use super::settling::{Settling, Stored, Weight};
 
 /// How many keys are remembered.
 pub(super) const KEYS_MAX: usize = 1024;
@@ -85,12 +85,6 @@ pub(super) struct Packed<'a>(&'a [Seen]);
 #[derive(Default)]
 pub(super) struct Unpacked(Vec<Seen>);
 
-impl From<Unpacked> for Vec<Seen> {
-    fn from(keys: Unpacked) -> Self {
-        keys.0
-    }
-}
-
 impl Serialize for Ring {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.keys.serialize_as(serializer, Packed)
@@ -99,7 +93,8 @@ impl Serialize for Ring {
 
 impl<'de> Deserialize<'de> for Ring {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let keys = Settling::deserialize_as::<Unpacked, D>(deserializer)?;
+        let stored = Stored::<Unpacked>::deserialize(deserializer)?;
+        let keys = Settling::behind(stored.settled, stored.fresh.0);
         Ok(Self { keys })
     }
 }

@@ -157,18 +157,26 @@ impl<T> Settling<T> {
         behind.serialize(serializer)
     }
 
-    /// Reads the fresh items; the others are to follow by [`Settling::complete`].
-    pub(super) fn deserialize_as<'de, P, D>(deserializer: D) -> Result<Self, D::Error>
-    where
-        P: Deserialize<'de> + Into<Vec<T>>,
-        D: Deserializer<'de>,
-    {
+    /// The fresh items behind `settled` others, which are to follow by [`Settling::complete`].
+    pub(super) fn behind(settled: usize, fresh: Vec<T>) -> Self {
+        Self {
+            items: fresh,
+            settled,
+        }
+    }
+}
+
+/// What was stored of a list: how much of it has settled, and what is fresh.
+pub(super) struct Stored<P> {
+    pub(super) settled: usize,
+    pub(super) fresh: P,
+}
+
+impl<'de, P: Deserialize<'de>> Deserialize<'de> for Stored<P> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Form::<P>::deserialize(deserializer)? {
-            Form::Whole(items) => Self::from(items.into()),
-            Form::Behind { settled, fresh } => Self {
-                items: fresh.into(),
-                settled,
-            },
+            Form::Whole(fresh) => Self { settled: 0, fresh },
+            Form::Behind { settled, fresh } => Self { settled, fresh },
         })
     }
 }
@@ -188,6 +196,7 @@ impl<T: Serialize> Serialize for Settling<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Settling<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::deserialize_as::<Vec<T>, D>(deserializer)
+        let stored = Stored::<Vec<T>>::deserialize(deserializer)?;
+        Ok(Self::behind(stored.settled, stored.fresh))
     }
 }

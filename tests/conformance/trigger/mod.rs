@@ -11,8 +11,6 @@ mod registry;
 mod scope;
 mod section;
 
-use std::sync::Arc;
-
 use event_connector::domain::action::ActionType;
 use event_connector::domain::proactive::{Offer, Seen};
 use serde_json::{Value, json};
@@ -60,18 +58,18 @@ fn shown(offer: Option<Offer>) -> Value {
     offer.map_or(Value::Null, |offer| json!(offer))
 }
 
-fn seen(canonical_url: &str, start: f64, end: f64) -> Seen {
+fn seen(canonical_url: &str, start: f64, end: f64) -> Seen<'static> {
     Seen {
-        canonical_url: canonical_url.into(),
+        canonical_url: canonical_url.to_owned().into(),
         r#type: ActionType::Pageview,
-        title: Arc::default(),
+        title: "".into(),
         start,
         end,
     }
 }
 
 /// Actions with their times, as documents give them; what is absent is empty, or 0.
-fn actions(list: &Value) -> Result<Vec<Seen>, &'static str> {
+fn actions(list: &Value) -> Result<Vec<Seen<'static>>, &'static str> {
     let time = |action: &Value, key: &str| action.get(key).map_or(Ok(0.0), loose::float);
     let list = list.as_array().into_iter().flatten();
     list.map(|action| {

@@ -41,7 +41,7 @@ fn answered(input: &Value) -> Answer {
 
 /// One action per page. A missing page is none; whatever else is no text becomes text, unless a scope would have to be
 /// looked for in it.
-pub(super) fn pages(urls: &Value, trigger: &PingPong) -> Result<Vec<Seen>, &'static str> {
+pub(super) fn pages(urls: &Value, trigger: &PingPong) -> Result<Vec<Seen<'static>>, &'static str> {
     let is_scoped = trigger
         .url_must_contain
         .as_ref()

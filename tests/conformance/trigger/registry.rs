@@ -144,12 +144,16 @@ fn predicate(wanted: &Value, context: &Value) -> Result<Box<dyn Trigger>, &'stat
 #[derive(Debug)]
 struct View {
     inner: Box<dyn Trigger>,
-    actions: Vec<Seen>,
+    actions: Vec<Seen<'static>>,
     properties: Properties,
 }
 
 impl View {
-    fn boxed(inner: Box<dyn Trigger>, actions: Vec<Seen>, extra: &Value) -> Box<dyn Trigger> {
+    fn boxed(
+        inner: Box<dyn Trigger>,
+        actions: Vec<Seen<'static>>,
+        extra: &Value,
+    ) -> Box<dyn Trigger> {
         let extra = extra.as_object().into_iter().flatten();
         let properties = extra.filter_map(|(key, value)| {
             let scalar = Scalar::Text(value.as_str()?.into());
@@ -216,7 +220,7 @@ fn from_payloads(input: &Value) -> Answer {
         title: place.to_string().into(),
         ..seen("", *at, *at)
     });
-    let mut kept: Vec<Seen> = numbered.collect();
+    let mut kept: Vec<Seen<'static>> = numbered.collect();
     trim(
         &mut kept,
         loose::float(now)?,

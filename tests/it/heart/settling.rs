@@ -109,7 +109,7 @@ fn what_triggers_look_at_is_read_as_it_was_written() {
         stage.act(now, &batch);
     }
     let offers = stage.session.offers.as_ref().expect("offers are wanted");
-    let seen = offers.recent.within(&stage.policy.offers, T0 + 89.0);
+    let seen = offers.recent.seen(&stage.policy.offers, T0 + 89.0);
     assert_eq!(seen.len(), stage.policy.offers.actions_max);
     let spans = seen.iter().filter(|seen| seen.end - seen.start == 0.25);
     assert_eq!(spans.count(), seen.len() / 2);

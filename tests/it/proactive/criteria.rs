@@ -16,21 +16,21 @@ const BILLING: &str = "https://app.example/billing/:id";
 const TEAM: &str = "https://app.example/team";
 
 /// An action that many seconds ago.
-fn seen(ago_s: f64, url: &str, r#type: ActionType, title: &str) -> Seen {
+fn seen(ago_s: f64, url: &str, r#type: ActionType, title: &str) -> Seen<'static> {
     Seen {
-        canonical_url: url.into(),
+        canonical_url: url.to_owned().into(),
         r#type,
-        title: title.into(),
+        title: title.to_owned().into(),
         start: NOW - ago_s,
         end: NOW - ago_s,
     }
 }
 
-fn view(ago_s: f64, url: &str) -> Seen {
+fn view(ago_s: f64, url: &str) -> Seen<'static> {
     seen(ago_s, url, ActionType::Pageview, "Open page")
 }
 
-fn click(ago_s: f64, title: &str) -> Seen {
+fn click(ago_s: f64, title: &str) -> Seen<'static> {
     seen(ago_s, HOME, ActionType::Click, title)
 }
 
@@ -51,17 +51,17 @@ fn campaign(criteria: &Value) -> Campaign {
     campaigns.pop().expect("a sound entry is a campaign")
 }
 
-fn at<'a>(now: f64, actions: &'a [Seen], properties: &'a Properties) -> Context<'a> {
+fn at<'a>(now: f64, actions: &'a [Seen<'a>], properties: &'a Properties) -> Context<'a> {
     Context::new(now, actions, properties)
 }
 
-fn matches(criteria: &Value, actions: &[Seen]) -> bool {
+fn matches(criteria: &Value, actions: &[Seen<'_>]) -> bool {
     let none = BTreeMap::new();
     let context = &at(NOW, actions, &none);
     campaign(criteria).evaluate(context).is_some()
 }
 
-fn deadline(criteria: &Value, actions: &[Seen]) -> Option<f64> {
+fn deadline(criteria: &Value, actions: &[Seen<'_>]) -> Option<f64> {
     let none = BTreeMap::new();
     let context = &at(NOW, actions, &none);
     let deadline = campaign(criteria).deadline(context);
@@ -327,7 +327,7 @@ fn url() -> impl Strategy<Value = &'static str> {
     prop_oneof![Just(""), Just(HOME), Just(BILLING), Just(TEAM)]
 }
 
-fn actions() -> impl Strategy<Value = Vec<Seen>> {
+fn actions() -> impl Strategy<Value = Vec<Seen<'static>>> {
     let one = (0.0..200.0_f64, url(), any::<bool>(), 0..3_u8);
     let one = one.prop_map(|(ago_s, url, is_click, title)| {
         let r#type = if is_click {

@@ -139,7 +139,7 @@ proptest! {
 }
 
 /// Clicks on two things of one page, at these whole seconds.
-fn clicks(times: &[(u8, bool)]) -> Vec<Seen> {
+fn clicks(times: &[(u8, bool)]) -> Vec<Seen<'static>> {
     let click = |(at, is_first): &(u8, bool)| Seen {
         canonical_url: "https://app.example/team".into(),
         r#type: ActionType::Click,

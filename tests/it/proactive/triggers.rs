@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 /// The time at which stories begin: 2026-05-18 09:14:00 UTC.
 pub(super) const T0: f64 = 1_779_095_640.0;
 
-fn seen(canonical_url: &str, start: f64) -> Seen {
+fn seen(canonical_url: &str, start: f64) -> Seen<'static> {
     Seen {
-        canonical_url: canonical_url.into(),
+        canonical_url: canonical_url.to_owned().into(),
         r#type: ActionType::Click,
         title: "Click Save".into(),
         start,
@@ -23,7 +23,7 @@ fn seen(canonical_url: &str, start: f64) -> Seen {
 }
 
 /// One action a second on these pages.
-pub(super) fn walk(pages: &[&str]) -> Vec<Seen> {
+pub(super) fn walk(pages: &[&str]) -> Vec<Seen<'static>> {
     let times = (0..).map(|second| T0 + f64::from(second));
     let pages = pages.iter().zip(times);
     pages.map(|(page, at)| seen(page, at)).collect()
@@ -31,7 +31,7 @@ pub(super) fn walk(pages: &[&str]) -> Vec<Seen> {
 
 pub(super) fn context<'a>(
     now: f64,
-    actions: &'a [Seen],
+    actions: &'a [Seen<'a>],
     properties: &'a Properties,
 ) -> Context<'a> {
     Context::new(now, actions, properties)
@@ -50,7 +50,7 @@ fn registry(triggers: &Value) -> Registry {
     Registry::new(read.expect("triggers"))
 }
 
-fn first(registry: &Registry, now: f64, actions: &[Seen]) -> Option<Offer> {
+fn first(registry: &Registry, now: f64, actions: &[Seen<'_>]) -> Option<Offer> {
     let properties = Properties::new();
     let context = context(now, actions, &properties);
     registry.evaluate(&context, |_| false, |_, _| {})
@@ -120,7 +120,7 @@ fn who_clicks_twice_and_then_hesitates_is_noticed_at_the_deadline() {
 
 #[test]
 fn who_is_at_work_on_a_page_or_elsewhere_by_now_is_left_alone() {
-    let busy: Vec<Seen> = (0..6).map(|n| seen("/plans", T0 + f64::from(n))).collect();
+    let busy: Vec<Seen<'static>> = (0..6).map(|n| seen("/plans", T0 + f64::from(n))).collect();
     let gone = [seen("/plans", T0), seen("/team", T0 + 50.0)];
     let nowhere = [seen("/plans", T0), seen(" ", T0 + 1.0)];
     let registry = registry(&json!({"builtins": [builtin("user_page_dwell")]}));
@@ -332,12 +332,12 @@ proptest! {
         ages in proptest::collection::vec(-50.0_f64..300.0, 0..80),
         most in 0_usize..60,
     ) {
-        let before: Vec<Seen> = ages.iter().map(|age| seen("/plans", T0 - age)).collect();
+        let before: Vec<Seen<'static>> = ages.iter().map(|age| seen("/plans", T0 - age)).collect();
         let mut after = before.clone();
         trim(&mut after, T0, 120.0, most);
         prop_assert!(after.len() <= most);
         prop_assert!(after.iter().all(|action| T0 - action.start <= 120.0));
-        let young: Vec<Seen> = before.into_iter().filter(|action| T0 - action.start <= 120.0).collect();
+        let young: Vec<Seen<'static>> = before.into_iter().filter(|action| T0 - action.start <= 120.0).collect();
         let kept = young.len().min(most);
         prop_assert_eq!(&after[..], &young[young.len() - kept..]);
     }

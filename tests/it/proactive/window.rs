@@ -8,7 +8,7 @@ use proptest::prelude::*;
 /// The present.
 const NOW: f64 = 100.0;
 
-fn actions() -> impl Strategy<Value = Vec<Seen>> {
+fn actions() -> impl Strategy<Value = Vec<Seen<'static>>> {
     let url = prop::sample::select(vec!["", "https://a.example", "https://b.example"]);
     // Titles that hold one another, reach into one another, and become longer in lower case.
     let title = "[aAbBİß ]{0,4}";
@@ -16,7 +16,7 @@ fn actions() -> impl Strategy<Value = Vec<Seen>> {
     let one = (url, title, r#type, 0..100_u8).prop_map(|(url, title, r#type, at)| Seen {
         canonical_url: url.into(),
         r#type,
-        title: title.as_str().into(),
+        title: title.into(),
         start: f64::from(at),
         end: f64::from(at),
     });
@@ -40,11 +40,13 @@ proptest! {
         let context = Context::new(NOW, &actions, &none);
         let window = context.window();
         let known = || newest().filter(|seen| !seen.canonical_url.is_empty());
-        let page = known().next().map(|seen| &seen.canonical_url);
-        prop_assert_eq!(window.page(), page);
-        let other = known().find(|seen| Some(&seen.canonical_url) != page);
-        prop_assert_eq!(window.page_before(), other.map(|seen| &seen.canonical_url));
-        let stay = known().take_while(|seen| Some(&seen.canonical_url) == page);
+        let url = |seen: &'_ Seen<'_>| seen.canonical_url.to_string();
+        let page = known().next().map(url);
+        prop_assert_eq!(window.page(), page.as_deref());
+        let other = known().find(|seen| Some(url(seen)) != page);
+        let other = other.map(url);
+        prop_assert_eq!(window.page_before(), other.as_deref());
+        let stay = known().take_while(|seen| Some(url(seen)) == page);
         prop_assert_eq!(window.entered_at(), stay.last().map(|seen| seen.start));
         let last = actions.iter().map(|seen| seen.start).reduce(f64::max);
         prop_assert_eq!(window.active_at(), last);
@@ -74,8 +76,8 @@ proptest! {
         let context = Context::new(NOW, &actions, &none);
         let window = context.window();
         let within_s = f64::from(within_s);
-        let is_here = |seen: &&Seen| window.page().is_none_or(|page| *page == seen.canonical_url);
-        let is_click = |seen: &&Seen| seen.r#type == ActionType::Click;
+        let is_here = |seen: &&Seen<'_>| window.page().is_none_or(|page| *page == seen.canonical_url);
+        let is_click = |seen: &&Seen<'_>| seen.r#type == ActionType::Click;
         let clicks: Vec<_> = actions.iter().filter(is_here).filter(is_click).collect();
         let is_burst = clicks.iter().any(|last| {
             let alike = clicks.iter().filter(|click| click.title == last.title);

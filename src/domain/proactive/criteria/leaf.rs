@@ -73,7 +73,7 @@ impl Leaf {
                 r#type,
                 within_s,
             } => {
-                let is_it = |seen: &Seen| {
+                let is_it = |seen: &Seen<'_>| {
                     r#type.is_none_or(|wanted| seen.r#type == wanted)
                         && context.now - seen.start <= *within_s
                 };

@@ -30,7 +30,7 @@ impl Needle {
     pub(super) fn titled<'s, 'a>(
         &'s self,
         window: &'s Window<'a>,
-    ) -> impl Iterator<Item = &'a Seen> + use<'s, 'a> {
+    ) -> impl Iterator<Item = &'a Seen<'a>> + use<'s, 'a> {
         window.titled(&self.finder)
     }
 }

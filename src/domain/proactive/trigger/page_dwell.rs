@@ -45,9 +45,9 @@ impl Default for PageDwell {
 
 /// The newest actions on one page; never empty.
 struct Run<'a> {
-    actions: &'a [Seen],
-    first: &'a Seen,
-    last: &'a Seen,
+    actions: &'a [Seen<'a>],
+    first: &'a Seen<'a>,
+    last: &'a Seen<'a>,
 }
 
 impl PageDwell {
@@ -95,7 +95,7 @@ impl PageDwell {
         (dwell_s >= self.threshold_s).then_some((run, dwell_s))
     }
 
-    fn run<'a>(&self, actions: &'a [Seen]) -> Option<Run<'a>> {
+    fn run<'a>(&self, actions: &'a [Seen<'a>]) -> Option<Run<'a>> {
         if self.threshold_s <= 0.0 {
             return None;
         }

@@ -76,7 +76,7 @@ impl PingPong {
         self.look(context.actions()).is_some()
     }
 
-    fn look(&self, actions: &[Seen]) -> Option<Found> {
+    fn look(&self, actions: &[Seen<'_>]) -> Option<Found> {
         let scope = self.url_must_contain.as_deref().unwrap_or_default();
         if !touches(actions, scope) {
             return None;
@@ -160,11 +160,11 @@ impl Trigger for PingPong {
 }
 
 /// Whether one of the pages contains `scope`; an empty scope is touched by everything, and by nothing at all.
-pub fn touches(actions: &[Seen], scope: &str) -> bool {
+pub fn touches(actions: &[Seen<'_>], scope: &str) -> bool {
     scope.is_empty() || urls(actions).any(|url| url.contains(scope))
 }
 
-fn urls(actions: &[Seen]) -> impl Iterator<Item = &str> + Clone {
+fn urls<'a>(actions: &'a [Seen<'a>]) -> impl Iterator<Item = &'a str> + Clone {
     let urls = actions.iter().map(|action| trim(&action.canonical_url));
     urls.filter(|url| !url.is_empty())
 }

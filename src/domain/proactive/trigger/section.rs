@@ -57,12 +57,13 @@ pub fn section_of<'a>(url: &str, rules: &'a [SectionRule]) -> Option<&'a str> {
 /// The visits that actions make, in their order. Pages without a rule are in the section `fallback`; without rules
 /// there are no sections.
 pub fn visits<'a>(
-    actions: &'a [Seen],
+    actions: &'a [Seen<'a>],
     rules: &'a [SectionRule],
     fallback: &'a str,
 ) -> impl Iterator<Item = Visit<'a>> {
     let actions = if rules.is_empty() { &[][..] } else { actions };
-    let section = move |action: &Seen| section_of(&action.canonical_url, rules).unwrap_or(fallback);
+    let section =
+        move |action: &Seen<'_>| section_of(&action.canonical_url, rules).unwrap_or(fallback);
     let runs = actions.chunk_by(move |one, next| section(one) == section(next));
     runs.map(move |run| Visit {
         section_id: section(&run[0]),
