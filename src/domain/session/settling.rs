@@ -12,8 +12,8 @@ use std::ops::Deref;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// About as many bytes as it costs to write a settled part at all, however little is in it.
-const PART_BYTES: usize = 1024;
+/// About as many bytes as it costs to write a settled part at all, however little is in it: a page.
+const PART_BYTES: usize = 4096;
 
 /// What lists are to be written for, about.
 #[derive(Clone, Copy, Debug, Default)]
