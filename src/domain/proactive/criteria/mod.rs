@@ -12,7 +12,7 @@
 //! * What conditions ask of the actions is found out once in a look, for all of a product's trees: see
 //!   [`Window`](super::Window).
 //! * Without another action only time can let a tree match, and the leaves that wait for time know when:
-//!   [`Campaign::deadline`] is exact.
+//!   [its deadline](super::trigger::Trigger::deadline) is exact for a tree that does not match.
 //!
 //! To the published `id`, `name`, `proactive_criteria` and `messages` an entry may add `body`, at most 150 characters;
 //! `interaction_timeout_s`, 10 s, and `cooldown_s`, 30 s; and `accept`, the id of the message that is offered first.
