@@ -5,6 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::domain::loose::is_truthy;
+
 /// A value as it arrived, or its default.
 ///
 /// Published clients check no types: a number in a text field stays a number, and integers keep
@@ -54,16 +56,5 @@ impl fmt::Display for Field {
             Value::String(text) => f.write_str(text),
             other => fmt::Display::fmt(other, f),
         }
-    }
-}
-
-pub(super) fn is_truthy(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(flag) => *flag,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(entries) => !entries.is_empty(),
     }
 }

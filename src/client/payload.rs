@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::{Map, Number, Value};
 use thiserror::Error;
 
-use super::field::{Field, is_truthy};
+use super::field::Field;
+use crate::domain::loose::is_truthy;
 
 /// Why a payload cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

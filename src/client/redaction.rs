@@ -8,6 +8,8 @@ use std::io;
 use serde_json::Value;
 use serde_json::ser::{Formatter, Serializer};
 
+use crate::domain::loose::trim;
+
 /// What stands where a secret stood.
 pub(super) const MASK: &str = "[REDACTED]";
 
@@ -34,7 +36,7 @@ const TEXT_CHARS_MAX: usize = 4096;
 /// into. Another text is repeated, unless it is longer than 4096 characters or seems to be JSON that cannot be read,
 /// because a secret in it could not be told: then only its length is named.
 pub fn redact(text: &str, more: &[&str]) -> String {
-    let text = text.trim_matches(is_blank);
+    let text = trim(text);
     if text.is_empty() {
         return String::new();
     }
@@ -47,11 +49,6 @@ pub fn redact(text: &str, more: &[&str]) -> String {
         return format!("<non-JSON response omitted ({chars} chars)>");
     }
     text.to_owned()
-}
-
-/// Published clients take the four separators of ASCII for blanks as well.
-fn is_blank(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
 }
 
 /// Whether a text that cannot be read begins like an object or a list and has names or texts in it. A sentence may

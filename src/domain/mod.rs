@@ -14,6 +14,7 @@ pub mod id;
 pub mod lane;
 pub mod link;
 pub mod log;
+pub(crate) mod loose;
 pub mod machine;
 pub mod note;
 pub mod proactive;

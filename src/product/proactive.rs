@@ -10,9 +10,7 @@ use serde_json::Value;
 
 use super::field::{Fault, Fields};
 use super::labels::{Labels, distinct};
-use crate::domain::fsm::TourRegistry;
-use crate::domain::proactive::trigger::Trigger;
-use crate::domain::proactive::{Flaw, Program, criteria, message, trigger};
+use crate::domain::proactive::{Flaw, Program, message};
 
 /// The keys that are read.
 const KEYS: [&str; 5] = [
@@ -50,18 +48,17 @@ pub(super) fn read(config: &mut Fields<'_>, pointer: &str) -> Wishes {
         config.value(key);
     }
     let object = config.object();
-    let (triggers, mut flaws) = trigger::parse(object);
-    let (campaigns, more) = criteria::parse(object);
-    flaws.extend(more);
-    let (tours, more) = TourRegistry::of_product(object);
-    flaws.extend(more);
-    let mut triggers = triggers.unwrap_or_default();
-    let campaigns = campaigns.into_iter();
-    triggers.extend(campaigns.map(|campaign| Box::new(campaign) as Box<dyn Trigger>));
+    let (program, flaws) = Program::read(is_enabled, object);
     let chips = message::chips(object);
     let chips = chips.iter().map(|chip| chip.label.as_str());
-    let configured = distinct(chips.chain(triggers.iter().flat_map(|trigger| trigger.labels())));
-    let program = Program::new(is_enabled, triggers, tours.unwrap_or_default());
+    let configured = distinct(
+        chips.chain(
+            program
+                .triggers
+                .triggers()
+                .flat_map(|trigger| trigger.labels()),
+        ),
+    );
     let program = (!program.names.is_empty()).then(|| Arc::new(program));
     let (tolerated, wrong): (Vec<_>, Vec<_>) =
         flaws.into_iter().partition(|flaw| flaw.is_tolerated);

@@ -4,8 +4,7 @@ use event_connector::domain::agent_state::{AgentFsm, InvalidSnapshot, Settings, 
 use serde_json::{Map, Value, json};
 
 use crate::case::Case;
-use crate::compare::is_falsy;
-use crate::compare::{self, error};
+use crate::compare::{self, error, is_falsy};
 use crate::fsm::{Outcome, delta};
 use crate::topic::{Topic, nothing_later};
 

@@ -125,3 +125,8 @@ pub(crate) fn is_falsy(value: &Value) -> bool {
         Value::Object(object) => object.is_empty(),
     }
 }
+
+/// What the reference takes for white space: the four separators of ASCII as well.
+pub(crate) fn is_blank(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
+}

@@ -33,12 +33,20 @@ const SESSIONS: u64 = 6;
 /// What an offer is held back by within a round.
 const TIMEOUT_S: f64 = 0.03;
 const COOLDOWN_S: f64 = 0.1;
-const INTERVAL_S: f64 = 0.15;
+
+/// What offers are held to in every round.
+const ALWAYS: [Setting; 3] = [
+    ("proactive.min_interval_s", "0.15"),
+    ("proactive.page_idle_s", "0.2"),
+    ("proactive.page_calls_per_minute", "1000000"),
+];
 
 /// The quotas of every other round; the others have none.
-const PRODUCT_MINUTE: u32 = 8;
-const SESSION_HOUR: u32 = 2;
-const USER_DAY: u32 = 3;
+const QUOTAS: [Setting; 3] = [
+    ("proactive.product_minute_max", "8"),
+    ("proactive.session_hour_max", "2"),
+    ("proactive.user_day_max", "3"),
+];
 
 /// Who has something to say, and for how long not again: one for the whole round, the other for a part of it.
 const TRIGGERS: [(&str, f64); 2] = [("once", 600.0), ("often", 0.25)];
@@ -48,6 +56,9 @@ const ENTRIES: usize = 500;
 
 /// How often each page asks once the service is back.
 const ASKED_AGAIN: usize = 3;
+
+/// A key of the configuration and its value.
+type Setting = (&'static str, &'static str);
 
 /// A session's log, the oldest entry first, with whom it is of.
 pub(super) type Log = (Key, Option<String>, Vec<Value>);
@@ -115,24 +126,9 @@ struct Page {
 }
 
 /// What a home is set to besides, for the pages of this seed.
-pub(crate) fn settings(seed: u64) -> Vec<(&'static str, &'static str)> {
-    let mut settings = vec![
-        ("proactive.min_interval_s", "0.15"),
-        ("proactive.page_idle_s", "0.2"),
-        ("proactive.page_calls_per_minute", "1000000"),
-    ];
-    if has_quotas(seed) {
-        settings.extend([
-            ("proactive.product_minute_max", "8"),
-            ("proactive.session_hour_max", "2"),
-            ("proactive.user_day_max", "3"),
-        ]);
-    }
-    settings
-}
-
-fn has_quotas(seed: u64) -> bool {
-    seed.is_multiple_of(2)
+pub(crate) fn settings(seed: u64) -> Vec<Setting> {
+    let quotas = QUOTAS.iter().filter(|_| seed.is_multiple_of(2));
+    ALWAYS.iter().chain(quotas).copied().collect()
 }
 
 /// Adds the product that speaks first to those of a home.
@@ -167,19 +163,21 @@ fn product() -> Value {
     row
 }
 
-/// What the product wants. All clocks are the one of the machine.
-pub(super) fn rules(has_quotas: bool) -> Rules {
+/// What the product wants where a home is set to this. All clocks are the one of the machine.
+pub(super) fn rules(settings: &[Setting]) -> Rules {
     let pauses = TRIGGERS.map(|(id, pause_s)| (id.to_owned(), pause_s));
-    let quota = |max: u32| if has_quotas { max } else { 0 };
+    let set = |key: &str| settings.iter().find(|(name, _)| *name == key);
+    let quota = |key: &str| set(key).map_or(0, |(_, max)| max.parse().expect("a whole number"));
+    let (_, interval_s) = set("proactive.min_interval_s").expect("an interval");
     Rules {
         timeout_s: TIMEOUT_S,
         cooldown_s: COOLDOWN_S,
         pauses_s: pauses.into(),
         limits: Limits {
-            min_interval_s: INTERVAL_S,
-            per_product_minute: quota(PRODUCT_MINUTE),
-            per_session_hour: quota(SESSION_HOUR),
-            per_user_day: quota(USER_DAY),
+            min_interval_s: interval_s.parse().expect("seconds"),
+            per_product_minute: quota("proactive.product_minute_max"),
+            per_session_hour: quota("proactive.session_hour_max"),
+            per_user_day: quota("proactive.user_day_max"),
         },
         apart_s: 0.0,
     }
@@ -206,7 +204,7 @@ impl Pages {
         };
         Ok(Self {
             pages: (0..SESSIONS).map(page).collect(),
-            rules: rules(has_quotas(seed)),
+            rules: rules(&settings(seed)),
         })
     }
 

@@ -2,13 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::pages::{Log, hold, key, rules};
+use super::pages::{Log, hold, key, rules, settings};
 
 /// A lawful story, and what its page was told.
 struct Story {
     entries: Vec<Value>,
     told: Vec<&'static str>,
 }
+
+/// A seed of pages that are held to quotas.
+const QUOTAS: u64 = 0;
 
 /// The law that is broken, and how.
 type Plant = (&'static str, fn(&mut Story));
@@ -70,7 +73,7 @@ pub(crate) fn all_are_noticed() -> Result<String, String> {
 fn broken_law(story: &Story) -> Option<&'static str> {
     let logs: [Log; 1] = [(key("p0"), Some("user-p0".to_owned()), story.entries.clone())];
     let told = story.told.iter().map(|id| (key("p0"), (*id).to_owned()));
-    let held = hold(&rules(true), &logs, &told.collect::<Vec<_>>());
+    let held = hold(&rules(&settings(QUOTAS)), &logs, &told.collect::<Vec<_>>());
     let ended = held.and_then(|offers| offers.check_ended());
     ended.err().map(|broken| broken.law)
 }
@@ -78,7 +81,6 @@ fn broken_law(story: &Story) -> Option<&'static str> {
 impl Story {
     /// An offer that is declined, and another one, as soon as may be, that nobody answers.
     fn new() -> Self {
-        let moved = |at: f64, from: &str, to: &str| json!({"type": "state_changed", "at": at, "body": {"from": from, "to": to}});
         let (thinking, proactive) = ("thinking", "proactive_assistance");
         let mut page = moved(100.01, proactive, "conservative_assistance");
         page["body"]["machine"] = "page".into();
@@ -110,13 +112,16 @@ impl Story {
 
 /// An offer that nobody answers.
 fn silence(at: f64, id: &str) -> [Value; 4] {
-    let moved = |at: f64, from: &str, to: &str| json!({"type": "state_changed", "at": at, "body": {"from": from, "to": to}});
     [
         moved(at, "thinking", "proactive_assistance"),
         offered(at, id),
         ended(at + 0.01, id, "timed_out"),
         moved(at + 0.031, "proactive_assistance", "thinking"),
     ]
+}
+
+fn moved(at: f64, from: &str, to: &str) -> Value {
+    json!({"type": "state_changed", "at": at, "body": {"from": from, "to": to}})
 }
 
 fn offered(at: f64, id: &str) -> Value {

@@ -4,10 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_connector::domain::fsm::TourRegistry;
 use event_connector::domain::id::{ConversationId, ProductId, SessionId, UserId};
-use event_connector::domain::proactive::trigger::Trigger;
-use event_connector::domain::proactive::{Program, criteria, resilience};
+use event_connector::domain::proactive::{Program, resilience};
 use event_connector::domain::retry::Schedule;
 use event_connector::domain::session::{IndexMode, OfferPolicy, Policy};
 use event_connector::session::Limits;
@@ -257,10 +255,8 @@ fn program(pause_s: f64) -> Program {
         entry(asks, "recent_action", json!({"title_contains": "help", "within_s": 30})),
         entry(rests, "idle", json!({"min_s": 7})),
     ]});
-    let (campaigns, _) = criteria::parse(entries.as_object().expect("an object"));
-    let campaigns = campaigns.into_iter();
-    let triggers = campaigns.map(|campaign| Box::new(campaign) as Box<dyn Trigger>);
-    Program::new(true, triggers.collect(), TourRegistry::default())
+    let (program, _) = Program::read(true, entries.as_object().expect("an object"));
+    program
 }
 
 fn limits(dice: &Dice) -> Limits {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::trigger::{Registry, Trigger};
+use serde_json::{Map, Value};
+
+use super::trigger::{self, Registry, Trigger};
+use super::{Flaw, criteria};
 use crate::domain::fsm::TourRegistry;
 
 /// The triggers and tours of one product, read once and shared by all its sessions.
@@ -19,6 +22,21 @@ pub struct Program {
 }
 
 impl Program {
+    /// Of a product's `integration_config`: the triggers of `proactive_triggers`, then the campaigns. All that is wrong
+    /// becomes flaws; what can be used is.
+    pub fn read(is_enabled: bool, config: &Map<String, Value>) -> (Self, Vec<Flaw>) {
+        let (triggers, mut flaws) = trigger::parse(config);
+        let (campaigns, more) = criteria::parse(config);
+        flaws.extend(more);
+        let (tours, more) = TourRegistry::of_product(config);
+        flaws.extend(more);
+        let mut triggers = triggers.unwrap_or_default();
+        let campaigns = campaigns.into_iter();
+        triggers.extend(campaigns.map(|campaign| Box::new(campaign) as Box<dyn Trigger>));
+        let program = Self::new(is_enabled, triggers, tours.unwrap_or_default());
+        (program, flaws)
+    }
+
     /// Of triggers in the order in which they are asked.
     pub fn new(is_enabled: bool, triggers: Vec<Box<dyn Trigger>>, tours: TourRegistry) -> Self {
         Self {

@@ -9,8 +9,8 @@ use jiff::civil::date;
 use jiff::{Span, civil};
 use serde::{Deserialize, Serialize};
 
-use super::text::trim;
 use crate::domain::cooldown::Cooldown;
+use crate::domain::loose::trim;
 
 /// How an attempt to deliver an offer ended (contract 5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

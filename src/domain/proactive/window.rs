@@ -141,7 +141,7 @@ impl<'a> Window<'a> {
     pub fn has_burst(&self, min: usize, within_s: f64) -> bool {
         let clicks = self.clicks.get_or_init(|| self.clicks_here());
         clicks.windows(min.max(1)).any(|burst| match burst {
-            [first, .., last] => first.is_on_what(last) && last.start - first.start <= within_s,
+            [first, .., last] => first.is_on_same(last) && last.start - first.start <= within_s,
             _ => true,
         })
     }
@@ -221,7 +221,7 @@ impl<'a> Click<'a> {
     }
 
     /// Whether both are clicks on one thing.
-    fn is_on_what(&self, other: &Self) -> bool {
+    fn is_on_same(&self, other: &Self) -> bool {
         self.hash == other.hash && self.title == other.title
     }
 }

@@ -141,16 +141,13 @@ impl Session {
         let recent = offers.map_or(&nothing, |offers| &offers.recent);
         let seen = recent.seen(&moment.policy.offers, now);
         let context = Context::with_entry(now, &seen, recent.entered_at(), &self.properties);
-        let mut offer = None;
-        if may_speak {
-            offer = self.ask(program, &context, &mut moment.effects.tallies);
-        }
-        if may_speak && occasion == Occasion::Poll {
-            let match_s = moment.policy.offers.match_s;
-            offer = offer.or_else(|| offers?.matched_lately(program, match_s, now));
-        }
+        let match_s = moment.policy.offers.match_s;
+        let asking = offers.filter(|_| occasion == Occasion::Poll);
+        let matched = || asking?.matched_lately(program, match_s, now);
+        let tallies = &mut moment.effects.tallies;
+        let offer = may_speak.then(|| self.ask(program, &context, tallies).or_else(matched));
         Outlook {
-            offer,
+            offer: offer.flatten(),
             waiting: program.triggers.deadlines(&context).collect(),
         }
     }

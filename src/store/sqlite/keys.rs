@@ -115,13 +115,17 @@ pub(super) fn newest(db: &Connection, id: i64) -> rusqlite::Result<Option<Stored
     }
 }
 
-/// Writes a snapshot over another one.
-const REWRITE: &str = "UPDATE keys SET version = ?2, sequence = ?3, written_ms = ?4, commits = ?5,
-     state = ?6, padding = zeroblob(?7), newest = ?8 WHERE id = ?1";
-
-/// The same with another deadline.
-const REWRITE_AND_MOVE: &str = "UPDATE keys SET version = ?2, sequence = ?3, written_ms = ?4,
-     commits = ?5, state = ?6, padding = zeroblob(?7), newest = ?8, due_ms = ?9 WHERE id = ?1";
+/// The statement that writes a snapshot over another one, and `$more` columns.
+macro_rules! rewrite {
+    ($more:literal) => {
+        concat!(
+            "UPDATE keys SET version = ?2, sequence = ?3, written_ms = ?4, commits = ?5, state = ?6,
+             padding = zeroblob(?7), newest = ?8",
+            $more,
+            " WHERE id = ?1"
+        )
+    };
+}
 
 /// Writes a snapshot over what is held, or a first one, with the row of the key's newest log entry, and
 /// answers the key's number.
@@ -159,8 +163,8 @@ pub(super) fn write(
         ];
         // An index is moved by whatever names its column, even if nothing changes.
         let (update, values) = match values.split_last() {
-            Some((_, others)) if held.due_ms == due_ms => (REWRITE, others),
-            _ => (REWRITE_AND_MOVE, &values[..]),
+            Some((_, others)) if held.due_ms == due_ms => (rewrite!(""), others),
+            _ => (rewrite!(", due_ms = ?9"), &values[..]),
         };
         db.prepare_cached(update)?.execute(values)?;
         if held.written_h != Some(written_h) {

@@ -2,9 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::compare::error;
-
-use crate::compare::is_falsy;
+use crate::compare::{error, is_blank, is_falsy};
 
 /// Why nothing is built.
 pub(super) enum Refused {
@@ -157,8 +155,4 @@ pub(super) fn soft(record: &Value, name: &str) -> Result<String, Refused> {
         value if is_falsy(value) => Ok(String::new()),
         _ => Err(Refused::Type),
     }
-}
-
-fn is_blank(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
 }

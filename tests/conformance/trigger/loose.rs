@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::compare::is_falsy;
+use crate::compare::{is_blank, is_falsy};
 
 /// Text; what is falsy is empty.
 pub(super) fn soft(value: &Value) -> Result<&str, &'static str> {
@@ -15,7 +15,6 @@ pub(super) fn soft(value: &Value) -> Result<&str, &'static str> {
 
 /// Text without white space around it; what is falsy is empty.
 pub(super) fn word(value: &Value) -> Result<&str, &'static str> {
-    let is_blank = |c: char| c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}');
     Ok(soft(value)?.trim_matches(is_blank))
 }
 

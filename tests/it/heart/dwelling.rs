@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use event_connector::domain::action::NewAction;
-use event_connector::domain::fsm::TourRegistry;
-use event_connector::domain::proactive::trigger::Trigger;
-use event_connector::domain::proactive::{Program, criteria};
+use event_connector::domain::proactive::Program;
 use event_connector::domain::session::{Policy, Verdict};
 use serde_json::json;
 
@@ -18,11 +16,9 @@ fn patient() -> Policy {
         "proactive_criteria": {"id": "d", "name": "D", "type": "dwell", "params": {"min_s": 600}},
         "messages": [{"id": "m", "label": "Show me"}],
     }]});
-    let (campaigns, flaws) = criteria::parse(config.as_object().expect("an object"));
+    let config = config.as_object().expect("an object");
+    let (program, flaws) = Program::read(true, config);
     assert_eq!(flaws, []);
-    let campaigns = campaigns.into_iter();
-    let triggers = campaigns.map(|campaign| Box::new(campaign) as Box<dyn Trigger>);
-    let program = Program::new(true, triggers.collect(), TourRegistry::default());
     Policy {
         program: Some(Arc::new(program)),
         ..Policy::default()

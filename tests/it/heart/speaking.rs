@@ -6,12 +6,9 @@ use std::sync::Arc;
 
 use event_connector::domain::action::Provider;
 use event_connector::domain::agent_state::Event;
-use event_connector::domain::fsm::TourRegistry;
 use event_connector::domain::machine::Machine;
 use event_connector::domain::proactive::Program;
-use event_connector::domain::proactive::criteria;
 use event_connector::domain::proactive::resilience::Limits;
-use event_connector::domain::proactive::trigger::Trigger;
 use event_connector::domain::session::{
     Input, OfferPolicy, Policy, Reply, Reporter, Session, Verdict,
 };
@@ -144,16 +141,9 @@ pub(super) fn program(is_enabled: bool) -> Arc<Program> {
         }],
     });
     let config = config.as_object().expect("an object");
-    let (campaigns, flaws) = criteria::parse(config);
+    let (program, flaws) = Program::read(is_enabled, config);
     assert_eq!(flaws, []);
-    let campaigns = campaigns.into_iter();
-    let triggers = campaigns.map(|campaign| Box::new(campaign) as Box<dyn Trigger>);
-    let (tours, _) = TourRegistry::of_product(config);
-    Arc::new(Program::new(
-        is_enabled,
-        triggers.collect(),
-        tours.expect("tours"),
-    ))
+    Arc::new(program)
 }
 
 /// Some sessions of one product, and what is known of each.
@@ -300,7 +290,7 @@ fn periods(policy: &Policy) -> Periods {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
     fn offers_keep_their_laws(policy in policies(), story in steps()) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use event_connector::domain::action::ActionType;
 use event_connector::domain::proactive::criteria::{Campaign, parse};
 use event_connector::domain::proactive::trigger::Trigger;
-use event_connector::domain::proactive::{Context, Properties, Scalar, Seen};
+use event_connector::domain::proactive::{Context, Scalar, Seen};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -51,19 +51,15 @@ fn campaign(criteria: &Value) -> Campaign {
     campaigns.pop().expect("a sound entry is a campaign")
 }
 
-fn at<'a>(now: f64, actions: &'a [Seen<'a>], properties: &'a Properties) -> Context<'a> {
-    Context::new(now, actions, properties)
-}
-
 fn matches(criteria: &Value, actions: &[Seen<'_>]) -> bool {
     let none = BTreeMap::new();
-    let context = &at(NOW, actions, &none);
+    let context = &Context::new(NOW, actions, &none);
     campaign(criteria).evaluate(context).is_some()
 }
 
 fn deadline(criteria: &Value, actions: &[Seen<'_>]) -> Option<f64> {
     let none = BTreeMap::new();
-    let context = &at(NOW, actions, &none);
+    let context = &Context::new(NOW, actions, &none);
     let deadline = campaign(criteria).deadline(context);
     deadline.map(|deadline| deadline - NOW)
 }
@@ -111,7 +107,7 @@ fn a_property_compares_by_its_kind_and_an_unknown_one_is_only_not_there() {
             "user_property",
             json!({"key": key, "op": op, "value": value}),
         );
-        let context = at(NOW, &[], &properties);
+        let context = Context::new(NOW, &[], &properties);
         campaign(&leaf).evaluate(&context).is_some()
     };
     for (key, op, value) in [
@@ -280,7 +276,7 @@ fn groups_combine_and_say_which_leaves_it_was() {
     );
     let none = BTreeMap::new();
     let actions = [view(10.0, HOME)];
-    let offer = campaign(&tree).evaluate(&at(NOW, &actions, &none));
+    let offer = campaign(&tree).evaluate(&Context::new(NOW, &actions, &none));
     let offer = offer.expect("the tree matches");
     assert_eq!(
         Value::Object(offer.metadata),
@@ -368,8 +364,8 @@ proptest! {
     ) {
         let campaign = campaign(&tree);
         let none = BTreeMap::new();
-        let matches = |now: f64| campaign.evaluate(&at(now, &actions, &none)).is_some();
-        match campaign.deadline(&at(NOW, &actions, &none)) {
+        let matches = |now: f64| campaign.evaluate(&Context::new(now, &actions, &none)).is_some();
+        match campaign.deadline(&Context::new(NOW, &actions, &none)) {
             Some(deadline) if matches(NOW) => prop_assert!(deadline > NOW && matches(deadline)),
             Some(deadline) => {
                 prop_assert!(deadline > NOW);

@@ -1,11 +1,11 @@
 //! What a product writes down about triggers, and what becomes of what cannot be used.
 
 use event_connector::domain::proactive::trigger::{Look, Registry, Trigger, parse};
-use event_connector::domain::proactive::{Flaw, Properties};
+use event_connector::domain::proactive::{Context, Flaw, Properties};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::triggers::{T0, builtin, context, read, walk};
+use super::triggers::{T0, builtin, read, walk};
 
 fn pointers(flaws: &[Flaw]) -> Vec<&str> {
     flaws.iter().map(|flaw| flaw.pointer.as_str()).collect()
@@ -158,7 +158,7 @@ proptest! {
         let actions = walk(&pages);
         let registry = Registry::new(read.unwrap_or_default());
         let properties = Properties::new();
-        let context = context(T0 + 1000.0, &actions, &properties);
+        let context = Context::new(T0 + 1000.0, &actions, &properties);
         let mut panicked = 0;
         registry.evaluate(&context, |_| false, |_, look| panicked += usize::from(look == Look::Panicked));
         prop_assert_eq!(panicked, 0);

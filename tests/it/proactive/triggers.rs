@@ -29,14 +29,6 @@ pub(super) fn walk(pages: &[&str]) -> Vec<Seen<'static>> {
     pages.map(|(page, at)| seen(page, at)).collect()
 }
 
-pub(super) fn context<'a>(
-    now: f64,
-    actions: &'a [Seen<'a>],
-    properties: &'a Properties,
-) -> Context<'a> {
-    Context::new(now, actions, properties)
-}
-
 /// What is read from `proactive_triggers`.
 pub(super) fn read(triggers: &Value) -> (Option<Vec<Box<dyn Trigger>>>, Vec<Flaw>) {
     let config = json!({ "proactive_triggers": triggers });
@@ -52,7 +44,7 @@ fn registry(triggers: &Value) -> Registry {
 
 fn first(registry: &Registry, now: f64, actions: &[Seen<'_>]) -> Option<Offer> {
     let properties = Properties::new();
-    let context = context(now, actions, &properties);
+    let context = Context::new(now, actions, &properties);
     registry.evaluate(&context, |_| false, |_, _| {})
 }
 
@@ -99,7 +91,7 @@ fn back_and_forth_can_be_confined_to_one_part_of_the_product() {
 fn who_clicks_twice_and_then_hesitates_is_noticed_at_the_deadline() {
     let actions = [seen("/plans", T0), seen("/plans", T0 + 2.0)];
     let properties = Properties::new();
-    let at = |now| context(now, &actions, &properties);
+    let at = |now| Context::new(now, &actions, &properties);
     let dwell = PageDwell::default();
     let due = T0 + 60.0;
 
@@ -197,7 +189,7 @@ fn each_predicate_fires_once_and_is_held_back_once() {
             "predicate": predicate,
         });
         let registry = registry(&json!({ "predicates": [row] }));
-        let context = context(T0, &actions, &properties);
+        let context = Context::new(T0, &actions, &properties);
         let offer = registry.evaluate(&context, |_| false, |_, _| {});
         assert_eq!(offer.is_some(), fires, "{predicate}");
         if let Some(offer) = offer {
@@ -244,7 +236,7 @@ fn a_trigger_that_panics_silences_no_other() {
     let properties = Properties::new();
 
     let mut looks = Vec::new();
-    let late = context(T0 + 60.0, &actions, &properties);
+    let late = Context::new(T0 + 60.0, &actions, &properties);
     let offer = registry.evaluate(
         &late,
         |_| false,
@@ -257,7 +249,7 @@ fn a_trigger_that_panics_silences_no_other() {
         ("user_page_dwell".to_owned(), Look::Fired),
     ];
     assert_eq!(looks, expected);
-    let early = context(T0, &actions, &properties);
+    let early = Context::new(T0, &actions, &properties);
     let deadlines: Vec<_> = registry.deadlines(&early).collect();
     assert_eq!(deadlines, [("user_page_dwell", T0 + 60.0)]);
 }
@@ -272,7 +264,7 @@ fn the_first_that_fires_wins_and_quiet_ones_are_not_asked() {
     let evaluate = |quiet: &str| {
         let mut looks = Vec::new();
         let offer = registry.evaluate(
-            &context(T0, &[], &properties),
+            &Context::new(T0, &[], &properties),
             |id| id == quiet,
             |_, look| looks.push(look),
         );
@@ -319,7 +311,7 @@ proptest! {
         let actions = [seen("/plans", start), seen("/plans", start + f64::from(second_ms) / 1000.0)];
         let dwell = PageDwell { threshold_s: f64::from(threshold_ms) / 1000.0, ..PageDwell::default() };
         let properties = Properties::new();
-        let at = |now| context(now, &actions, &properties);
+        let at = |now| Context::new(now, &actions, &properties);
         let due = dwell.deadline(&at(start)).expect("a deadline");
         prop_assert!(dwell.fires(&at(due)));
         prop_assert!(!dwell.fires(&at(due - f64::from(early_ms) / 1000.0)));

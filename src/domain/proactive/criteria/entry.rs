@@ -6,9 +6,10 @@ use super::campaign::Campaign;
 use super::params::{seconds, text};
 use super::reader::Reader;
 use super::tree::{MISSING, Trees};
+use crate::domain::loose::is_truthy;
 use crate::domain::proactive::Flaw;
 use crate::domain::proactive::message::{Chip, DEFAULT_BODY, rows};
-use crate::domain::proactive::text::{BODY_CHARS_MAX, as_text, is_truthy};
+use crate::domain::proactive::text::{BODY_CHARS_MAX, as_text};
 use crate::domain::proactive::trigger::{COOLDOWN_S, INTERACTION_TIMEOUT_S};
 
 /// How many entries of a product are read.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::reader::{Reader, Refusal};
-use crate::domain::proactive::text::trim;
+use crate::domain::loose::trim;
 
 /// The parameters of one leaf. What is wrong is noted and spoils all of them: half a condition would match what
 /// nobody meant.

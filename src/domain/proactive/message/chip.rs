@@ -1,7 +1,9 @@
 //! The answers that a product offers as buttons.
 
-use crate::domain::proactive::text::{as_text, is_truthy, trim};
 use serde_json::{Map, Value};
+
+use crate::domain::loose::{is_truthy, trim};
+use crate::domain::proactive::text::as_text;
 
 /// One answer to choose.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Which of the offered answers a message is.
 
-use crate::domain::proactive::text::trim;
 use unicase::UniCase;
+
+use crate::domain::loose::trim;
 
 /// What accepts the offer of a tour.
 pub const YES_LABEL: &str = "Yes";

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::chip::Chip;
 use super::label::is_same;
-use crate::domain::proactive::text::trim;
+use crate::domain::loose::trim;
 
 /// How a tour is offered when nothing is configured.
 pub const TOUR_OFFER_BODY: &str = "Would you like me to show you?";

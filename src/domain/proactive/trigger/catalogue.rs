@@ -8,8 +8,8 @@ use super::ping_pong::PingPong;
 use super::playbook::SectionPlaybook;
 use super::reader::Reader;
 use super::{TRIGGERS_MAX, Trigger};
+use crate::domain::loose::trim;
 use crate::domain::proactive::Flaw;
-use crate::domain::proactive::text::trim;
 
 /// A trigger that comes with the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

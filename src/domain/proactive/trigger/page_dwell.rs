@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::reader::Reader;
 use super::{Trigger, offer};
-use crate::domain::proactive::text::{body, cut, trim};
+use crate::domain::loose::trim;
+use crate::domain::proactive::text::{body, cut};
 use crate::domain::proactive::{Context, Offer, Seen};
 use crate::domain::time::later;
 

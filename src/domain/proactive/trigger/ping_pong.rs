@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::reader::Reader;
 use super::{Trigger, offer};
+use crate::domain::loose::trim;
 use crate::domain::proactive::message::DEFAULT_BODY;
-use crate::domain::proactive::text::trim;
 use crate::domain::proactive::{Context, Offer, Seen};
 
 /// Fires when the user goes to another page and back, or looks at several pages and comes back to one of them.

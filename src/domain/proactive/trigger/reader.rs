@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::domain::loose::trim;
 use crate::domain::proactive::Flaw;
-use crate::domain::proactive::text::trim;
 
 /// An object at a known place. A field that is `null` counts as absent. What is wrong becomes a flaw and reads as
 /// absent, so that reading goes on and finds the next one.

@@ -1,6 +1,6 @@
 //! Whom an offer would be for.
 
-use crate::domain::proactive::text::trim;
+use crate::domain::loose::trim;
 
 /// The identifiers that say whom an offer is for; blank ones say nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

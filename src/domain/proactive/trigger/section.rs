@@ -1,7 +1,7 @@
 //! In which part of a product the user has been.
 
+use crate::domain::loose::trim;
 use crate::domain::proactive::Seen;
-use crate::domain::proactive::text::trim;
 
 /// Pages whose addresses begin alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
