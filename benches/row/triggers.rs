@@ -6,7 +6,7 @@ use std::hint::black_box;
 use anyhow::{Context as _, anyhow, ensure};
 use event_connector::clock::Clock;
 use event_connector::domain::action::ActionType;
-use event_connector::domain::proactive::{Context, Properties, Seen};
+use event_connector::domain::proactive::{Actions, Context, Properties, Seen};
 use event_connector::product;
 use serde_json::{Value, json};
 
@@ -45,7 +45,8 @@ fn wishes() -> Value {
     let group = |operator: &str, conditions: Vec<Value>| json!({"id": "g", "name": "g", "operator": operator, "conditions": conditions});
     let entry = |at: usize| {
         let never = |kind: usize| match kind % 5 {
-            0 => leaf("rage_click", json!({"min": 4, "within_s": 3})),
+            // The load clicks on one thing all the time, though not as often as that.
+            0 => leaf("rage_click", json!({"min": 4, "within_s": 0.001})),
             1 => leaf(
                 "recent_action",
                 json!({"title_contains": format!("cancel plan {at}"), "within_s": 60}),
@@ -107,10 +108,11 @@ fn evaluation(arguments: &Arguments) -> anyhow::Result<Figure> {
     let program = read.program.context("a product with triggers")?;
     ensure!(program.names.len() == TRIGGERS, "{:?}", program.names);
     let actions: Vec<_> = (0..ACTIONS).map(action).collect();
+    let actions: Actions = actions.iter().collect();
     let properties: Properties = BTreeMap::new();
     let now = f64::from(ACTIONS) * 2.0 + 1.0;
     // What is found out in one look is nothing to the next one.
-    let look = || Context::new(now, &actions, &properties);
+    let look = || Context::of(now, &actions, None, &properties);
     let asks = |context: &Context<'_>| {
         let offer = program.triggers.evaluate(context, |_| false, |_, _| ());
         offer.is_none()

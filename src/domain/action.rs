@@ -22,7 +22,18 @@ pub enum Provider {
 }
 
 impl Provider {
-    /// The label value in metrics and logs.
+    /// Finds a provider by its name.
+    pub fn parse(name: &str) -> Option<Self> {
+        let all = [
+            Self::Posthog,
+            Self::Amplitude,
+            Self::Fullstory,
+            Self::Unknown,
+        ];
+        all.into_iter().find(|provider| provider.as_str() == name)
+    }
+
+    /// Its name in the log, and the label value in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Posthog => "posthog",

@@ -29,6 +29,13 @@ pub trait Machine: Clone + Send + Sync + Sized + 'static {
     /// error says what is wrong with them.
     fn decode(state: &[u8], settled: &[u8]) -> Result<Self, String>;
 
+    /// Takes back what the stored form leaves to the log. Called whenever a state was read, first with nothing of
+    /// the past. Answers whether that was too little; then it is called again with more of it, unless there is no
+    /// more.
+    fn recall(&mut self, _past: &[Past<'_>], _policy: &Self::Policy) -> bool {
+        false
+    }
+
     /// The stored form. Called once for each decision, whose commit writes it.
     fn encode(&mut self) -> Encoded;
 
@@ -67,6 +74,19 @@ pub struct Encoded {
     pub state: Arc<[u8]>,
     /// The settled part, if it is another one now; `None` leaves the stored one as it is.
     pub settled: Option<Arc<[u8]>>,
+}
+
+/// What the log of a state's key says of its past, up to when it was written: one entry of many, newest first.
+#[derive(Clone, Copy, Debug)]
+pub struct Past<'a> {
+    /// An [`EntryType`] by name.
+    pub r#type: &'a str,
+    /// Unix seconds.
+    pub at: f64,
+    /// Who caused it.
+    pub source: &'a str,
+    /// One JSON object.
+    pub body: &'a str,
 }
 
 /// Everything a decision may depend on besides the state and the input.

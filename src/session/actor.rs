@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::alarm::Bell;
 use super::asker::{Asker, answer, refuse};
 use super::decision::{Base, Scene, Work, decide};
 use super::kept::Kept;
@@ -10,7 +11,7 @@ use super::write::Fate;
 use crate::domain::id::Key;
 use crate::domain::machine::{Facts, Machine};
 use crate::domain::time::seconds;
-use crate::store::{self, Store, Stored};
+use crate::store::{self, Store};
 
 /// How often a decision is made again because someone else was faster.
 const CONFLICTS_MAX: u32 = 32;
@@ -86,13 +87,14 @@ impl<M: Machine> Actor<M> {
         if is_forgotten {
             self.kept = Kept::new(&around.clock);
         }
-        if self.kept.alarm.is_due_behind_time() {
+        let bell = self.kept.alarm.bell();
+        if bell == Bell::RingsEarly {
             return Some(Event::Deadline);
         }
         if let Some(batch) = slot.and_then(|slot| slot.take_mail(limits.batch_max)) {
             return Some(Event::Mail(batch));
         }
-        if self.kept.alarm.rings() {
+        if bell == Bell::Rings {
             return Some(Event::Deadline);
         }
         self.is_over = true;
@@ -271,12 +273,6 @@ impl<M: Machine> Actor<M> {
         Err(Failure::Store(store::Error::Backend(text.into())))
     }
 
-    fn open(&self) -> M {
-        let around = &self.registry.0.around;
-        let policy = (around.policy)(&self.key.product);
-        M::open(&self.key, &policy, around.clock.now_s())
-    }
-
     async fn gather(
         &self,
         work: &Work<M>,
@@ -307,49 +303,5 @@ impl<M: Machine> Actor<M> {
             }
         }
         Ok(facts)
-    }
-
-    /// Makes sure the cache holds the state as last seen.
-    async fn load(&mut self) -> Result<(), store::Error> {
-        if self.kept.cached.is_some() {
-            return Ok(());
-        }
-        let losses = self.store().losses();
-        match self.store().load(&self.key).await {
-            Ok(stored) => self.adopt(stored, losses).await,
-            Err(store::Error::Unreadable { .. }) => self.adopt(None, losses).await,
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Takes over what the store holds. A state that cannot be decoded is set aside: the session
-    /// starts afresh and stops nobody else.
-    pub(super) async fn adopt(
-        &mut self,
-        stored: Option<Stored>,
-        losses: u64,
-    ) -> Result<(), store::Error> {
-        let around = &self.registry.0.around;
-        let read = around.clock.monotonic();
-        let mut as_of_ms = around.clock.now_ms();
-        if let Some(stored) = stored {
-            // Written ahead of the clock: it was set back since, and what counts is how long the
-            // deadline was away then.
-            as_of_ms = as_of_ms.max(stored.written_ms);
-            match M::decode(&stored.state, &stored.settled) {
-                Ok(state) => {
-                    self.kept.keep(Box::new(state), stored.version, losses);
-                    self.kept.set_alarm(as_of_ms, read);
-                    return Ok(());
-                }
-                Err(reason) => {
-                    tracing::error!(key = %self.key, reason, "a state is unreadable and was set aside");
-                    around.store.quarantine(&self.key, &reason).await?;
-                }
-            }
-        }
-        self.kept.keep(Box::new(self.open()), 0, losses);
-        self.kept.set_alarm(as_of_ms, read);
-        Ok(())
     }
 }

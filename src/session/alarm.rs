@@ -15,6 +15,18 @@ pub(super) struct Alarm {
     refused: Option<Instant>,
 }
 
+/// What there is to hear of a deadline.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bell {
+    /// There is none, or it is not to be looked at yet.
+    Silent,
+    /// It is to be looked at.
+    Rings,
+    /// It is to be looked at although the wall clock does not say so: mail would be decided on as if nothing were
+    /// due.
+    RingsEarly,
+}
+
 #[derive(Clone, Copy)]
 struct Due {
     at_ms: u64,
@@ -55,23 +67,30 @@ impl Alarm {
     /// once the wall clock says so, whatever comes first.
     pub(super) fn rings_at(&self) -> Option<Instant> {
         let due = self.due?;
-        let is_over = self.clock.now_ms() >= due.at_ms;
+        Some(self.rings_for(due, self.clock.now_ms()))
+    }
+
+    /// Whether the deadline is to be looked at now.
+    pub(super) fn bell(&self) -> Bell {
+        let Some(due) = self.due else {
+            return Bell::Silent;
+        };
+        let now_ms = self.clock.now_ms();
+        if !self.clock.has_come(self.rings_for(due, now_ms)) {
+            Bell::Silent
+        } else if now_ms < due.at_ms {
+            Bell::RingsEarly
+        } else {
+            Bell::Rings
+        }
+    }
+
+    fn rings_for(&self, due: Due, now_ms: u64) -> Instant {
+        let is_over = now_ms >= due.at_ms;
         let wait = if is_over { Duration::ZERO } else { due.wait };
         let rings_at = due.set.after(wait);
         let again = self.refused.map(|at| at.after(RETRY));
-        Some(again.map_or(rings_at, |again| rings_at.max(again)))
-    }
-
-    /// Whether it is to be looked at now.
-    pub(super) fn rings(&self) -> bool {
-        self.rings_at().is_some_and(|at| self.clock.has_come(at))
-    }
-
-    /// Whether its time has come although the wall clock does not say so: mail would be decided on as
-    /// if nothing were due.
-    pub(super) fn is_due_behind_time(&self) -> bool {
-        let is_behind = self.due.is_some_and(|due| self.clock.now_ms() < due.at_ms);
-        is_behind && self.rings()
+        again.map_or(rings_at, |again| rings_at.max(again))
     }
 
     /// The wall-clock time of the deadline, 0 without one.

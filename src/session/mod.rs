@@ -36,6 +36,7 @@ pub mod linker;
 mod live;
 pub mod mirror;
 mod person;
+mod read;
 mod registry;
 pub mod sweeper;
 mod turns;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::actions::Actions;
 use super::window::Window;
 use crate::domain::action::ActionType;
 
@@ -53,14 +54,18 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// What can be seen at `now`, Unix seconds, of the newest actions, oldest first, bounded in age and number.
     pub fn new(now: f64, actions: &'a [Seen<'a>], properties: &'a Properties) -> Self {
-        Self::with_entry(now, actions, None, properties)
+        Self {
+            now,
+            properties,
+            window: Rc::new(Window::of(actions)),
+        }
     }
 
-    /// The same where it is remembered when the user came to the current page, which may be longer ago than the
-    /// oldest action.
-    pub fn with_entry(
+    /// The same of actions as they are kept, and where it is remembered when the user came to the current page, Unix
+    /// seconds: that may be longer ago than the oldest action.
+    pub fn of(
         now: f64,
-        actions: &'a [Seen<'a>],
+        actions: &'a Actions,
         entered_at: Option<f64>,
         properties: &'a Properties,
     ) -> Self {
@@ -80,8 +85,8 @@ impl<'a> Context<'a> {
     }
 
     /// The newest actions, oldest first.
-    pub fn actions(&self) -> &'a [Seen<'a>] {
-        self.window.actions()
+    pub fn actions(&self) -> &[Seen<'a>] {
+        self.window.seen()
     }
 
     /// The newest actions, and what is to be found out about them.

@@ -8,6 +8,7 @@
 pub mod criteria;
 pub mod message;
 
+mod actions;
 mod context;
 mod flaw;
 mod offer;
@@ -18,6 +19,7 @@ mod text;
 pub mod trigger;
 mod window;
 
+pub use actions::{Act, Actions};
 pub use context::{Context, Properties, Scalar, Seen};
 pub use flaw::Flaw;
 pub use offer::Offer;

@@ -5,33 +5,46 @@
 
 use std::cell::OnceCell;
 use std::hash::BuildHasher;
+use std::ops::Range;
 
 use foldhash::fast::FixedState;
 use memchr::memmem::Finder;
 
+use super::actions::{Act, Actions};
 use super::context::Seen;
 use crate::domain::action::ActionType;
 
 /// Actions in the order of their arrival, oldest first, with what has been asked of them so far.
 #[derive(Debug)]
 pub struct Window<'a> {
-    actions: &'a [Seen<'a>],
+    source: Source<'a>,
     /// When the user came to the current page, where that is remembered.
     entered_at: Option<f64>,
-    pages: OnceCell<Pages>,
+    seen: OnceCell<Vec<Seen<'a>>>,
+    stay: OnceCell<Stay>,
     times: OnceCell<Times>,
     titles: OnceCell<Titles>,
-    clicks: OnceCell<Vec<Click<'a>>>,
+    /// When each click on the current page began, sorted.
+    click_times: OnceCell<Vec<f64>>,
+    /// The clicks on the current page. Those on one thing lie together, in the order of their times.
+    clicks: OnceCell<Vec<Click>>,
 }
 
-/// Places of actions that have a page.
+/// Where actions come from.
+#[derive(Debug)]
+enum Source<'a> {
+    /// From where they are kept.
+    Kept(&'a Actions),
+    /// Out of a list, and as they would be kept.
+    Listed(&'a [Seen<'a>], Actions),
+}
+
+/// How the user came to the current page.
 #[derive(Clone, Copy, Debug)]
-struct Pages {
-    /// The newest one.
-    current: Option<usize>,
-    /// The oldest one since the user came to its page.
-    entered: Option<usize>,
-    /// The newest one on another page.
+struct Stay {
+    /// When, as far as can be seen.
+    entered_at: Option<f64>,
+    /// The page before, counted from the newest in turn.
     before: Option<usize>,
 }
 
@@ -44,54 +57,82 @@ struct Times {
 }
 
 /// All titles one after the other, in lower case.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Titles {
     text: String,
     /// Where each ends.
     ends: Vec<usize>,
 }
 
-/// A click on the current page. Clicks on one thing lie together, in the order of their times.
+/// A click on the current page.
 #[derive(Debug)]
-struct Click<'a> {
+struct Click {
     /// Settles nearly all comparisons of titles.
     hash: u64,
-    title: &'a str,
+    /// Where its title is among all titles.
+    title: Range<usize>,
     start: f64,
 }
 
 impl<'a> Window<'a> {
     /// Of actions of which nothing has been asked.
-    pub(super) fn new(actions: &'a [Seen<'a>], entered_at: Option<f64>) -> Self {
+    pub(super) fn new(actions: &'a Actions, entered_at: Option<f64>) -> Self {
+        Self::from(Source::Kept(actions), entered_at)
+    }
+
+    /// The same of actions one by one, oldest first.
+    pub(super) fn of(seen: &'a [Seen<'a>]) -> Self {
+        Self::from(Source::Listed(seen, seen.iter().collect()), None)
+    }
+
+    fn from(source: Source<'a>, entered_at: Option<f64>) -> Self {
         Self {
-            actions,
+            source,
             entered_at,
-            pages: OnceCell::new(),
+            seen: OnceCell::new(),
+            stay: OnceCell::new(),
             times: OnceCell::new(),
             titles: OnceCell::new(),
+            click_times: OnceCell::new(),
             clicks: OnceCell::new(),
         }
     }
 
-    /// The actions, oldest first.
-    pub fn actions(&self) -> &'a [Seen<'a>] {
-        self.actions
+    /// The actions one by one, oldest first.
+    pub fn seen(&self) -> &[Seen<'a>] {
+        match self.source {
+            Source::Kept(actions) => self.seen.get_or_init(|| actions.iter().collect()),
+            Source::Listed(seen, _) => seen,
+        }
+    }
+
+    fn actions(&self) -> &Actions {
+        match &self.source {
+            Source::Kept(actions) => actions,
+            Source::Listed(_, actions) => actions,
+        }
+    }
+
+    /// What is the same for all actions, oldest first, without pages and titles.
+    pub fn acts(&self) -> impl DoubleEndedIterator<Item = &Act> + ExactSizeIterator {
+        self.actions().acts().iter()
     }
 
     /// The canonical URL of the current page: the newest that is known.
-    pub fn page(&self) -> Option<&'a str> {
-        self.url(self.pages().current)
+    pub fn page(&self) -> Option<&str> {
+        self.actions().page().map(|page| &**page)
     }
 
     /// The page before the current one; `None` while there is only one.
-    pub fn page_before(&self) -> Option<&'a str> {
-        self.url(self.pages().before)
+    pub fn page_before(&self) -> Option<&str> {
+        let (page, _) = self.actions().runs().nth(self.stay().before?)?;
+        Some(page)
     }
 
     /// When the user came to the current page, as far back as can be seen or is remembered, Unix seconds.
     pub fn entered_at(&self) -> Option<f64> {
-        let first = self.actions.get(self.pages().entered?)?;
-        self.entered_at.or(Some(first.start))
+        self.page()?;
+        self.entered_at.or_else(|| self.stay().entered_at)
     }
 
     /// When the user last did something, Unix seconds. Batches may arrive late, so the newest need not be the last
@@ -100,25 +141,26 @@ impl<'a> Window<'a> {
         self.times().newest
     }
 
-    /// How many actions are at most so old.
-    pub fn count_since(&self, now: f64, within_s: f64) -> usize {
-        let is_old = |seen: &Seen<'_>| now - seen.start > within_s;
+    /// Whether at least `min` actions are at most so old.
+    pub fn has_since(&self, min: usize, now: f64, within_s: f64) -> bool {
+        let is_young = |act: &&Act| now - act.start <= within_s;
         if self.times().is_in_order {
-            return self.actions.len() - self.actions.partition_point(is_old);
+            let oldest = min
+                .checked_sub(1)
+                .map(|others| self.acts().rev().nth(others));
+            return oldest.is_none_or(|act| act.as_ref().is_some_and(is_young));
         }
-        self.actions.iter().filter(|seen| !is_old(seen)).count()
+        self.acts().filter(is_young).count() >= min
     }
 
     /// `text` as titles are searched: in lower case.
     pub fn lower(text: &str) -> String {
-        let mut lower = String::with_capacity(text.len());
-        add_lower(&mut lower, text);
-        lower
+        lower(text).collect()
     }
 
     /// The actions whose titles hold `part`, which is in [lower case](Self::lower).
-    pub fn titled<'s>(&'s self, part: &'s Finder<'_>) -> impl Iterator<Item = &'a Seen<'a>> + 's {
-        let titles = self.titles.get_or_init(|| Titles::of(self.actions));
+    pub fn titled<'s>(&'s self, part: &'s Finder<'_>) -> impl Iterator<Item = &'s Act> {
+        let titles = self.titles.get_or_init(|| Titles::of(self.actions()));
         let text = titles.text.as_bytes();
         let mut from = 0;
         std::iter::from_fn(move || {
@@ -128,7 +170,7 @@ impl<'a> Window<'a> {
                 let end = *titles.ends.get(place)?;
                 if at + part.needle().len() <= end {
                     from = end;
-                    return self.actions.get(place);
+                    return self.actions().acts().get(place);
                 }
                 // It reaches into the next title, in which nothing of it has been found yet.
                 from = at + 1;
@@ -139,102 +181,142 @@ impl<'a> Window<'a> {
     /// Whether `min` clicks on one thing of the current page lie within `within_s` seconds. Their own times count, not
     /// the present: a provider may tell of them much later.
     pub fn has_burst(&self, min: usize, within_s: f64) -> bool {
-        let clicks = self.clicks.get_or_init(|| self.clicks_here());
-        clicks.windows(min.max(1)).any(|burst| match burst {
-            [first, .., last] => first.is_on_same(last) && last.start - first.start <= within_s,
+        let min = min.max(1);
+        let mut times = self
+            .click_times
+            .get_or_init(|| self.click_times())
+            .windows(min);
+        // Mostly nobody clicks that quickly, on whatever.
+        let is_quick = times.any(|burst| match burst {
+            [first, .., last] => last - first <= within_s,
             _ => true,
+        });
+        let clicks = || self.clicks.get_or_init(|| self.clicks());
+        is_quick
+            && clicks().windows(min).any(|burst| match burst {
+                [first, .., last] => {
+                    self.are_on_same(first, last) && last.start - first.start <= within_s
+                }
+                _ => true,
+            })
+    }
+
+    fn stay(&self) -> Stay {
+        *self.stay.get_or_init(|| {
+            let mut end = self.actions().len();
+            let mut stay = Stay {
+                entered_at: None,
+                before: None,
+            };
+            for (turn, (page, count)) in self.actions().runs().enumerate() {
+                end -= count;
+                if page.is_empty() {
+                    continue;
+                }
+                if self.page().is_some_and(|current| !is_same(current, page)) {
+                    stay.before = Some(turn);
+                    break;
+                }
+                stay.entered_at = self.actions().acts().get(end).map(|act| act.start);
+            }
+            stay
         })
-    }
-
-    fn url(&self, place: Option<usize>) -> Option<&'a str> {
-        let seen = self.actions.get(place?)?;
-        Some(&*seen.canonical_url)
-    }
-
-    fn pages(&self) -> Pages {
-        *self.pages.get_or_init(|| Pages::of(self.actions))
     }
 
     fn times(&self) -> Times {
-        *self.times.get_or_init(|| Times {
-            is_in_order: self
-                .actions
-                .is_sorted_by(|one, next| one.start <= next.start),
-            newest: self.actions.iter().map(|seen| seen.start).reduce(f64::max),
+        *self.times.get_or_init(|| {
+            let starts = || self.acts().map(|act| act.start);
+            Times {
+                is_in_order: starts().is_sorted(),
+                newest: starts().reduce(f64::max),
+            }
         })
     }
 
-    fn clicks_here(&self) -> Vec<Click<'a>> {
-        let page = self.page();
+    /// The clicks on the current page, with their places.
+    fn clicks_here(&self) -> impl Iterator<Item = (usize, &Act)> {
+        let current = self.page();
         // Where nobody knows of any page all of it is in one place.
-        let is_here = |seen: &&Seen<'_>| page.is_none_or(|page| seen.canonical_url == page);
-        let here = self.actions.iter().filter(is_here);
-        let clicks = here.filter(|seen| seen.r#type == ActionType::Click);
-        let mut clicks: Vec<_> = clicks.map(Click::of).collect();
+        let is_here = move |page: &str| current.is_none_or(|current| is_same(current, page));
+        let all = self.actions().with_pages().enumerate();
+        let here = all.filter(move |(_, (_, page))| is_here(page));
+        let acts = here.map(|(place, (act, _))| (place, act));
+        acts.filter(|(_, act)| act.r#type == ActionType::Click)
+    }
+
+    fn click_times(&self) -> Vec<f64> {
+        let mut times: Vec<_> = self.clicks_here().map(|(_, act)| act.start).collect();
+        times.sort_unstable_by(f64::total_cmp);
+        times
+    }
+
+    fn clicks(&self) -> Vec<Click> {
+        let ends: Vec<_> = self.actions().title_ends().collect();
+        let begin = |place: usize| {
+            place
+                .checked_sub(1)
+                .and_then(|place| ends.get(place))
+                .copied()
+        };
+        let clicks = self.clicks_here().map(|(place, act)| {
+            let end = ends.get(place).copied().unwrap_or_default();
+            let title = begin(place).unwrap_or_default()..end;
+            Click {
+                hash: FixedState::default().hash_one(self.title(&title)),
+                title,
+                start: act.start,
+            }
+        });
+        let mut clicks: Vec<_> = clicks.collect();
         clicks.sort_unstable_by(|one, other| {
-            let of_thing = (one.hash, one.title).cmp(&(other.hash, other.title));
+            let of_thing = one.hash.cmp(&other.hash);
+            let of_thing =
+                of_thing.then_with(|| self.title(&one.title).cmp(self.title(&other.title)));
             of_thing.then(one.start.total_cmp(&other.start))
         });
         clicks
     }
-}
 
-impl Pages {
-    fn of(actions: &[Seen<'_>]) -> Self {
-        let mut pages = Self {
-            current: None,
-            entered: None,
-            before: None,
-        };
-        let newest = actions.iter().enumerate().rev();
-        for (place, seen) in newest.filter(|(_, seen)| !seen.canonical_url.is_empty()) {
-            let current = pages.current.and_then(|current| actions.get(current));
-            if current.is_some_and(|current| current.canonical_url != seen.canonical_url) {
-                pages.before = Some(place);
-                break;
-            }
-            pages.current = pages.current.or(Some(place));
-            pages.entered = Some(place);
-        }
-        pages
+    fn title(&self, range: &Range<usize>) -> &str {
+        self.actions()
+            .titles()
+            .get(range.clone())
+            .unwrap_or_default()
+    }
+
+    /// Whether both are clicks on one thing.
+    fn are_on_same(&self, one: &Click, other: &Click) -> bool {
+        one.hash == other.hash && self.title(&one.title) == self.title(&other.title)
     }
 }
 
 impl Titles {
-    fn of(actions: &[Seen<'_>]) -> Self {
-        let mut titles = Self::default();
-        for seen in actions {
-            add_lower(&mut titles.text, &seen.title);
-            titles.ends.push(titles.text.len());
+    fn of(actions: &Actions) -> Self {
+        let mut text = actions.titles().to_owned();
+        if text.is_ascii() {
+            // Nothing moves, so all of it is done at once.
+            text.make_ascii_lowercase();
+            let ends = actions.title_ends().collect();
+            return Self { text, ends };
         }
-        titles
-    }
-}
-
-impl<'a> Click<'a> {
-    fn of(seen: &'a Seen<'a>) -> Self {
+        text.clear();
+        let ends = actions.iter().map(|seen| {
+            text.extend(lower(&seen.title));
+            text.len()
+        });
         Self {
-            hash: FixedState::default().hash_one(&*seen.title),
-            title: &seen.title,
-            start: seen.start,
+            ends: ends.collect(),
+            text,
         }
-    }
-
-    /// Whether both are clicks on one thing.
-    fn is_on_same(&self, other: &Self) -> bool {
-        self.hash == other.hash && self.title == other.title
     }
 }
 
-/// Appends `text` in lower case, letter by letter: what a letter becomes depends on no other one.
-fn add_lower(to: &mut String, text: &str) {
-    if text.is_ascii() {
-        let from = to.len();
-        to.push_str(text);
-        if let Some(added) = to.get_mut(from..) {
-            added.make_ascii_lowercase();
-        }
-    } else {
-        to.extend(text.chars().flat_map(char::to_lowercase));
-    }
+/// In lower case letter by letter: what a letter becomes depends on no other one.
+fn lower(text: &str) -> impl Iterator<Item = char> {
+    text.chars().flat_map(char::to_lowercase)
+}
+
+/// Whether both are the same address. Neighbours mostly share its text, and then it need not be read.
+fn is_same(one: &str, other: &str) -> bool {
+    std::ptr::eq(one, other) || one == other
 }

@@ -46,7 +46,8 @@ impl Session {
             self.hold(&fresh, provider, moment);
         }
         self.adopt_waiting_link(moment);
-        if moment.policy.wants_offers() {
+        // Once there is something to remember, the log is what is remembered, whatever the product wants meanwhile.
+        if moment.policy.wants_offers() || self.offers.is_some() {
             let (policy, now) = (&moment.policy.offers, moment.now);
             let recent = &mut self.offers_mut().recent;
             recent.note(&fresh, provider, policy, now);

@@ -16,7 +16,7 @@ use crate::domain::log::{EntryType, IndexKey, Space};
 use crate::domain::machine::Moment;
 use crate::domain::proactive::resilience::{Counter, Place, Role};
 use crate::domain::proactive::trigger::Look;
-use crate::domain::proactive::{Context, Offer, Program, Tally};
+use crate::domain::proactive::{Actions, Context, Offer, Program, Tally};
 
 /// Where offers appear.
 const SURFACE: &str = "page";
@@ -48,6 +48,9 @@ impl Session {
             }
             return Verdict::OptOut;
         };
+        if let Some(offers) = &mut self.offers {
+            offers.recent.trim(&moment.policy.offers, moment.now);
+        }
         let gate = self.may_speak(moment);
         let outlook = self.look(&program, occasion, gate.is_ok(), moment);
         let (verdict, offer) = match (gate, outlook.offer) {
@@ -137,10 +140,11 @@ impl Session {
     ) -> Outlook<'p> {
         let now = moment.now;
         let offers = self.offers.as_deref();
-        let nothing = Recent::default();
-        let recent = offers.map_or(&nothing, |offers| &offers.recent);
-        let seen = recent.seen(&moment.policy.offers, now);
-        let context = Context::with_entry(now, &seen, recent.entered_at(), &self.properties);
+        let nothing = Actions::default();
+        let recent = offers.map(|offers| &offers.recent);
+        let actions = recent.map_or(&nothing, Recent::actions);
+        let entered_at = recent.and_then(Recent::entered_at);
+        let context = Context::of(now, actions, entered_at, &self.properties);
         let match_s = moment.policy.offers.match_s;
         let asking = offers.filter(|_| occasion == Occasion::Poll);
         let matched = || asking?.matched_lately(program, match_s, now);

@@ -71,11 +71,6 @@ impl<T> Deref for Settling<T> {
 }
 
 impl<T> Settling<T> {
-    /// Whether there is nothing in it, nor anything of it settled.
-    pub(super) fn is_blank(&self) -> bool {
-        self.items.is_empty()
-    }
-
     /// The items alone.
     pub fn into_items(self) -> Vec<T> {
         self.items

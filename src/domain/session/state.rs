@@ -15,7 +15,7 @@ use super::settling::Settling;
 use crate::domain::fsm::Fsm;
 use crate::domain::id::{ConversationId, Key, PartId, SessionId, UserId};
 use crate::domain::log::{EntryType, IndexKey};
-use crate::domain::machine::{Encoded, Facts, Machine, Moment};
+use crate::domain::machine::{Encoded, Facts, Machine, Moment, Past};
 use crate::domain::note;
 use crate::domain::proactive::Properties;
 
@@ -212,6 +212,11 @@ impl Machine for Session {
 
     fn decode(state: &[u8], settled: &[u8]) -> Result<Self, String> {
         super::stored::decode(state, settled)
+    }
+
+    fn recall(&mut self, past: &[Past<'_>], policy: &Policy) -> bool {
+        let offers = self.offers.as_mut();
+        offers.is_some_and(|offers| offers.recent.recall(past, &policy.offers))
     }
 
     fn encode(&mut self) -> Encoded {

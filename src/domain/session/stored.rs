@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::ring;
 use super::settling::Weight;
 use super::state::{Held, Link, Session};
-use super::{recent, ring};
 use crate::domain::machine::Encoded;
 
 /// About as many bytes as an action of the window takes.
@@ -17,8 +17,6 @@ const HELD_BYTES: usize = 160;
 struct Written<'a> {
     window: &'a [Held],
     seen: ring::Packed<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recent: Option<recent::Packed<'a>>,
 }
 
 /// The settled part as it is read.
@@ -26,8 +24,6 @@ struct Written<'a> {
 struct Read {
     window: Vec<Held>,
     seen: ring::Unpacked,
-    #[serde(default)]
-    recent: recent::Unpacked,
 }
 
 pub(super) fn encode(session: &mut Session) -> Encoded {
@@ -49,25 +45,18 @@ pub(super) fn decode(state: &[u8], settled: &[u8]) -> Result<Session, String> {
         window.complete(read.window)?;
     }
     session.seen.complete(read.seen)?;
-    if let Some(offers) = &mut session.offers {
-        offers.recent.complete(read.recent)?;
-    }
     Ok(session)
 }
 
 /// The settled part, if it is time to write it again.
 fn settle(session: &mut Session) -> Option<Arc<[u8]>> {
-    let Session {
-        link, seen, offers, ..
-    } = session;
+    let Session { link, seen, .. } = session;
     let window = match link {
         Link::Unlinked { window } => Some(window),
         Link::Linked { .. } => None,
     };
-    let recent = offers.as_deref_mut().map(|offers| &mut offers.recent);
     let weights = [
         window.as_ref().map(|window| window.weight(HELD_BYTES)),
-        recent.as_ref().map(|recent| recent.weight()),
         Some(seen.weight()),
     ];
     if !weights.into_iter().flatten().sum::<Weight>().is_ripe() {
@@ -79,7 +68,6 @@ fn settle(session: &mut Session) -> Option<Arc<[u8]>> {
             window
         }),
         seen: seen.settle(),
-        recent: recent.map(recent::Recent::settle),
     }))
 }
 
@@ -89,9 +77,6 @@ pub(super) fn unsettle(session: &mut Session) {
         window.unsettle();
     }
     session.seen.unsettle();
-    if let Some(offers) = &mut session.offers {
-        offers.recent.unsettle();
-    }
 }
 
 fn to_bytes(part: &impl Serialize) -> Arc<[u8]> {

@@ -1,9 +1,7 @@
 //! `trigger_registry`: evaluation order, other times for offers, predicates, and what triggers look at.
 
-use event_connector::domain::proactive::trigger::{
-    Entity, Registry, Timings, Trigger, parse, trim,
-};
-use event_connector::domain::proactive::{Context, Offer, Properties, Scalar, Seen};
+use event_connector::domain::proactive::trigger::{Entity, Registry, Timings, Trigger, parse};
+use event_connector::domain::proactive::{Actions, Context, Offer, Properties, Scalar, Seen};
 use serde_json::{Map, Value, json};
 
 use super::{Answer, actions, dwell, loose, or_error, ping_pong, scope, section, seen, shown};
@@ -220,16 +218,13 @@ fn from_payloads(input: &Value) -> Answer {
         title: place.to_string().into(),
         ..seen("", *at, *at)
     });
-    let mut kept: Vec<Seen<'static>> = numbered.collect();
-    trim(
-        &mut kept,
-        loose::float(now)?,
-        lookback_s,
-        whole(actions_max),
-    );
-    let places = kept
-        .iter()
-        .filter_map(|seen| seen.title.parse::<usize>().ok());
+    let numbered: Vec<_> = numbered.collect();
+    let mut kept: Actions = numbered.iter().collect();
+    let oldest = loose::float(now)? - lookback_s;
+    kept.trim(oldest, whole(actions_max));
+    // With us the newest counts however old it is, which the published form does not know.
+    let young = kept.iter().filter(|seen| seen.start >= oldest);
+    let places = young.filter_map(|seen| seen.title.parse::<usize>().ok());
     let kept: Vec<&Value> = places.map(|place| listed[place].1).collect();
     Ok(context(&kept, options))
 }

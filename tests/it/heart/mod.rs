@@ -6,6 +6,7 @@ mod ledger;
 mod linking;
 mod properties;
 mod pushing;
+mod recalling;
 mod settling;
 mod speaking;
 mod stage;

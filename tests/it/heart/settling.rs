@@ -1,6 +1,5 @@
 //! What a commit writes of a session that holds much: the newest, and now and then the whole.
 
-use event_connector::domain::action::NewAction;
 use event_connector::domain::session::{Link, Policy, Session};
 
 use super::stage::{Stage, T0, action};
@@ -84,38 +83,4 @@ fn an_action_that_leaves_from_the_middle_unsettles_the_window() {
     );
     clicks(&mut stage, 200..201);
     assert_eq!(waiting(&stage.session).len(), 1);
-}
-
-#[test]
-fn what_triggers_look_at_is_read_as_it_was_written() {
-    let mut stage = Stage::with(Policy {
-        program: Some(super::speaking::program(true)),
-        ..Policy::default()
-    });
-    let on = |page: &str, name: &str, at: f64| NewAction {
-        canonical_url: page.to_owned(),
-        ..action(name, at)
-    };
-    let pages = ["", "https://app.example/a", "https://app.example/b"];
-    for number in 0..90_u32 {
-        let now = T0 + f64::from(number);
-        let page = pages[number as usize / 4 % pages.len()];
-        // The first of the two ends when the second begins.
-        let batch = [
-            on(page, &format!("\"{number}\" önce"), now - 0.25),
-            on(page, &format!("{number} more"), now),
-        ];
-        // The stage reads each state that is written, and compares it.
-        stage.act(now, &batch);
-    }
-    let offers = stage.session.offers.as_ref().expect("offers are wanted");
-    let seen = offers.recent.seen(&stage.policy.offers, T0 + 89.0);
-    assert_eq!(seen.len(), stage.policy.offers.actions_max);
-    let spans = seen.iter().filter(|seen| seen.end - seen.start == 0.25);
-    assert_eq!(spans.count(), seen.len() / 2);
-    assert!(
-        stage.stored.state.len() < 3_000,
-        "{}",
-        stage.stored.state.len()
-    );
 }

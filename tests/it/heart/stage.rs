@@ -10,7 +10,8 @@ use event_connector::domain::id::{DeliveryId, Key, ProductId, SessionId};
 use event_connector::domain::log::{
     Effects, EntryType, IndexKey, NewDelivery, NewEntry, OutboxChange,
 };
-use event_connector::domain::machine::{Encoded, Facts, Machine, Moment};
+use event_connector::domain::machine::{Encoded, Facts, Machine, Moment, Past};
+use event_connector::domain::proactive::Seen;
 use event_connector::domain::session::index::{LinkRequest, Trust};
 use event_connector::domain::session::{
     Errand, Input, NoteBody, Outcome, Policy, Reply, Session, Settlement,
@@ -45,6 +46,8 @@ pub(super) struct Stage {
     properties: Vec<Property>,
     pub dropped_properties: u64,
     ids: u64,
+    /// How many more entries a session that is loaded is told at a time.
+    pub recalls: usize,
 }
 
 pub(super) fn action(name: &str, at: f64) -> NewAction {
@@ -92,6 +95,7 @@ impl Stage {
             properties: Vec::new(),
             dropped_properties: 0,
             ids: 0,
+            recalls: usize::MAX,
         }
     }
 
@@ -299,9 +303,35 @@ impl Stage {
         if let Some(settled) = &self.stored.settled {
             self.settled = Arc::clone(settled);
         }
-        let read = Session::decode(&self.stored.state, &self.settled);
-        assert_eq!(read.expect("a stored session is readable"), self.session);
+        let read = self.read();
+        if let (Some(known), Some(found)) = (Self::seen(&self.session), Self::seen(&read)) {
+            let all = known.iter().all(|one| found.contains(one));
+            assert!(all, "{found:?} and not {known:?}");
+            // Who loads it also finds what happened before anybody wanted it remembered, and what was too old before
+            // the clock was set back.
+            if found.len() > known.len() {
+                return result;
+            }
+        }
+        assert_eq!(read, self.session);
         result
+    }
+
+    /// What triggers look at, as far as it is remembered.
+    pub(super) fn seen(session: &Session) -> Option<Vec<Seen<'_>>> {
+        Some(session.offers.as_ref()?.recent.actions().iter().collect())
+    }
+
+    /// The session as whoever loads it finds it, from its stored form and as little of the log as it wants.
+    fn read(&self) -> Session {
+        let read = Session::decode(&self.stored.state, &self.settled);
+        let mut read = read.expect("a stored session is readable");
+        let past: Vec<_> = self.entries.iter().rev().map(past).collect();
+        let mut known = 0;
+        while read.recall(past.get(..known).unwrap_or(&past), &self.policy) && known < past.len() {
+            known = known.saturating_add(self.recalls);
+        }
+        read
     }
 
     fn keep(&mut self, now: f64, effects: Effects) {
@@ -328,5 +358,14 @@ impl Stage {
                 at: now,
             });
         }
+    }
+}
+
+fn past(entry: &NewEntry) -> Past<'_> {
+    Past {
+        r#type: entry.r#type.as_str(),
+        at: entry.at,
+        source: entry.source,
+        body: &entry.body,
     }
 }

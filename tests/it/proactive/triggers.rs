@@ -2,7 +2,7 @@
 
 use event_connector::domain::action::ActionType;
 use event_connector::domain::proactive::trigger::{
-    Look, Missing, PageDwell, Registry, Scope, Trigger, parse, trim,
+    Look, Missing, PageDwell, Registry, Scope, Trigger, parse,
 };
 use event_connector::domain::proactive::{Context, Flaw, Offer, Properties, Scalar, Seen};
 use event_connector::domain::time::later;
@@ -317,20 +317,5 @@ proptest! {
         prop_assert!(!dwell.fires(&at(due - f64::from(early_ms) / 1000.0)));
         prop_assert_eq!(dwell.deadline(&at(due)), None);
         prop_assert_eq!(due, later(start, dwell.threshold_s));
-    }
-
-    #[test]
-    fn what_triggers_look_at_is_bounded_in_age_and_number(
-        ages in proptest::collection::vec(-50.0_f64..300.0, 0..80),
-        most in 0_usize..60,
-    ) {
-        let before: Vec<Seen<'static>> = ages.iter().map(|age| seen("/plans", T0 - age)).collect();
-        let mut after = before.clone();
-        trim(&mut after, T0, 120.0, most);
-        prop_assert!(after.len() <= most);
-        prop_assert!(after.iter().all(|action| T0 - action.start <= 120.0));
-        let young: Vec<Seen<'static>> = before.into_iter().filter(|action| T0 - action.start <= 120.0).collect();
-        let kept = young.len().min(most);
-        prop_assert_eq!(&after[..], &young[young.len() - kept..]);
     }
 }

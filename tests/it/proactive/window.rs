@@ -1,7 +1,7 @@
 //! What conditions ask of a session's actions, held to its definition.
 
 use event_connector::domain::action::ActionType;
-use event_connector::domain::proactive::{Context, Properties, Seen, Window};
+use event_connector::domain::proactive::{Actions, Context, Properties, Seen, Window};
 use memchr::memmem::Finder;
 use proptest::prelude::*;
 
@@ -35,6 +35,27 @@ fn lower(text: &str) -> String {
 
 proptest! {
     #[test]
+    fn actions_are_kept_as_they_were_seen_until_they_are_too_old_or_too_many(
+        actions in actions(),
+        oldest in 0..100_u8,
+        most in 1..14_usize,
+    ) {
+        let oldest = f64::from(oldest);
+        let mut kept: Actions = actions.iter().collect();
+        prop_assert!(kept.iter().eq(actions.iter().cloned()));
+        kept.trim(oldest, most);
+        let newest = actions.len().saturating_sub(1);
+        let places = actions.iter().enumerate();
+        let stay = places.filter(|(place, seen)| *place == newest || seen.start >= oldest);
+        let stay: Vec<_> = stay.map(|(_, seen)| seen.clone()).collect();
+        let is_old = actions.last().is_some_and(|seen| seen.start < oldest);
+        let stay = &stay[stay.len().saturating_sub(most + usize::from(is_old))..];
+        prop_assert!(kept.iter().eq(stay.iter().cloned()));
+        // As if nobody else had ever been there.
+        prop_assert_eq!(kept, stay.iter().collect());
+    }
+
+    #[test]
     fn the_page_is_the_newest_known_and_was_entered_after_any_other(actions in actions()) {
         let (none, newest) = (Properties::new(), || actions.iter().rev());
         let context = Context::new(NOW, &actions, &none);
@@ -53,17 +74,25 @@ proptest! {
     }
 
     #[test]
-    fn actions_are_found_by_age_and_title(actions in actions(), part in "[aAbBß ]{1,3}", within_s in 0..120_u8) {
+    fn actions_are_found_by_age_and_title(
+        actions in actions(),
+        part in "[aAbBß ]{1,3}",
+        within_s in 0..120_u8,
+    ) {
         let none = Properties::new();
         let context = Context::new(NOW, &actions, &none);
         let window = context.window();
         let within_s = f64::from(within_s);
-        let young = actions.iter().filter(|seen| NOW - seen.start <= within_s);
-        prop_assert_eq!(window.count_since(NOW, within_s), young.count());
+        let young = actions.iter().filter(|seen| NOW - seen.start <= within_s).count();
+        for min in 0..=actions.len() + 1 {
+            prop_assert_eq!(window.has_since(min, NOW, within_s), young >= min);
+        }
         let part = Window::lower(&part);
         let finder = Finder::new(&part);
         let titled = actions.iter().filter(|seen| lower(&seen.title).contains(&part));
-        prop_assert!(window.titled(&finder).eq(titled));
+        let titled: Vec<_> = titled.map(|seen| (seen.r#type, seen.start)).collect();
+        let found = window.titled(&finder).map(|act| (act.r#type, act.start));
+        prop_assert_eq!(found.collect::<Vec<_>>(), titled);
     }
 
     #[test]

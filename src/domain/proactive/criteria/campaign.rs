@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::tree::Node;
+use super::tree::Tree;
 use crate::domain::proactive::message::Chip;
 use crate::domain::proactive::trigger::Trigger;
 use crate::domain::proactive::{Context, Offer};
@@ -13,7 +13,7 @@ pub struct Campaign {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) criteria_id: Option<String>,
-    pub(super) criteria: Node,
+    pub(super) criteria: Tree,
     pub(super) chips: Vec<Chip>,
     pub(super) body: String,
     pub(super) interaction_timeout_s: f64,
@@ -27,8 +27,7 @@ impl Campaign {
     }
 
     fn offer(&self, context: &Context<'_>) -> Offer {
-        let mut matched = Vec::new();
-        self.criteria.matched(context, &mut matched);
+        let matched = self.criteria.matched(context);
         let metadata = [
             ("name", json!(self.name)),
             ("criteria_id", json!(self.criteria_id)),

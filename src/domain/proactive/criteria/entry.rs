@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::campaign::Campaign;
 use super::params::{seconds, text};
 use super::reader::Reader;
-use super::tree::{MISSING, Trees};
+use super::tree::{MISSING, Tree, Trees};
 use crate::domain::loose::is_truthy;
 use crate::domain::proactive::Flaw;
 use crate::domain::proactive::message::{Chip, DEFAULT_BODY, rows};
@@ -90,7 +90,7 @@ fn entry(value: &Value, position: usize, pointer: &str, reader: &mut Reader) -> 
         id: id.unwrap_or_else(|| format!("{KEY}_{position}")),
         name: name.unwrap_or_default(),
         criteria_id: criteria_id.map(str::to_owned),
-        criteria,
+        criteria: Tree::new(criteria),
         chips: accepting_first(chips, fields.get("accept"), pointer, reader),
         body: body(fields, pointer, reader),
         interaction_timeout_s: own_seconds(fields, "interaction_timeout_s", pointer, reader)

@@ -5,12 +5,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::leaf::Leaf;
-use super::needle::Needle;
+use super::needle::{Needle, UrlPart};
 use super::params::{Params, count, seconds, text};
 use super::property::PropertyTest;
 use super::reader::{Reader, Refusal};
 use crate::domain::action::ActionType;
-use crate::domain::proactive::trigger::{PageDwell, PingPong};
 
 /// The most memory of a compiled expression, and of what searching with it keeps.
 const REGEX_BYTES_MAX: usize = 256 << 10;
@@ -22,15 +21,15 @@ type Read = fn(&mut Params<'_>) -> Option<Leaf>;
 const KINDS: [(&str, Read); 9] = [
     ("url_contains", |params| {
         let value = params.required("value", text)?;
-        Some(Leaf::UrlContains(value.into()))
+        Some(Leaf::UrlContains(UrlPart::new(value)))
     }),
     ("url_matches", |params| {
         let regex = params.required("regex", regex)?;
         Some(Leaf::UrlMatches(regex))
     }),
     ("url_change", |params| {
-        let from = params.optional("from", text).map(Box::from);
-        let to = params.optional("to", text).map(Box::from);
+        let from = params.optional("from", text).map(UrlPart::new);
+        let to = params.optional("to", text).map(UrlPart::new);
         Some(Leaf::UrlChange { from, to })
     }),
     ("user_property", user_property),
@@ -60,8 +59,8 @@ const KINDS: [(&str, Read); 9] = [
 /// Built-in triggers, which need none.
 fn builtin(name: &str) -> Option<Leaf> {
     match name {
-        "canonical_url_ping_pong" => Some(Leaf::PingPong(PingPong::default())),
-        "user_page_dwell" => Some(Leaf::PageDwell(PageDwell::default())),
+        "canonical_url_ping_pong" => Some(Leaf::PingPong(Box::default())),
+        "user_page_dwell" => Some(Leaf::PageDwell(Box::default())),
         _ => None,
     }
 }
@@ -104,7 +103,7 @@ fn user_property(params: &mut Params<'_>) -> Option<Leaf> {
     let value = params.value("value");
     let (key, op) = key.zip(op)?;
     let test = PropertyTest::new(key, op, value);
-    test.map(Leaf::UserProperty)
+    test.map(|test| Leaf::UserProperty(test.into()))
         .map_err(|(name, why)| params.spoil(name, why))
         .ok()
 }

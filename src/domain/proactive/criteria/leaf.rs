@@ -2,23 +2,23 @@
 
 use regex::Regex;
 
-use super::needle::Needle;
+use super::needle::{Needle, UrlPart};
 use super::property::PropertyTest;
 use crate::domain::action::ActionType;
 use crate::domain::proactive::trigger::{PageDwell, PingPong};
-use crate::domain::proactive::{Context, Seen};
+use crate::domain::proactive::{Act, Context};
 use crate::domain::time;
 
-/// One condition. Times without a bound are infinite.
+/// One condition, small because many are asked in turn. Times without a bound are infinite.
 #[derive(Clone, Debug)]
 pub(super) enum Leaf {
-    UrlContains(Box<str>),
+    UrlContains(UrlPart),
     UrlMatches(Regex),
     UrlChange {
-        from: Option<Box<str>>,
-        to: Option<Box<str>>,
+        from: Option<UrlPart>,
+        to: Option<UrlPart>,
     },
-    UserProperty(PropertyTest),
+    UserProperty(Box<PropertyTest>),
     RecentAction {
         title: Option<Needle>,
         r#type: Option<ActionType>,
@@ -38,8 +38,8 @@ pub(super) enum Leaf {
     Idle {
         min_s: f64,
     },
-    PingPong(PingPong),
-    PageDwell(PageDwell),
+    PingPong(Box<PingPong>),
+    PageDwell(Box<PageDwell>),
     /// It cannot be used.
     Never,
 }
@@ -54,17 +54,25 @@ impl Leaf {
         }
     }
 
+    /// Whether time alone may make it hold.
+    pub(super) fn waits_for_time(&self) -> bool {
+        matches!(
+            self,
+            Self::Dwell { .. } | Self::Idle { .. } | Self::PageDwell(_)
+        )
+    }
+
     /// Whether it holds.
     pub(super) fn matches(&self, context: &Context<'_>) -> bool {
         let window = context.window();
         match self {
-            Self::UrlContains(part) => window.page().is_some_and(|url| url.contains(&**part)),
+            Self::UrlContains(part) => window.page().is_some_and(|url| part.is_in(url)),
             Self::UrlMatches(regex) => window.page().is_some_and(|url| regex.is_match(url)),
             Self::UrlChange { from, to } => {
                 let change = window.page_before().zip(window.page());
                 change.is_some_and(|(before, current)| {
-                    from.as_deref().is_none_or(|part| before.contains(part))
-                        && to.as_deref().is_none_or(|part| current.contains(part))
+                    from.as_ref().is_none_or(|part| part.is_in(before))
+                        && to.as_ref().is_none_or(|part| part.is_in(current))
                 })
             }
             Self::UserProperty(test) => test.matches(context.properties),
@@ -73,18 +81,16 @@ impl Leaf {
                 r#type,
                 within_s,
             } => {
-                let is_it = |seen: &Seen<'_>| {
-                    r#type.is_none_or(|wanted| seen.r#type == wanted)
-                        && context.now - seen.start <= *within_s
+                let is_it = |act: &Act| {
+                    r#type.is_none_or(|wanted| act.r#type == wanted)
+                        && context.now - act.start <= *within_s
                 };
                 match title {
                     Some(title) => title.titled(window).any(is_it),
-                    None => window.actions().iter().rev().any(is_it),
+                    None => window.acts().rev().any(is_it),
                 }
             }
-            Self::ActionCount { min, within_s } => {
-                window.count_since(context.now, *within_s) >= *min
-            }
+            Self::ActionCount { min, within_s } => window.has_since(*min, context.now, *within_s),
             Self::RageClick { min, within_s } => window.has_burst(*min, *within_s),
             Self::PingPong(trigger) => trigger.fires(context),
             Self::PageDwell(trigger) => trigger.fires(context),

@@ -1,14 +1,14 @@
-//! A text to look for in titles, whatever its case.
+//! Texts to look for. How is found out once, because they are looked for with every batch.
 
 use memchr::memmem::Finder;
 
 use super::reader::Refusal;
-use crate::domain::proactive::{Seen, Window};
+use crate::domain::proactive::{Act, Window};
 
 /// The longest text that is looked for, characters.
 const CHARS_MAX: usize = 256;
 
-/// What is looked for, in lower case.
+/// What is looked for in titles, whatever its case: in lower case.
 #[derive(Clone, Debug)]
 pub(super) struct Needle {
     finder: Box<Finder<'static>>,
@@ -27,10 +27,26 @@ impl Needle {
     }
 
     /// The actions whose titles hold it.
-    pub(super) fn titled<'s, 'a>(
-        &'s self,
-        window: &'s Window<'a>,
-    ) -> impl Iterator<Item = &'a Seen<'a>> + use<'s, 'a> {
+    pub(super) fn titled<'s>(&'s self, window: &'s Window<'_>) -> impl Iterator<Item = &'s Act> {
         window.titled(&self.finder)
+    }
+}
+
+/// A part of an address, as it is written.
+#[derive(Clone, Debug)]
+pub(super) struct UrlPart {
+    finder: Box<Finder<'static>>,
+}
+
+impl UrlPart {
+    pub(super) fn new(text: &str) -> Self {
+        Self {
+            finder: Box::new(Finder::new(text).into_owned()),
+        }
+    }
+
+    /// Whether `url` holds it.
+    pub(super) fn is_in(&self, url: &str) -> bool {
+        self.finder.find(url.as_bytes()).is_some()
     }
 }

@@ -13,6 +13,14 @@ pub const LEVELS_MAX: usize = 8;
 /// How many groups and leaves a tree may have.
 pub const NODES_MAX: usize = 64;
 
+/// All conditions of an entry.
+#[derive(Clone, Debug)]
+pub(super) struct Tree {
+    root: Node,
+    /// Those of its leaves that time alone may make hold, so that most trees need not be gone through for them.
+    timed: Vec<Leaf>,
+}
+
 /// A node and what is below it.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
@@ -24,14 +32,23 @@ pub(super) enum Node {
     Leaf { id: String, leaf: Leaf },
 }
 
-impl Node {
+impl Tree {
+    pub(super) fn new(root: Node) -> Self {
+        let mut timed = Vec::new();
+        root.timed(&mut timed);
+        Self { root, timed }
+    }
+
     /// Whether it holds.
     pub(super) fn matches(&self, context: &Context<'_>) -> bool {
-        match self {
-            Self::All(nodes) => nodes.iter().all(|node| node.matches(context)),
-            Self::Any(nodes) => nodes.iter().any(|node| node.matches(context)),
-            Self::Leaf { leaf, .. } => leaf.matches(context),
-        }
+        self.root.matches(context)
+    }
+
+    /// The ids of the leaves by which it matches.
+    pub(super) fn matched(&self, context: &Context<'_>) -> Vec<&str> {
+        let mut ids = Vec::new();
+        self.root.matched(context, &mut ids);
+        ids
     }
 
     /// The earliest later instant at which a leaf comes to match, and with it the tree, if the user does nothing more,
@@ -47,15 +64,31 @@ impl Node {
 
     /// When the next leaf that waits for time comes to match, Unix seconds.
     fn next_leaf_at(&self, context: &Context<'_>) -> Option<f64> {
+        let all = self
+            .timed
+            .iter()
+            .filter_map(|leaf| leaf.holds_from(context));
+        all.filter(|at| *at > context.now && at.is_finite())
+            .reduce(f64::min)
+    }
+}
+
+impl Node {
+    /// Whether it holds.
+    fn matches(&self, context: &Context<'_>) -> bool {
         match self {
-            Self::All(nodes) | Self::Any(nodes) => {
-                let all = nodes.iter().filter_map(|node| node.next_leaf_at(context));
-                all.reduce(f64::min)
-            }
-            Self::Leaf { leaf, .. } => {
-                let at = leaf.holds_from(context)?;
-                (at > context.now && at.is_finite()).then_some(at)
-            }
+            Self::All(nodes) => nodes.iter().all(|node| node.matches(context)),
+            Self::Any(nodes) => nodes.iter().any(|node| node.matches(context)),
+            Self::Leaf { leaf, .. } => leaf.matches(context),
+        }
+    }
+
+    /// Notes the leaves below it that time alone may make hold.
+    fn timed(&self, into: &mut Vec<Leaf>) {
+        match self {
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().for_each(|node| node.timed(into)),
+            Self::Leaf { leaf, .. } if leaf.waits_for_time() => into.push(leaf.clone()),
+            Self::Leaf { .. } => {}
         }
     }
 
@@ -68,7 +101,7 @@ impl Node {
     }
 
     /// The ids of the leaves by which it matches.
-    pub(super) fn matched<'a>(&'a self, context: &Context<'_>, into: &mut Vec<&'a str>) {
+    fn matched<'a>(&'a self, context: &Context<'_>, into: &mut Vec<&'a str>) {
         if !self.matches(context) {
             return;
         }

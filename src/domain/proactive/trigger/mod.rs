@@ -23,7 +23,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{Context, Flaw, Offer, Seen};
+use super::{Context, Flaw, Offer};
 use predicate::Predicate;
 use reader::Reader;
 
@@ -110,13 +110,6 @@ fn read_predicates(triggers: &Map<String, Value>, flaws: &mut Vec<Flaw>) -> Vec<
         }
     }
     predicates
-}
-
-/// Forgets what is older than `lookback_s` seconds, and all but the newest `actions_max` of the rest. The order of
-/// `actions` says which are the newest, not their times: what providers deliver late is new nevertheless.
-pub fn trim(actions: &mut Vec<Seen<'_>>, now: f64, lookback_s: f64, actions_max: usize) {
-    actions.retain(|action| action.start >= now - lookback_s);
-    actions.drain(..actions.len().saturating_sub(actions_max));
 }
 
 fn offer(trigger_id: &str, body: String, metadata: Map<String, Value>) -> Offer {

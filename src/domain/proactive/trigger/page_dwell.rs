@@ -83,7 +83,7 @@ impl PageDwell {
     }
 
     /// The run and how long it has lasted, if that is long enough.
-    fn look<'a>(&self, context: &Context<'a>) -> Option<(Run<'a>, f64)> {
+    fn look<'a>(&self, context: &'a Context<'_>) -> Option<(Run<'a>, f64)> {
         let run = self.run(context.actions())?;
         if self.is_on_the_clock(&run) {
             let is_due = context.now >= self.due(&run);
