@@ -31,8 +31,13 @@ pub trait Machine: Clone + Send + Sync + Sized + 'static {
 
     /// Takes back what the stored form leaves to the log. Called whenever a state was read, first with nothing of
     /// the past. Answers whether that was too little; then it is called again with more of it, unless there is no
-    /// more.
-    fn recall(&mut self, _past: &[Past<'_>], _policy: &Self::Policy) -> bool {
+    /// more. Where the same state is still `known` as it was earlier, `past` is all that the log has since then.
+    fn recall(
+        &mut self,
+        _known: Option<&Self>,
+        _past: &[Past<'_>],
+        _policy: &Self::Policy,
+    ) -> bool {
         false
     }
 

@@ -226,8 +226,7 @@ impl<M: Machine> Actor<M> {
             let cached = self.kept.cached.take();
             let cached = cached.expect("loading fills the cache or fails");
             let mut base = Base {
-                version: cached.version,
-                losses: cached.losses,
+                standing: cached.standing,
                 is_lost: false,
             };
             let spare = around.store.may_forget().then(|| cached.state.clone());
@@ -247,7 +246,7 @@ impl<M: Machine> Actor<M> {
                     self.kept.alarm.follow(None, now_ms, read);
                     return Err(Failure::Panicked);
                 };
-                match self.write(decision, base, now_ms).await {
+                match self.write(decision, base, now_ms, spare.as_deref()).await {
                     Ok(Fate::Lost(decision)) => {
                         base.is_lost = true;
                         decided = decision.restored(&policy, &mut new_id);
@@ -255,7 +254,7 @@ impl<M: Machine> Actor<M> {
                     Ok(written) => break written,
                     Err(error) => {
                         if let Some(spare) = spare {
-                            self.kept.keep(spare, base.version, base.losses);
+                            self.kept.keep(spare, base.standing);
                         }
                         return Err(Failure::Store(error));
                     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::kept::Standing;
 use super::registry::Written;
 use crate::domain::id::{DeliveryId, Key};
 use crate::domain::log::Effects;
@@ -95,10 +96,8 @@ fn run<M: Machine>(scene: Scene<'_, M>, work: &Work<M>) -> Decision<M> {
 /// What a decision was made on, as far as the store is concerned.
 #[derive(Clone, Copy)]
 pub(super) struct Base {
-    /// The version that was read or written last.
-    pub(super) version: u64,
-    /// How often the store had lost everything by then.
-    pub(super) losses: u64,
+    /// As it was read or written last.
+    pub(super) standing: Standing,
     /// Whether the store has lost it since.
     pub(super) is_lost: bool,
 }
@@ -150,7 +149,7 @@ impl<M: Machine> Decision<M> {
             now_ms,
             state: Some(StateWrite {
                 key: key.clone(),
-                base: base.version,
+                base: base.standing.version,
                 is_restored: base.is_lost,
                 state: Arc::clone(&self.encoded.state),
                 settled: self.encoded.settled.clone(),

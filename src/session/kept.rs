@@ -15,13 +15,21 @@ pub(super) struct Kept<M: Machine> {
     pub(super) until: Option<Until>,
 }
 
-/// What the store is believed to hold; version 0 means nothing yet. Its bytes are not kept: they would
-/// double the memory of every live key.
+/// What the store is believed to hold. Its bytes are not kept: they would double the memory of every live key.
 pub(super) struct Cached<M> {
     /// In a box as well, because each decision takes it and gives it back.
     pub(super) state: Box<M>,
+    pub(super) standing: Standing,
+}
+
+/// Where a state stands, as far as the store is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// The version that was read or written last; 0 means nothing yet.
     pub(super) version: u64,
-    /// How often the store had lost everything when that was last certain.
+    /// The sequence of the newest log entry, if that is certain.
+    pub(super) sequence: Option<u64>,
+    /// How often the store had lost everything by then.
     pub(super) losses: u64,
 }
 
@@ -36,12 +44,8 @@ impl<M: Machine> Kept<M> {
     }
 
     /// Keeps what the store is believed to hold.
-    pub(super) fn keep(&mut self, state: Box<M>, version: u64, losses: u64) {
-        self.cached = Some(Cached {
-            state,
-            version,
-            losses,
-        });
+    pub(super) fn keep(&mut self, state: Box<M>, standing: Standing) {
+        self.cached = Some(Cached { state, standing });
     }
 
     /// Lets the alarm follow the cached state, which was decided on, or read, when the clock read

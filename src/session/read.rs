@@ -1,11 +1,15 @@
 //! From the store to a state: what was written of it, and what the log says of its past.
 
 use super::actor::Actor;
+use super::kept::Standing;
 use crate::domain::machine::{Machine, Past};
 use crate::store::{self, Entry, Stored};
 
 /// How far back into the log a state may look, entries: first a little, which is enough for most, and then ever more.
 const LOOKS_BACK: [usize; 4] = [16, 64, 256, 1024];
+
+/// A state as it was earlier, and where it stood then.
+type Known<'a, M> = (&'a M, Standing);
 
 impl<M: Machine> Actor<M> {
     /// Makes sure the cache holds the state as last seen.
@@ -15,18 +19,19 @@ impl<M: Machine> Actor<M> {
         }
         let losses = self.store().losses();
         match self.store().load(&self.key).await {
-            Ok(stored) => self.adopt(stored, losses).await,
-            Err(store::Error::Unreadable { .. }) => self.adopt(None, losses).await,
+            Ok(stored) => self.adopt(stored, losses, None).await,
+            Err(store::Error::Unreadable { .. }) => self.adopt(None, losses, None).await,
             Err(error) => Err(error),
         }
     }
 
     /// Takes over what the store holds. A state that cannot be decoded is set aside: the session
-    /// starts afresh and stops nobody else.
+    /// starts afresh and stops nobody else. The same state may still be `known` as it was earlier.
     pub(super) async fn adopt(
         &mut self,
         stored: Option<Stored>,
         losses: u64,
+        known: Option<Known<'_, M>>,
     ) -> Result<(), store::Error> {
         let around = &self.registry.0.around;
         let read = around.clock.monotonic();
@@ -37,8 +42,14 @@ impl<M: Machine> Actor<M> {
             as_of_ms = as_of_ms.max(stored.written_ms);
             match M::decode(&stored.state, &stored.settled) {
                 Ok(mut state) => {
-                    self.recall(&mut state, stored.sequence).await?;
-                    self.kept.keep(Box::new(state), stored.version, losses);
+                    let standing = Standing {
+                        version: stored.version,
+                        sequence: Some(stored.sequence),
+                        losses,
+                    };
+                    let known = known.filter(|(_, then)| then.losses == losses);
+                    self.recall(&mut state, stored.sequence, known).await?;
+                    self.kept.keep(Box::new(state), standing);
                     self.kept.set_alarm(as_of_ms, read);
                     return Ok(());
                 }
@@ -48,17 +59,32 @@ impl<M: Machine> Actor<M> {
                 }
             }
         }
-        self.kept.keep(Box::new(self.open()), 0, losses);
+        let standing = Standing {
+            version: 0,
+            sequence: None,
+            losses,
+        };
+        self.kept.keep(Box::new(self.open()), standing);
         self.kept.set_alarm(as_of_ms, read);
         Ok(())
     }
 
     /// Gives a state back what its stored form leaves to the log. Nothing that was appended after `sequence` is part
     /// of it.
-    async fn recall(&self, state: &mut M, sequence: u64) -> Result<(), store::Error> {
-        let around = &self.registry.0.around;
-        let policy = (around.policy)(&self.key.product);
-        let mut wants_more = state.recall(&[], &policy);
+    async fn recall(
+        &self,
+        state: &mut M,
+        sequence: u64,
+        known: Option<Known<'_, M>>,
+    ) -> Result<(), store::Error> {
+        let policy = (self.registry.0.around.policy)(&self.key.product);
+        let mut wants_more = state.recall(None, &[], &policy);
+        if let Some((earlier, then)) = known.filter(|_| wants_more)
+            && let Some(news) = self.news(then.sequence, sequence).await?
+        {
+            let past: Vec<_> = news.iter().map(past).collect();
+            wants_more = state.recall(Some(earlier), &past, &policy);
+        }
         for limit in LOOKS_BACK {
             if !wants_more {
                 break;
@@ -66,9 +92,24 @@ impl<M: Machine> Actor<M> {
             let newest = self.store().history(&self.key, limit).await?;
             let until = newest.iter().filter(|entry| entry.sequence <= sequence);
             let past: Vec<_> = until.map(past).collect();
-            wants_more = state.recall(&past, &policy) && newest.len() == limit;
+            wants_more = state.recall(None, &past, &policy) && newest.len() == limit;
         }
         Ok(())
+    }
+
+    /// The entries behind `from` and up to `to`, newest first; `None` where they are not few, or not all there.
+    async fn news(&self, from: Option<u64>, to: u64) -> Result<Option<Vec<Entry>>, store::Error> {
+        let count = from.and_then(|from| to.checked_sub(from));
+        let count = count.and_then(|count| usize::try_from(count).ok());
+        let Some(count) = count.filter(|count| *count <= LOOKS_BACK[0]) else {
+            return Ok(None);
+        };
+        let mut news = match count {
+            0 => Vec::new(),
+            _ => self.store().history(&self.key, count).await?,
+        };
+        news.retain(|entry| entry.sequence <= to);
+        Ok((news.len() == count).then_some(news))
     }
 
     fn open(&self) -> M {

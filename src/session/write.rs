@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::act::{self, act};
 use super::actor::Actor;
 use super::decision::{Base, Decision};
+use super::kept::Standing;
 use crate::domain::machine::{Encoded, Machine};
 use crate::store::{self, CommitId, Outcome, Stored};
 
@@ -23,21 +24,24 @@ pub(super) enum Fate<M: Machine> {
 }
 
 impl<M: Machine> Actor<M> {
-    /// Writes a decision down and acts on it.
+    /// Writes a decision down and acts on it. `spare` is the state on which it was made, where that is kept.
     pub(super) async fn write(
         &mut self,
         decision: Decision<M>,
         base: Base,
         now_ms: u64,
+        spare: Option<&M>,
     ) -> Result<Fate<M>, store::Error> {
         let around = &self.registry.0.around;
         let count = |outcome: &str| around.metrics.commits.with_label_values(&[outcome]).inc();
         let losses = around.store.losses();
         let is_idle = decision.effects.is_unwritten();
-        if is_idle && self.has(base.version, &decision.encoded).await {
+        let before = base.standing;
+        if is_idle && self.has(before.version, &decision.encoded).await {
             count("unchanged");
             act::count(&self.registry.0, &self.key, &decision.effects.tallies);
-            self.kept.keep(decision.state, base.version, losses);
+            let standing = Standing { losses, ..before };
+            self.kept.keep(decision.state, standing);
             return Ok(Fate::Down(decision.replies));
         }
         let id = around.chance.bytes();
@@ -53,15 +57,28 @@ impl<M: Machine> Actor<M> {
                 } else {
                     "committed"
                 });
-                act(&self.registry.0, &self.key, &decision.written(base.version));
-                let version = base.version + 1;
-                self.kept.keep(decision.state, version, losses);
+                act(
+                    &self.registry.0,
+                    &self.key,
+                    &decision.written(before.version),
+                );
+                let sequence = before.sequence.filter(|_| !base.is_lost);
+                let standing = Standing {
+                    version: before.version + 1,
+                    sequence: sequence.map(|newest| newest + decision.effects.entries.len() as u64),
+                    losses,
+                };
+                self.kept.keep(decision.state, standing);
                 Ok(Fate::Down(decision.replies))
             }
             Outcome::Conflict(newer) if remembers(newer.as_ref(), &commit.id) => {
                 count("committed");
-                act(&self.registry.0, &self.key, &decision.written(base.version));
-                self.adopt(newer, losses).await?;
+                act(
+                    &self.registry.0,
+                    &self.key,
+                    &decision.written(before.version),
+                );
+                self.adopt(newer, losses, None).await?;
                 Ok(Fate::Down(decision.replies))
             }
             Outcome::Conflict(newer) if self.is_lost(base, newer.as_ref()) => {
@@ -69,7 +86,8 @@ impl<M: Machine> Actor<M> {
             }
             Outcome::Conflict(newer) => {
                 count("conflict");
-                self.adopt(newer, losses).await?;
+                let known = spare.map(|state| (state, before));
+                self.adopt(newer, losses, known).await?;
                 Ok(Fate::Late)
             }
             Outcome::NotWritten(error) => {
@@ -87,7 +105,10 @@ impl<M: Machine> Actor<M> {
     /// version that is missing without a loss was removed by somebody, and stays away.
     fn is_lost(&self, base: Base, newest: Option<&Stored>) -> bool {
         let found = newest.map_or(0, |stored| stored.version);
-        !base.is_lost && found < base.version && self.store().losses() > base.losses
+        let Standing {
+            version, losses, ..
+        } = base.standing;
+        !base.is_lost && found < version && self.store().losses() > losses
     }
 
     /// Whether the store holds just these bytes, so that writing them again would change nothing.

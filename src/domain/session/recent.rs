@@ -61,15 +61,19 @@ impl Recent {
         self.add(&told.collect::<Vec<_>>(), provider, policy, now);
     }
 
-    /// Remembers again what the log says of the past, newest first: of all of it, or of its newest part. Answers
-    /// whether more of it is needed.
-    pub(super) fn recall(&mut self, past: &[Past<'_>], policy: &OfferPolicy) -> bool {
+    /// Remembers again what the log says of the past, newest first: of all of it, of its newest part, or of what came
+    /// after `known`. Answers whether more of it is needed.
+    pub(super) fn recall(
+        &mut self,
+        known: Option<&Self>,
+        past: &[Past<'_>],
+        policy: &OfferPolicy,
+    ) -> bool {
         let is_batch = |entry: &&Past<'_>| entry.r#type == EntryType::Actions.as_str();
         let batches = || past.iter().filter(is_batch);
-        let Some(newest) = batches().next() else {
-            return true;
-        };
-        let before = std::mem::take(self);
+        // Whoever came before what is recalled came then.
+        let entered_at = self.entered_at;
+        *self = known.cloned().unwrap_or_default();
         for entry in batches().rev() {
             // Whatever a session has written can be read.
             if let Some(provider) = Provider::parse(entry.source)
@@ -78,11 +82,11 @@ impl Recent {
                 self.add(&batch.actions, provider, policy, entry.at);
             }
         }
-        // Whoever came before what is recalled came then.
-        self.entered_at = before.entered_at;
-        let oldest = newest.at - policy.lookback_s;
-        let is_behind = past.last().is_some_and(|entry| entry.at < oldest);
-        !is_behind && self.actions.len() < policy.actions_max
+        self.entered_at = entered_at;
+        let newest = batches().next().map(|newest| newest.at);
+        let oldest = newest.map(|at| at - policy.lookback_s);
+        let is_behind = oldest.is_some_and(|oldest| past.last().is_some_and(|end| end.at < oldest));
+        known.is_none() && !is_behind && self.actions.len() < policy.actions_max
     }
 
     /// Forgets what triggers do not look at any more at `now`, Unix seconds (contract 6). The newest action stays,

@@ -214,9 +214,13 @@ impl Machine for Session {
         super::stored::decode(state, settled)
     }
 
-    fn recall(&mut self, past: &[Past<'_>], policy: &Policy) -> bool {
-        let offers = self.offers.as_mut();
-        offers.is_some_and(|offers| offers.recent.recall(past, &policy.offers))
+    fn recall(&mut self, known: Option<&Self>, past: &[Past<'_>], policy: &Policy) -> bool {
+        let Some(offers) = &mut self.offers else {
+            return false;
+        };
+        let known = known.and_then(|known| known.offers.as_ref());
+        let known = known.map(|known| &known.recent);
+        offers.recent.recall(known, past, &policy.offers)
     }
 
     fn encode(&mut self) -> Encoded {

@@ -328,7 +328,9 @@ impl Stage {
         let mut read = read.expect("a stored session is readable");
         let past: Vec<_> = self.entries.iter().rev().map(past).collect();
         let mut known = 0;
-        while read.recall(past.get(..known).unwrap_or(&past), &self.policy) && known < past.len() {
+        while read.recall(None, past.get(..known).unwrap_or(&past), &self.policy)
+            && known < past.len()
+        {
             known = known.saturating_add(self.recalls);
         }
         read
