@@ -29,8 +29,13 @@ pub trait Machine: Clone + Send + Sync + Sized + 'static {
     /// error says what is wrong with them.
     fn decode(state: &[u8], settled: &[u8]) -> Result<Self, String>;
 
-    /// Takes back what the stored form leaves to the log. Called whenever a state was read, first with nothing of
-    /// the past. Answers whether that was too little; then it is called again with more of it, unless there is no
+    /// Whether its stored form leaves something to the log.
+    fn recalls(&self) -> bool {
+        false
+    }
+
+    /// Takes back what the stored form leaves to the log. Called whenever a state was read that [recalls](Self::recalls)
+    /// something. Answers whether `past` was too little; then it is called again with more of it, unless there is no
     /// more. Where the same state is still `known` as it was earlier, `past` is all that the log has since then.
     fn recall(
         &mut self,

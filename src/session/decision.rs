@@ -151,6 +151,7 @@ impl<M: Machine> Decision<M> {
                 key: key.clone(),
                 base: base.standing.version,
                 is_restored: base.is_lost,
+                known: base.standing.sequence.filter(|_| self.state.recalls()),
                 state: Arc::clone(&self.encoded.state),
                 settled: self.encoded.settled.clone(),
                 due_ms: self.state.deadline().map(crate::domain::time::to_ms),

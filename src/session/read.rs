@@ -48,7 +48,7 @@ impl<M: Machine> Actor<M> {
                         losses,
                     };
                     let known = known.filter(|(_, then)| then.losses == losses);
-                    self.recall(&mut state, stored.sequence, known).await?;
+                    self.recall(&mut state, &stored, known).await?;
                     self.kept.keep(Box::new(state), standing);
                     self.kept.set_alarm(as_of_ms, read);
                     return Ok(());
@@ -69,47 +69,33 @@ impl<M: Machine> Actor<M> {
         Ok(())
     }
 
-    /// Gives a state back what its stored form leaves to the log. Nothing that was appended after `sequence` is part
-    /// of it.
+    /// Gives a state back what its stored form leaves to the log.
     async fn recall(
         &self,
         state: &mut M,
-        sequence: u64,
+        stored: &Stored,
         known: Option<Known<'_, M>>,
     ) -> Result<(), store::Error> {
         let policy = (self.registry.0.around.policy)(&self.key.product);
-        let mut wants_more = state.recall(None, &[], &policy);
+        let mut wants_more = state.recalls();
         if let Some((earlier, then)) = known.filter(|_| wants_more)
-            && let Some(news) = self.news(then.sequence, sequence).await?
+            && let Some(news) = news(stored, then.sequence)
         {
-            let past: Vec<_> = news.iter().map(past).collect();
-            wants_more = state.recall(Some(earlier), &past, &policy);
+            wants_more = state.recall(Some(earlier), &news, &policy);
         }
         for limit in LOOKS_BACK {
             if !wants_more {
                 break;
             }
             let newest = self.store().history(&self.key, limit).await?;
-            let until = newest.iter().filter(|entry| entry.sequence <= sequence);
+            // Nothing that was appended since is part of the state.
+            let until = newest
+                .iter()
+                .filter(|entry| entry.sequence <= stored.sequence);
             let past: Vec<_> = until.map(past).collect();
             wants_more = state.recall(None, &past, &policy) && newest.len() == limit;
         }
         Ok(())
-    }
-
-    /// The entries behind `from` and up to `to`, newest first; `None` where they are not few, or not all there.
-    async fn news(&self, from: Option<u64>, to: u64) -> Result<Option<Vec<Entry>>, store::Error> {
-        let count = from.and_then(|from| to.checked_sub(from));
-        let count = count.and_then(|count| usize::try_from(count).ok());
-        let Some(count) = count.filter(|count| *count <= LOOKS_BACK[0]) else {
-            return Ok(None);
-        };
-        let mut news = match count {
-            0 => Vec::new(),
-            _ => self.store().history(&self.key, count).await?,
-        };
-        news.retain(|entry| entry.sequence <= to);
-        Ok((news.len() == count).then_some(news))
     }
 
     fn open(&self) -> M {
@@ -117,6 +103,12 @@ impl<M: Machine> Actor<M> {
         let policy = (around.policy)(&self.key.product);
         M::open(&self.key, &policy, around.clock.now_s())
     }
+}
+
+/// What was appended behind the entry `known`, newest first, if all of it was told.
+fn news(stored: &Stored, known: Option<u64>) -> Option<Vec<Past<'_>>> {
+    let count = stored.sequence.checked_sub(known?)?;
+    (stored.news.len() as u64 == count).then(|| stored.news.iter().map(past).collect())
 }
 
 fn past(entry: &Entry) -> Past<'_> {

@@ -22,6 +22,9 @@ pub struct StateWrite {
     /// Whether the store has lost that version, together with whatever else it held (see [`super::Store::losses`]): then
     /// it is written where there is nothing by now, or something older.
     pub is_restored: bool,
+    /// The sequence of the newest log entry that the writer knows, if it wants to know of newer ones when somebody was
+    /// faster (see [`Stored::news`]).
+    pub known: Option<u64>,
     /// The new serialised state.
     pub state: Arc<[u8]>,
     /// Its settled part, if it is written anew; it goes with the state when that goes.

@@ -42,7 +42,7 @@ pub use delivery::{
 pub use error::Error;
 
 /// A state as it was last written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Stored {
     /// Counts the commits of this key, from 1.
     pub version: u64,
@@ -57,7 +57,13 @@ pub struct Stored {
     pub state: Arc<[u8]>,
     /// Its settled part, as the newest commit that had one wrote it; empty when none had.
     pub settled: Arc<[u8]>,
+    /// The newest log entries, newest first, if the commit that met this state said which ones its writer
+    /// [knows](StateWrite::known): at most [`NEWS_MAX`], and perhaps fewer than there are.
+    pub news: Vec<Entry>,
 }
+
+/// How many log entries a conflict brings along.
+pub const NEWS_MAX: usize = 16;
 
 /// One log entry as read back.
 #[derive(Clone, Debug, PartialEq)]

@@ -130,6 +130,7 @@ async fn fill(options: &Options) -> Result<(), String> {
                 key,
                 base: 0,
                 is_restored: false,
+                known: None,
                 state: vec![b'x'; 500].into(),
                 settled: None,
                 due_ms: None,

@@ -22,6 +22,7 @@ fn one_action(product: &ProductId, base: u64, now_ms: u64) -> Arc<Commit> {
             key: Key::session(product, &SessionId::from("s")),
             base,
             is_restored: false,
+            known: None,
             state: b"{}".as_slice().into(),
             settled: None,
             due_ms: None,

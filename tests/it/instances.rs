@@ -19,7 +19,7 @@ async fn service_on(server: &OwnServer) -> Service {
 }
 
 /// The same, of another product.
-async fn service_of(server: &OwnServer, setup: Setup) -> Service {
+pub(crate) async fn service_of(server: &OwnServer, setup: Setup) -> Service {
     let store: Arc<dyn Store> = Arc::new(server.store("shared"));
     let setup = setup.and("CONNECTOR__STORE__BACKEND", "redis");
     let setup = setup.and("REDIS_URL", &server.url());
@@ -30,7 +30,7 @@ async fn service_of(server: &OwnServer, setup: Setup) -> Service {
     .await
 }
 
-async fn post(service: &Service, url: &str, session: &str, label: &str) -> u16 {
+pub(crate) async fn post(service: &Service, url: &str, session: &str, label: &str) -> u16 {
     let request = service.client.post(format!("{url}/webhook/acme"));
     let request = request.header("x-posthog-secret", SECRET);
     let request = request.body(click(session, "u1", label).to_string());

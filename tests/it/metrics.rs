@@ -212,6 +212,7 @@ async fn an_unreadable_session_is_set_aside_counted_and_begins_anew() {
             key,
             base: stored.version,
             is_restored: false,
+            known: None,
             state: Arc::from(*b"spoilt"),
             settled: None,
             due_ms: None,

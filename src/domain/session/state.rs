@@ -214,6 +214,10 @@ impl Machine for Session {
         super::stored::decode(state, settled)
     }
 
+    fn recalls(&self) -> bool {
+        self.offers.is_some()
+    }
+
     fn recall(&mut self, known: Option<&Self>, past: &[Past<'_>], policy: &Policy) -> bool {
         let Some(offers) = &mut self.offers else {
             return false;

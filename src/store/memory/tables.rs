@@ -136,6 +136,7 @@ impl Tables {
             written_ms: state.written_ms,
             state: Arc::clone(&state.bytes),
             settled: Arc::clone(&state.settled),
+            news: Vec::new(),
         })
     }
 

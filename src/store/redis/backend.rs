@@ -72,7 +72,7 @@ impl Store for Redis {
         let answer = self.link.commit(&commit.product, |command| {
             commit::write(&commit, command);
         });
-        let outcome = commit::outcome(&commit.id, answer.await);
+        let outcome = commit::outcome(&commit, answer.await);
         let is_missing = matches!(outcome, Outcome::Conflict(None));
         if is_missing && commit.state.as_ref().is_some_and(|new| new.base > 0) {
             // Whoever asks wants to know whether it was removed or lost.

@@ -3,8 +3,8 @@
 use redis::{Cmd, Value};
 
 use super::link::{Failure, Waited};
-use super::name;
 use super::reply::{List, surprise};
+use super::{log, name};
 use crate::domain::attempt::AttemptRecord;
 use crate::domain::log::{OutboxChange, Space};
 use crate::store::{Commit, CommitId, Error, Guard, Outcome, Stored};
@@ -25,9 +25,10 @@ pub(super) fn write(commit: &Commit, command: &mut Cmd) {
             command.arg(new.as_of_ms);
             optional(new.settled.as_deref(), command);
             command.arg(u8::from(new.is_restored));
+            optional_number(new.known, command);
         }
         None => {
-            command.arg(&["", "0", "", "", "0", "0", "", "0"]);
+            command.arg(&["", "0", "", "", "0", "0", "", "0", ""]);
         }
     }
     let effects = &commit.effects;
@@ -135,18 +136,21 @@ pub(super) fn optional_number(number: Option<u64>, command: &mut Cmd) {
 
 /// What became of a commit. What too few replicas have may be gone after a failover, so that nobody knows; a
 /// repetition that finds itself written waits for them once more.
-pub(super) fn outcome(id: &CommitId, answer: Result<(Value, Option<Waited>), Failure>) -> Outcome {
+pub(super) fn outcome(
+    commit: &Commit,
+    answer: Result<(Value, Option<Waited>), Failure>,
+) -> Outcome {
     let (value, waited) = match answer {
         Err(Failure::Refused(error)) => return Outcome::NotWritten(error),
         Err(Failure::Unknown(error)) => return Outcome::Unknown(error),
         Ok(answered) => answered,
     };
-    let outcome = told(value).unwrap_or_else(Outcome::Unknown);
+    let outcome = told(commit, value).unwrap_or_else(Outcome::Unknown);
     let is_written = match &outcome {
         Outcome::Committed => true,
         Outcome::Conflict(newest) => newest
             .as_ref()
-            .is_some_and(|newest| newest.commits.contains(id)),
+            .is_some_and(|newest| newest.commits.contains(&commit.id)),
         _ => false,
     };
     match waited {
@@ -158,12 +162,18 @@ pub(super) fn outcome(id: &CommitId, answer: Result<(Value, Option<Waited>), Fai
     }
 }
 
-fn told(value: Value) -> Result<Outcome, Error> {
+fn told(commit: &Commit, value: Value) -> Result<Outcome, Error> {
     let mut answer = List::of(value)?;
     match answer.text()?.as_str() {
         "committed" => Ok(Outcome::Committed),
         "conflict" if answer.len() == 0 => Ok(Outcome::Conflict(None)),
-        "conflict" => Ok(Outcome::Conflict(stored(answer.value()?)?)),
+        "conflict" => {
+            let mut newest = stored(answer.value()?)?;
+            if let Some(newest) = &mut newest {
+                newest.news = log::sound(&commit.product, answer.list()?)?;
+            }
+            Ok(Outcome::Conflict(newest))
+        }
         _ => Err(surprise("an unknown outcome")),
     }
 }
@@ -187,5 +197,6 @@ pub(super) fn stored(value: Value) -> Result<Option<Stored>, Error> {
         written_ms: fields.number()?,
         state: fields.bytes()?.into(),
         settled: fields.bytes_if_any()?.unwrap_or_default().into(),
+        news: Vec::new(),
     }))
 }

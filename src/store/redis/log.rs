@@ -66,6 +66,11 @@ pub(super) async fn read(
     Ok(entries)
 }
 
+/// The entries of a page that can be read.
+pub(super) fn sound(product: &ProductId, page: List) -> Result<Vec<Entry>, Error> {
+    Ok(entries(product, page)?.0)
+}
+
 /// The entries of a page, and those of it that cannot be read.
 fn entries(product: &ProductId, page: List) -> Result<(Vec<Entry>, Vec<Flawed>), Error> {
     let (mut entries, mut flawed) = (Vec::with_capacity(page.len()), Vec::new());

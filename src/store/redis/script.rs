@@ -8,7 +8,7 @@ use sha1::{Digest, Sha1};
 
 use crate::domain::attempt::AttemptRecord;
 use crate::domain::log::SCHEMA_VERSION;
-use crate::store::{ATTEMPTS_MAX, COMMIT_IDS_MAX, CommitId};
+use crate::store::{ATTEMPTS_MAX, COMMIT_IDS_MAX, CommitId, NEWS_MAX};
 
 /// A script and the name under which Redis remembers it.
 pub(super) struct Script {
@@ -38,6 +38,7 @@ fn constants() -> String {
     let lost = super::deliveries::attempt_text(&AttemptRecord::lost(0));
     format!(
         "local ATTEMPTS_MAX, COMMITS_BYTES, SCHEMA_VERSION = {ATTEMPTS_MAX}, {}, {SCHEMA_VERSION}\n\
+         local NEWS_MAX = {NEWS_MAX}\n\
          local LOST = '{lost}'\n",
         COMMIT_IDS_MAX * size_of::<CommitId>(),
     )

@@ -336,6 +336,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         written_ms: unsigned(row, 4)?,
         state: Arc::from(state),
         settled: settled.map_or_else(Arc::default, Arc::from),
+        news: Vec::new(),
     })
 }
 

@@ -234,6 +234,7 @@ impl Desk {
             key,
             base: 0,
             is_restored: false,
+            known: None,
             state: Arc::from(&b"{}"[..]),
             settled: None,
             due_ms: None,

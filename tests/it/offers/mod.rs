@@ -4,6 +4,7 @@ mod gates;
 mod labels;
 mod leaves;
 mod public;
+mod recalled;
 mod walk;
 mod wrong;
 

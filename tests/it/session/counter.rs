@@ -212,6 +212,7 @@ impl House {
                 key: key.clone(),
                 base: stored.version,
                 is_restored: false,
+                known: None,
                 state: Arc::from(*b"spoilt"),
                 settled: None,
                 due_ms: None,

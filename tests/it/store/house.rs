@@ -150,6 +150,7 @@ pub(super) fn write(key: &Key, base: u64, state: &str) -> Draft {
         key: key.clone(),
         base,
         is_restored: false,
+        known: None,
         state: state.as_bytes().into(),
         settled: None,
         due_ms: None,

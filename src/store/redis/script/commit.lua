@@ -2,7 +2,7 @@
 -- request, so that what hardly ever happens is asked for last.
 local base = KEYS[1]
 local call = redis.call
-local next_arg = 17
+local next_arg = 18
 
 local function whole(number)
   return string.format('%.0f', number)
@@ -10,8 +10,8 @@ end
 
 local channel, instance, product, now, commit_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local key, version, state, due, written = ARGV[6], tonumber(ARGV[7]), ARGV[8], ARGV[9], ARGV[10]
-local has_settled, settled, is_restored = ARGV[11], ARGV[12], ARGV[13]
-local guards, entries, works = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
+local has_settled, settled, is_restored, known = ARGV[11], ARGV[12], ARGV[13], ARGV[14]
+local guards, entries, works = tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17])
 local has_state = key ~= ''
 local member = product .. '/' .. key
 local at = base .. 'state:' .. member
@@ -54,7 +54,16 @@ if not holds then
   if not has_state then return { 'conflict' } end
   -- A repetition, perhaps of a commit that no replica had yet: replicas are waited for behind a write only.
   if held[3] and string.find(held[3], commit_id, 1, true) then call('HSET', base .. 'counts', 'asked', 1) end
-  return { 'conflict', call('HMGET', at, 'version', 'sequence', 'commits', 'written', 'state', 'settled') }
+  local news, offset = {}, known ~= '' and call('HGET', at, 'newest')
+  while offset and offset ~= '' and #news < NEWS_MAX do
+    local entry = call('XRANGE', base .. 'log:' .. product, offset, offset)[1]
+    -- In the order of their writing: the second field is the sequence, the last one the entry before.
+    local fields = entry and entry[2]
+    if not fields or tonumber(fields[4]) <= tonumber(known) then break end
+    news[#news + 1] = entry
+    offset = fields[#fields]
+  end
+  return { 'conflict', call('HMGET', at, 'version', 'sequence', 'commits', 'written', 'state', 'settled'), news }
 end
 
 local news = {}
