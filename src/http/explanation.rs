@@ -109,7 +109,7 @@ async fn offering(
     let wait_s = policy.resilience.min_interval_s;
     Ok(json!({
         "enabled": policy.program.as_ref().is_some_and(|program| program.is_enabled),
-        "page": offers.page.as_ref().map(AgentFsm::to_snapshot),
+        "page": offers.page.as_deref().map(AgentFsm::to_snapshot),
         "open": offers.open,
         "matched": offers.matched,
         "last_made_at": offers.made_at,

@@ -102,6 +102,19 @@ pub(super) struct Base {
     pub(super) is_lost: bool,
 }
 
+impl Base {
+    /// Where it stands once a commit with these effects has been written on it.
+    pub(super) fn after(&self, effects: &Effects, losses: u64) -> Standing {
+        // How long the log is that the store has kept, nobody knows.
+        let known = self.standing.sequence.filter(|_| !self.is_lost);
+        Standing {
+            version: self.standing.version + 1,
+            sequence: known.map(|newest| newest + effects.entries.len() as u64),
+            losses,
+        }
+    }
+}
+
 impl<M: Machine> Decision<M> {
     /// The same for a store that has lost what the decision was made on. The facts that it rested on are lost too,
     /// and hold nobody back.

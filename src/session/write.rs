@@ -62,12 +62,7 @@ impl<M: Machine> Actor<M> {
                     &self.key,
                     &decision.written(before.version),
                 );
-                let sequence = before.sequence.filter(|_| !base.is_lost);
-                let standing = Standing {
-                    version: before.version + 1,
-                    sequence: sequence.map(|newest| newest + decision.effects.entries.len() as u64),
-                    losses,
-                };
+                let standing = base.after(&decision.effects, losses);
                 self.kept.keep(decision.state, standing);
                 Ok(Fate::Down(decision.replies))
             }

@@ -118,7 +118,10 @@ impl Session {
     /// The page asks.
     pub(super) fn take_poll(&mut self, moment: &mut Moment<'_, Policy>) -> Reply {
         let verdict = self.consider(Occasion::Poll, moment);
-        let open = self.offers.as_ref().and_then(|offers| offers.open.as_ref());
+        let open = self
+            .offers
+            .as_ref()
+            .and_then(|offers| offers.open.as_deref());
         let made = open.filter(|_| verdict == Verdict::Offered);
         let page = self.offers.as_ref().map(|offers| offers.page_state());
         Reply::Polled(Arc::new(Polled {
@@ -191,10 +194,11 @@ impl Session {
         moment: &mut Moment<'_, Policy>,
     ) -> Verdict {
         if occasion != Occasion::Poll {
-            self.offers_mut().matched = Some(Matched {
+            let matched = Matched {
                 offer: offer.clone(),
                 at: moment.now,
-            });
+            };
+            self.offers_mut().matched = Some(matched.into());
             return Verdict::Matched;
         }
         if let Err(verdict) = self.spend_quotas(moment) {
@@ -264,11 +268,12 @@ impl Session {
         offers
             .quiet
             .insert(offer.trigger_id.clone(), now + offer.cooldown_s);
-        offers.open = Some(OpenOffer {
+        let open = OpenOffer {
             id: id.as_str().into(),
             offer: offer.clone(),
             made_at: now,
-        });
+        };
+        offers.open = Some(open.into());
         let trigger = offer.trigger_id.as_str().into();
         moment
             .effects
@@ -279,9 +284,10 @@ impl Session {
     /// The open offer has come to its end, if there is one.
     pub(super) fn end_offer(&mut self, ending: Ending, moment: &mut Moment<'_, Policy>) {
         let open = self.offers.as_mut().and_then(|offers| offers.open.take());
-        let Some(OpenOffer { id, offer, .. }) = open else {
+        let Some(open) = open else {
             return;
         };
+        let OpenOffer { id, offer, .. } = *open;
         let body =
             json!({"offer_id": id, "trigger_id": offer.trigger_id, "outcome": ending.as_str()});
         moment.log(EntryType::OfferEnded, "page", self.user_text(), &body);

@@ -36,7 +36,8 @@ impl Default for OfferPolicy {
     }
 }
 
-/// Everything about a session's offers. A session of a product that wants none has none of it.
+/// Everything about a session's offers. A session of a product that wants none has none of it. What most sessions have
+/// only for a while is in boxes: whatever is there is gone through with every batch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Offers {
     /// What triggers look at.
@@ -44,16 +45,16 @@ pub struct Offers {
     pub recent: Recent,
     /// What the page says about its toast (contract 5.3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page: Option<AgentFsm>,
+    pub page: Option<Box<AgentFsm>>,
     /// The state in which a report was refused, as far as the log tells of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) refused_in: Option<State>,
     /// The offer that waits for an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub open: Option<OpenOffer>,
+    pub open: Option<Box<OpenOffer>>,
     /// What a trigger suggested since the page has asked last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub matched: Option<Matched>,
+    pub matched: Option<Box<Matched>>,
     /// When the newest offer was made, Unix seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_at: Option<f64>,
@@ -208,12 +209,14 @@ impl Offers {
     /// The machine of the page's toast.
     pub(super) fn page_mut(&mut self, now: f64) -> &mut AgentFsm {
         self.page
-            .get_or_insert_with(|| AgentFsm::new(Settings::default(), now))
+            .get_or_insert_with(|| AgentFsm::new(Settings::default(), now).into())
     }
 
     /// Where the machine of the page's toast stands.
     pub fn page_state(&self) -> State {
-        self.page.as_ref().map_or(State::Thinking, AgentFsm::state)
+        self.page
+            .as_deref()
+            .map_or(State::Thinking, AgentFsm::state)
     }
 
     /// Ends the page's offer, which nobody answered; or its chat or tour, of which nothing was heard for
@@ -240,7 +243,7 @@ impl Offers {
         match_s: f64,
         now: f64,
     ) -> Option<Offer> {
-        let Matched { offer, at } = self.matched.as_ref()?;
+        let Matched { offer, at } = self.matched.as_deref()?;
         let trigger = offer.trigger_id.as_str();
         let is_fresh = now - at <= match_s && !self.is_quiet(trigger, now);
         let is_known = || program.names.iter().any(|name| **name == *trigger);

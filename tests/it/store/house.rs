@@ -176,6 +176,13 @@ impl Draft {
         self
     }
 
+    /// By somebody who knows the log up to this sequence.
+    pub(super) fn knowing(mut self, sequence: u64) -> Self {
+        let state = self.0.state.as_mut().expect("there is a state");
+        state.known = Some(sequence);
+        self
+    }
+
     /// With a settled part.
     pub(super) fn settled(mut self, settled: &str) -> Self {
         let state = self.0.state.as_mut().expect("a settled part needs a state");

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use event_connector::domain::log::{IndexKey, Space};
 use event_connector::store::redis::{Options, Redis};
-use event_connector::store::{Error, Heard, News, Outcome, Store};
+use event_connector::store::{Error, Heard, NEWS_MAX, News, Outcome, Store};
 use tokio::sync::mpsc;
 
-use super::house::{House, draft, key, key_of, product, write};
+use super::house::{Draft, House, draft, key, key_of, product, write};
 use crate::redis::{OwnServer, SAFE, Servers};
 use crate::support::eventually;
 
@@ -132,6 +132,42 @@ async fn a_state_that_cannot_be_read_is_set_aside_once() {
         .await
         .expect("readable");
     assert_eq!((history.len(), history[0].sequence), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_too_late_learns_what_the_log_has_since() {
+    let server = OwnServer::start(&SAFE);
+    let house = House {
+        store: Arc::new(server.store("news")),
+        directory: None,
+    };
+    house.wrote(write(&key("s"), 0, "1").action("1")).await;
+    house.wrote(write(&key("t"), 0, "1").action("other")).await;
+    house
+        .wrote(write(&key("s"), 1, "2").action("2").action("3"))
+        .await;
+    let news = async |late: Draft| match house.store.commit(Arc::new(late.0)).await {
+        Outcome::Conflict(Some(newest)) => {
+            let told = newest
+                .news
+                .iter()
+                .map(|entry| (entry.sequence, &*entry.body));
+            told.map(|(sequence, body)| format!("{sequence} {body}"))
+                .collect::<Vec<_>>()
+        }
+        outcome => panic!("{outcome:?}"),
+    };
+    let late = || write(&key("s"), 1, "late");
+    assert_eq!(news(late().knowing(1)).await, ["3 3", "2 2"]);
+    assert!(news(late().knowing(3)).await.is_empty());
+    assert!(news(late()).await.is_empty(), "nobody asked");
+    // More than are told at once: whoever misses some asks for them.
+    let many = (4..=40).fold(write(&key("s"), 2, "3"), |draft, number| {
+        draft.action(&number.to_string())
+    });
+    house.wrote(many).await;
+    let told = news(late().knowing(1)).await;
+    assert_eq!((told.len(), &*told[0]), (NEWS_MAX, "40 40"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
