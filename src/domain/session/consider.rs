@@ -48,7 +48,10 @@ impl Session {
             }
             return Verdict::OptOut;
         };
-        if let Some(offers) = &mut self.offers {
+        // A batch has just been noted.
+        if let Some(offers) = &mut self.offers
+            && occasion != Occasion::Batch
+        {
             offers.recent.trim(&moment.policy.offers, moment.now);
         }
         let gate = self.may_speak(moment);

@@ -58,7 +58,7 @@ impl Recent {
             title: Cow::from(&action.title),
             timestamp_start: action.at.unwrap_or_default(),
         });
-        self.add(&told.collect::<Vec<_>>(), provider, policy, now);
+        self.add(told, provider, policy, now);
     }
 
     /// Remembers again what the log says of the past, newest first: of all of it, of its newest part, or of what came
@@ -79,7 +79,7 @@ impl Recent {
             if let Some(provider) = Provider::parse(entry.source)
                 && let Ok(batch) = serde_json::from_str::<ToldBatch<'_>>(entry.body)
             {
-                self.add(&batch.actions, provider, policy, entry.at);
+                self.add(batch.actions.into_iter(), provider, policy, entry.at);
             }
         }
         self.entered_at = entered_at;
@@ -111,25 +111,31 @@ impl Recent {
         self.entered_at.is_none()
     }
 
-    fn add(&mut self, told: &[Told<'_>], provider: Provider, policy: &OfferPolicy, now: f64) {
+    fn add<'a>(
+        &mut self,
+        told: impl Iterator<Item = Told<'a>>,
+        provider: Provider,
+        policy: &OfferPolicy,
+        now: f64,
+    ) {
         // Nothing happens after it has arrived: where a clock is ahead, it is not ours.
         let time = |told: &Told<'_>| match told.timestamp_start {
             at if at != 0.0 && !provider.delivers_late() => at.min(now),
             _ => now,
         };
-        let ends = told.iter().skip(1).map(Some).chain([None]);
-        for (action, next) in told.iter().zip(ends) {
+        let mut told = told.peekable();
+        while let Some(action) = told.next() {
             let url = &*action.canonical_url;
             let page = self.actions.page().map(|page| &**page);
             if !url.is_empty() && page != Some(url) {
-                self.entered_at = Some(time(action));
+                self.entered_at = Some(time(&action));
             }
             self.actions.push(&Seen {
                 canonical_url: Cow::from(url),
                 r#type: action.r#type,
                 title: Cow::from(&*action.title),
-                start: time(action),
-                end: time(next.unwrap_or(action)),
+                start: time(&action),
+                end: time(told.peek().unwrap_or(&action)),
             });
         }
         self.trim(policy, now);

@@ -50,6 +50,7 @@ impl Leaf {
         match self {
             Self::UrlMatches(_) => 8,
             Self::RecentAction { .. } | Self::RageClick { .. } | Self::PingPong(_) => 4,
+            Self::UrlContains(_) | Self::UrlChange { .. } => 2,
             _ => 1,
         }
     }
