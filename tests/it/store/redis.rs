@@ -168,6 +168,12 @@ async fn who_comes_too_late_learns_what_the_log_has_since() {
     house.wrote(many).await;
     let told = news(late().knowing(1)).await;
     assert_eq!((told.len(), &*told[0]), (NEWS_MAX, "40 40"));
+    // What cannot be read is not told, and is in nobody's way.
+    let log = server.say(&["keys", "*log:shop"]);
+    let entry = server.say(&["xadd", log.trim(), "*", "nonsense", "1"]);
+    let state = server.say(&["keys", "*state:shop/session/s"]);
+    server.say(&["hset", state.trim(), "newest", entry.trim()]);
+    assert!(news(late().knowing(1)).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

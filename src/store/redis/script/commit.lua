@@ -57,9 +57,11 @@ if not holds then
   local news, offset = {}, known ~= '' and call('HGET', at, 'newest')
   while offset and offset ~= '' and #news < NEWS_MAX do
     local entry = call('XRANGE', base .. 'log:' .. product, offset, offset)[1]
-    -- In the order of their writing: the second field is the sequence, the last one the entry before.
+    -- In the order of their writing: the second field is the sequence, the last one the entry before. Whatever is
+    -- not like that ends the list.
     local fields = entry and entry[2]
-    if not fields or tonumber(fields[4]) <= tonumber(known) then break end
+    local sequence = fields and tonumber(fields[4])
+    if not sequence or sequence <= tonumber(known) then break end
     news[#news + 1] = entry
     offset = fields[#fields]
   end
