@@ -303,23 +303,27 @@ impl Stage {
         if let Some(settled) = &self.stored.settled {
             self.settled = Arc::clone(settled);
         }
-        let read = self.read();
-        if let (Some(known), Some(found)) = (Self::seen(&self.session), Self::seen(&read)) {
-            let all = known.iter().all(|one| found.contains(one));
-            assert!(all, "{found:?} and not {known:?}");
-            // Who loads it also finds what happened before anybody wanted it remembered, and what was too old before
-            // the clock was set back.
-            if found.len() > known.len() {
-                return result;
-            }
+        let mut read = self.read();
+        let (known, found) = (Self::seen(&self.session), Self::seen(&read));
+        let is_there = known.iter().all(|one| found.contains(one));
+        assert!(is_there, "{found:?} and not {known:?}");
+        // Who loads it also finds what happened before anybody wanted it remembered, and what was too old before the
+        // clock was set back.
+        if found.len() > known.len()
+            && let (Some(found), Some(known)) = (&mut read.offers, &self.session.offers)
+        {
+            found.recent = known.recent.clone();
         }
         assert_eq!(read, self.session);
         result
     }
 
     /// What triggers look at, as far as it is remembered.
-    pub(super) fn seen(session: &Session) -> Option<Vec<Seen<'_>>> {
-        Some(session.offers.as_ref()?.recent.actions().iter().collect())
+    pub(super) fn seen(session: &Session) -> Vec<Seen<'_>> {
+        let offers = session.offers.iter();
+        offers
+            .flat_map(|offers| offers.recent.actions().iter())
+            .collect()
     }
 
     /// The session as whoever loads it finds it, from its stored form and as little of the log as it wants.
