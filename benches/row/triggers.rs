@@ -107,12 +107,11 @@ fn evaluation(arguments: &Arguments) -> anyhow::Result<Figure> {
     ensure!(read.program_faults.is_empty(), "{:?}", read.program_faults);
     let program = read.program.context("a product with triggers")?;
     ensure!(program.names.len() == TRIGGERS, "{:?}", program.names);
-    let actions: Vec<_> = (0..ACTIONS).map(action).collect();
-    let actions: Actions = actions.iter().collect();
+    let actions: Actions = (0..ACTIONS).map(action).collect();
     let properties: Properties = BTreeMap::new();
     let now = f64::from(ACTIONS) * 2.0 + 1.0;
     // What is found out in one look is nothing to the next one.
-    let look = || Context::of(now, &actions, None, &properties);
+    let look = || Context::new(now, &actions, None, &properties);
     let asks = |context: &Context<'_>| {
         let offer = program.triggers.evaluate(context, |_| false, |_, _| ());
         offer.is_none()

@@ -71,9 +71,7 @@ impl Actions {
             // Not all have arrived in the order of their times.
             let young = self.iter().enumerate();
             let young = young.filter(|(place, seen)| *place == most || seen.start >= oldest);
-            let mut actions = Self::default();
-            young.for_each(|(_, seen)| actions.push(&seen));
-            *self = actions;
+            *self = young.map(|(_, seen)| seen).collect();
         }
         let is_one_more = self.acts.back().is_some_and(is_old);
         let most = actions_max.max(1).saturating_add(usize::from(is_one_more));
@@ -110,9 +108,8 @@ impl Actions {
 
     /// The newest page that is known.
     pub fn page(&self) -> Option<&Arc<str>> {
-        self.runs()
-            .map(|(page, _)| page)
-            .find(|page| !page.is_empty())
+        let mut pages = self.runs().map(|(page, _)| page);
+        pages.find(|page| !page.is_empty())
     }
 
     /// The pages, newest first, each with how many actions in turn were on it.
@@ -120,27 +117,27 @@ impl Actions {
         self.pages.iter().rev().map(|(page, count)| (page, *count))
     }
 
-    /// The actions.
+    /// The actions, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = Seen<'_>> {
-        let mut titles = self.titles.as_str();
-        self.with_pages().map(move |(act, page)| {
-            let (title, others) = titles.split_at(act.title_bytes);
-            titles = others;
-            Seen {
-                canonical_url: Cow::from(page),
-                r#type: act.r#type,
-                title: Cow::from(title),
-                start: act.start,
-                end: act.end,
-            }
+        self.parts().map(|(act, page, title)| Seen {
+            canonical_url: Cow::from(page),
+            r#type: act.r#type,
+            title: Cow::from(title),
+            start: act.start,
+            end: act.end,
         })
     }
 
-    /// All of them with their pages, of which neighbours mostly share the text.
-    pub fn with_pages(&self) -> impl Iterator<Item = (&Act, &str)> {
+    /// The same in parts: with each action its page, of which neighbours mostly share the text, and its title.
+    pub fn parts(&self) -> impl Iterator<Item = (&Act, &str, &str)> {
         let pages = self.pages.iter();
         let pages = pages.flat_map(|(page, count)| repeat_n(&**page, *count));
-        self.acts.iter().zip(pages)
+        let mut titles = self.titles.as_str();
+        self.acts.iter().zip(pages).map(move |(act, page)| {
+            let (title, others) = titles.split_at(act.title_bytes);
+            titles = others;
+            (act, page, title)
+        })
     }
 
     fn forget(&mut self, mut gone: usize) {
@@ -156,10 +153,10 @@ impl Actions {
     }
 }
 
-impl<'a> FromIterator<&'a Seen<'a>> for Actions {
-    fn from_iter<I: IntoIterator<Item = &'a Seen<'a>>>(seen: I) -> Self {
+impl<'a> FromIterator<Seen<'a>> for Actions {
+    fn from_iter<I: IntoIterator<Item = Seen<'a>>>(seen: I) -> Self {
         let mut actions = Self::default();
-        seen.into_iter().for_each(|seen| actions.push(seen));
+        seen.into_iter().for_each(|seen| actions.push(&seen));
         actions
     }
 }

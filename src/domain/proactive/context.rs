@@ -52,18 +52,9 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// What can be seen at `now`, Unix seconds, of the newest actions, oldest first, bounded in age and number.
-    pub fn new(now: f64, actions: &'a [Seen<'a>], properties: &'a Properties) -> Self {
-        Self {
-            now,
-            properties,
-            window: Rc::new(Window::of(actions)),
-        }
-    }
-
-    /// The same of actions as they are kept, and where it is remembered when the user came to the current page, Unix
-    /// seconds: that may be longer ago than the oldest action.
-    pub fn of(
+    /// What can be seen at `now`, Unix seconds, of the newest actions, bounded in age and number, and where it is
+    /// remembered when the user came to the current page, Unix seconds: that may be longer ago than the oldest action.
+    pub fn new(
         now: f64,
         actions: &'a Actions,
         entered_at: Option<f64>,

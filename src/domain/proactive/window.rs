@@ -5,7 +5,6 @@
 
 use std::cell::OnceCell;
 use std::hash::BuildHasher;
-use std::ops::Range;
 
 use foldhash::fast::FixedState;
 use memchr::memmem::Finder;
@@ -17,35 +16,26 @@ use crate::domain::action::ActionType;
 /// Actions in the order of their arrival, oldest first, with what has been asked of them so far.
 #[derive(Debug)]
 pub struct Window<'a> {
-    source: Source<'a>,
+    actions: &'a Actions,
     /// When the user came to the current page, where that is remembered.
     entered_at: Option<f64>,
     seen: OnceCell<Vec<Seen<'a>>>,
-    stay: OnceCell<Stay>,
+    stay: OnceCell<Stay<'a>>,
     times: OnceCell<Times>,
     titles: OnceCell<Titles>,
     /// When each click on the current page began, sorted.
     click_times: OnceCell<Vec<f64>>,
     /// The clicks on the current page. Those on one thing lie together, in the order of their times.
-    clicks: OnceCell<Vec<Click>>,
-}
-
-/// Where actions come from.
-#[derive(Debug)]
-enum Source<'a> {
-    /// From where they are kept.
-    Kept(&'a Actions),
-    /// Out of a list, and as they would be kept.
-    Listed(&'a [Seen<'a>], Actions),
+    clicks: OnceCell<Vec<Click<'a>>>,
 }
 
 /// How the user came to the current page.
 #[derive(Clone, Copy, Debug)]
-struct Stay {
+struct Stay<'a> {
     /// When, as far as can be seen.
     entered_at: Option<f64>,
-    /// The page before, counted from the newest in turn.
-    before: Option<usize>,
+    /// The page before.
+    before: Option<&'a str>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,28 +56,18 @@ struct Titles {
 
 /// A click on the current page.
 #[derive(Debug)]
-struct Click {
+struct Click<'a> {
     /// Settles nearly all comparisons of titles.
     hash: u64,
-    /// Where its title is among all titles.
-    title: Range<usize>,
+    title: &'a str,
     start: f64,
 }
 
 impl<'a> Window<'a> {
     /// Of actions of which nothing has been asked.
     pub(super) fn new(actions: &'a Actions, entered_at: Option<f64>) -> Self {
-        Self::from(Source::Kept(actions), entered_at)
-    }
-
-    /// The same of actions one by one, oldest first.
-    pub(super) fn of(seen: &'a [Seen<'a>]) -> Self {
-        Self::from(Source::Listed(seen, seen.iter().collect()), None)
-    }
-
-    fn from(source: Source<'a>, entered_at: Option<f64>) -> Self {
         Self {
-            source,
+            actions,
             entered_at,
             seen: OnceCell::new(),
             stay: OnceCell::new(),
@@ -100,33 +80,22 @@ impl<'a> Window<'a> {
 
     /// The actions one by one, oldest first.
     pub fn seen(&self) -> &[Seen<'a>] {
-        match self.source {
-            Source::Kept(actions) => self.seen.get_or_init(|| actions.iter().collect()),
-            Source::Listed(seen, _) => seen,
-        }
-    }
-
-    fn actions(&self) -> &Actions {
-        match &self.source {
-            Source::Kept(actions) => actions,
-            Source::Listed(_, actions) => actions,
-        }
+        self.seen.get_or_init(|| self.actions.iter().collect())
     }
 
     /// What is the same for all actions, oldest first, without pages and titles.
-    pub fn acts(&self) -> impl DoubleEndedIterator<Item = &Act> + ExactSizeIterator {
-        self.actions().acts().iter()
+    pub fn acts(&self) -> impl DoubleEndedIterator<Item = &'a Act> {
+        self.actions.acts().iter()
     }
 
     /// The canonical URL of the current page: the newest that is known.
-    pub fn page(&self) -> Option<&str> {
-        self.actions().page().map(|page| &**page)
+    pub fn page(&self) -> Option<&'a str> {
+        self.actions.page().map(|page| &**page)
     }
 
     /// The page before the current one; `None` while there is only one.
-    pub fn page_before(&self) -> Option<&str> {
-        let (page, _) = self.actions().runs().nth(self.stay().before?)?;
-        Some(page)
+    pub fn page_before(&self) -> Option<&'a str> {
+        self.stay().before
     }
 
     /// When the user came to the current page, as far back as can be seen or is remembered, Unix seconds.
@@ -143,14 +112,17 @@ impl<'a> Window<'a> {
 
     /// Whether at least `min` actions are at most so old.
     pub fn has_since(&self, min: usize, now: f64, within_s: f64) -> bool {
-        let is_young = |act: &&Act| now - act.start <= within_s;
+        let is_young = |act: &Act| now - act.start <= within_s;
+        let Some(others) = min.checked_sub(1) else {
+            return true;
+        };
         if self.times().is_in_order {
-            let oldest = min
-                .checked_sub(1)
-                .map(|others| self.acts().rev().nth(others));
-            return oldest.is_none_or(|act| act.as_ref().is_some_and(is_young));
+            return self.acts().rev().nth(others).is_some_and(is_young);
         }
-        self.acts().filter(is_young).count() >= min
+        self.acts()
+            .filter(|act| is_young(act))
+            .nth(others)
+            .is_some()
     }
 
     /// `text` as titles are searched: in lower case.
@@ -159,8 +131,8 @@ impl<'a> Window<'a> {
     }
 
     /// The actions whose titles hold `part`, which is in [lower case](Self::lower).
-    pub fn titled<'s>(&'s self, part: &'s Finder<'_>) -> impl Iterator<Item = &'s Act> {
-        let titles = self.titles.get_or_init(|| Titles::of(self.actions()));
+    pub fn titled<'s>(&'s self, part: &'s Finder<'_>) -> impl Iterator<Item = &'a Act> + 's {
+        let titles = self.titles.get_or_init(|| Titles::of(self.actions));
         let text = titles.text.as_bytes();
         let mut from = 0;
         std::iter::from_fn(move || {
@@ -170,7 +142,7 @@ impl<'a> Window<'a> {
                 let end = *titles.ends.get(place)?;
                 if at + part.needle().len() <= end {
                     from = end;
-                    return self.actions().acts().get(place);
+                    return self.actions.acts().get(place);
                 }
                 // It reaches into the next title, in which nothing of it has been found yet.
                 from = at + 1;
@@ -194,30 +166,28 @@ impl<'a> Window<'a> {
         let clicks = || self.clicks.get_or_init(|| self.clicks());
         is_quick
             && clicks().windows(min).any(|burst| match burst {
-                [first, .., last] => {
-                    self.are_on_same(first, last) && last.start - first.start <= within_s
-                }
+                [first, .., last] => first.is_on_same(last) && last.start - first.start <= within_s,
                 _ => true,
             })
     }
 
-    fn stay(&self) -> Stay {
+    fn stay(&self) -> Stay<'a> {
         *self.stay.get_or_init(|| {
-            let mut end = self.actions().len();
+            let mut first = self.actions.len();
             let mut stay = Stay {
                 entered_at: None,
                 before: None,
             };
-            for (turn, (page, count)) in self.actions().runs().enumerate() {
-                end -= count;
+            for (page, count) in self.actions.runs() {
+                first -= count;
                 if page.is_empty() {
                     continue;
                 }
                 if self.page().is_some_and(|current| !is_same(current, page)) {
-                    stay.before = Some(turn);
+                    stay.before = Some(page);
                     break;
                 }
-                stay.entered_at = self.actions().acts().get(end).map(|act| act.start);
+                stay.entered_at = self.actions.acts().get(first).map(|act| act.start);
             }
             stay
         })
@@ -233,60 +203,35 @@ impl<'a> Window<'a> {
         })
     }
 
-    /// The clicks on the current page, with their places.
-    fn clicks_here(&self) -> impl Iterator<Item = (usize, &Act)> {
+    /// The clicks on the current page, with their titles.
+    fn clicks_here(&self) -> impl Iterator<Item = (&'a Act, &'a str)> {
         let current = self.page();
         // Where nobody knows of any page all of it is in one place.
         let is_here = move |page: &str| current.is_none_or(|current| is_same(current, page));
-        let all = self.actions().with_pages().enumerate();
-        let here = all.filter(move |(_, (_, page))| is_here(page));
-        let acts = here.map(|(place, (act, _))| (place, act));
-        acts.filter(|(_, act)| act.r#type == ActionType::Click)
+        let is_click = |act: &Act| act.r#type == ActionType::Click;
+        let all = self.actions.parts();
+        let clicks = all.filter(move |(act, page, _)| is_here(page) && is_click(act));
+        clicks.map(|(act, _, title)| (act, title))
     }
 
     fn click_times(&self) -> Vec<f64> {
-        let mut times: Vec<_> = self.clicks_here().map(|(_, act)| act.start).collect();
+        let mut times: Vec<_> = self.clicks_here().map(|(act, _)| act.start).collect();
         times.sort_unstable_by(f64::total_cmp);
         times
     }
 
-    fn clicks(&self) -> Vec<Click> {
-        let ends: Vec<_> = self.actions().title_ends().collect();
-        let begin = |place: usize| {
-            place
-                .checked_sub(1)
-                .and_then(|place| ends.get(place))
-                .copied()
-        };
-        let clicks = self.clicks_here().map(|(place, act)| {
-            let end = ends.get(place).copied().unwrap_or_default();
-            let title = begin(place).unwrap_or_default()..end;
-            Click {
-                hash: FixedState::default().hash_one(self.title(&title)),
-                title,
-                start: act.start,
-            }
+    fn clicks(&self) -> Vec<Click<'a>> {
+        let clicks = self.clicks_here().map(|(act, title)| Click {
+            hash: FixedState::default().hash_one(title),
+            title,
+            start: act.start,
         });
         let mut clicks: Vec<_> = clicks.collect();
         clicks.sort_unstable_by(|one, other| {
-            let of_thing = one.hash.cmp(&other.hash);
-            let of_thing =
-                of_thing.then_with(|| self.title(&one.title).cmp(self.title(&other.title)));
+            let of_thing = (one.hash, one.title).cmp(&(other.hash, other.title));
             of_thing.then(one.start.total_cmp(&other.start))
         });
         clicks
-    }
-
-    fn title(&self, range: &Range<usize>) -> &str {
-        self.actions()
-            .titles()
-            .get(range.clone())
-            .unwrap_or_default()
-    }
-
-    /// Whether both are clicks on one thing.
-    fn are_on_same(&self, one: &Click, other: &Click) -> bool {
-        one.hash == other.hash && self.title(&one.title) == self.title(&other.title)
     }
 }
 
@@ -300,14 +245,21 @@ impl Titles {
             return Self { text, ends };
         }
         text.clear();
-        let ends = actions.iter().map(|seen| {
-            text.extend(lower(&seen.title));
+        let ends = actions.parts().map(|(_, _, title)| {
+            text.extend(lower(title));
             text.len()
         });
         Self {
             ends: ends.collect(),
             text,
         }
+    }
+}
+
+impl Click<'_> {
+    /// Whether both are clicks on one thing.
+    fn is_on_same(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.title == other.title
     }
 }
 

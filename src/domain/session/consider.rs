@@ -16,7 +16,7 @@ use crate::domain::log::{EntryType, IndexKey, Space};
 use crate::domain::machine::Moment;
 use crate::domain::proactive::resilience::{Counter, Place, Role};
 use crate::domain::proactive::trigger::Look;
-use crate::domain::proactive::{Actions, Context, Offer, Program, Tally};
+use crate::domain::proactive::{Context, Offer, Program, Tally};
 
 /// Where offers appear.
 const SURFACE: &str = "page";
@@ -146,11 +146,10 @@ impl Session {
     ) -> Outlook<'p> {
         let now = moment.now;
         let offers = self.offers.as_deref();
-        let nothing = Actions::default();
-        let recent = offers.map(|offers| &offers.recent);
-        let actions = recent.map_or(&nothing, Recent::actions);
-        let entered_at = recent.and_then(Recent::entered_at);
-        let context = Context::of(now, actions, entered_at, &self.properties);
+        let nothing = Recent::default();
+        let recent = offers.map_or(&nothing, |offers| &offers.recent);
+        let (actions, entered_at) = (recent.actions(), recent.entered_at());
+        let context = Context::new(now, actions, entered_at, &self.properties);
         let match_s = moment.policy.offers.match_s;
         let asking = offers.filter(|_| occasion == Occasion::Poll);
         let matched = || asking?.matched_lately(program, match_s, now);

@@ -1,7 +1,7 @@
 //! `trigger_page_dwell`, measured as recorded.
 
 use event_connector::domain::proactive::trigger::{PageDwell, Settings, Trigger};
-use event_connector::domain::proactive::{Context, Properties};
+use event_connector::domain::proactive::{Actions, Context, Properties};
 use serde_json::{Value, json};
 
 use super::{Answer, actions, loose, or_error, shown};
@@ -23,7 +23,8 @@ fn answered(input: &Value) -> Answer {
         None => input["wall"].as_f64().unwrap_or_default(),
     };
     let (actions, none) = (actions(&input["actions"])?, Properties::new());
-    let context = Context::new(now, &actions, &none);
+    let actions: Actions = actions.into_iter().collect();
+    let context = Context::new(now, &actions, None, &none);
     let mut result = shown(trigger.evaluate(&context));
     if now == f64::INFINITY && !result.is_null() {
         // JSON has no such number; cases have a spelling for it.

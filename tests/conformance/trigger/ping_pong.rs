@@ -1,7 +1,7 @@
 //! `triggers_ping_pong`: the predicates and the two triggers.
 
 use event_connector::domain::proactive::trigger::{PingPong, Trigger};
-use event_connector::domain::proactive::{Context, Properties, Seen};
+use event_connector::domain::proactive::{Actions, Context, Properties, Seen};
 use serde_json::{Value, json};
 
 use super::{Answer, loose, or_error, seen, shown};
@@ -24,9 +24,9 @@ fn answered(input: &Value) -> Answer {
         "scoped_trigger" => scoped(options, is_old)?,
         _ => cycles(options),
     };
-    let actions = pages(&input["urls"], &trigger)?;
+    let actions: Actions = pages(&input["urls"], &trigger)?.into_iter().collect();
     let properties = Properties::new();
-    let context = Context::new(0.0, &actions, &properties);
+    let context = Context::new(0.0, &actions, None, &properties);
     if !function.ends_with("_trigger") {
         return Ok(json!({ "fires": trigger.fires(&context) }));
     }

@@ -21,7 +21,9 @@ fn evaluate(input: &Value) -> Answer {
     let triggers = triggers.map(|wanted| trigger(wanted, context));
     let registry = Registry::new(triggers.collect::<Result<_, _>>()?);
     let properties = Properties::new();
-    let empty = Context::new(input["wall"].as_f64().unwrap_or_default(), &[], &properties);
+    let nothing = Actions::default();
+    let now = input["wall"].as_f64().unwrap_or_default();
+    let empty = Context::new(now, &nothing, None, &properties);
     let first = registry.evaluate(&empty, |_| false, |_, _| {});
     if input["fn"] == "evaluate_first_only" {
         return Ok(json!({ "first": shown(first) }));
@@ -142,7 +144,7 @@ fn predicate(wanted: &Value, context: &Value) -> Result<Box<dyn Trigger>, &'stat
 #[derive(Debug)]
 struct View {
     inner: Box<dyn Trigger>,
-    actions: Vec<Seen<'static>>,
+    actions: Actions,
     properties: Properties,
 }
 
@@ -159,7 +161,7 @@ impl View {
         });
         Box::new(Self {
             inner,
-            actions,
+            actions: actions.into_iter().collect(),
             properties: properties.collect(),
         })
     }
@@ -171,8 +173,12 @@ impl Trigger for View {
     }
 
     fn evaluate(&self, context: &Context<'_>) -> Option<Offer> {
-        self.inner
-            .evaluate(&Context::new(context.now, &self.actions, &self.properties))
+        self.inner.evaluate(&Context::new(
+            context.now,
+            &self.actions,
+            None,
+            &self.properties,
+        ))
     }
 }
 
@@ -218,8 +224,7 @@ fn from_payloads(input: &Value) -> Answer {
         title: place.to_string().into(),
         ..seen("", *at, *at)
     });
-    let numbered: Vec<_> = numbered.collect();
-    let mut kept: Actions = numbered.iter().collect();
+    let mut kept: Actions = numbered.collect();
     let oldest = loose::float(now)? - lookback_s;
     kept.trim(oldest, whole(actions_max));
     // With us the newest counts however old it is, which the published form does not know.

@@ -57,22 +57,15 @@ async fn what_was_done_elsewhere_counts_once() {
         let label = format!("Button {number}");
         assert_eq!(post(&first, url, "s1", &label).await, 200);
     }
+    let ask = async |url: &str| {
+        let answer = first.client.get(format!("{url}/context/acme/s1"));
+        json_of(answer.send().await.expect("an answer")).await
+    };
     for url in urls {
-        let answer = first
-            .client
-            .get(format!("{url}/context/acme/s1"))
-            .send()
-            .await;
-        let polled = json_of(answer.expect("an answer")).await;
-        assert_eq!(reason(&polled), "no_trigger");
+        assert_eq!(reason(&ask(url).await), "no_trigger");
     }
     assert_eq!(post(&first, urls[1], "s1", "One more").await, 200);
-    let answer = first
-        .client
-        .get(format!("{}/context/acme/s1", urls[0]))
-        .send()
-        .await;
-    let polled = json_of(answer.expect("an answer")).await;
+    let polled = ask(urls[0]).await;
     assert_eq!(
         polled["proactive_trigger"]["trigger_id"], "busy",
         "{polled}"

@@ -8,8 +8,10 @@ use event_connector::domain::proactive::criteria::{
 };
 use event_connector::domain::proactive::message::{DEFAULT_BODY, chips, tour_offer};
 use event_connector::domain::proactive::trigger::Trigger;
-use event_connector::domain::proactive::{Context, Flaw, Offer, Scalar, Seen};
+use event_connector::domain::proactive::{Actions, Context, Flaw, Offer, Scalar, Seen};
 use serde_json::{Map, Value, json};
+
+use super::kept;
 
 fn config(intercom: Value) -> Map<String, Value> {
     Map::from_iter([("proactive_intercom".to_owned(), intercom)])
@@ -38,7 +40,12 @@ fn with(changes: Value) -> Value {
 }
 
 fn offer(campaign: &Campaign) -> Option<Offer> {
-    campaign.evaluate(&Context::new(0.0, &[], &BTreeMap::new()))
+    campaign.evaluate(&Context::new(
+        0.0,
+        &Actions::default(),
+        None,
+        &BTreeMap::new(),
+    ))
 }
 
 fn pointers(flaws: &[Flaw]) -> Vec<&str> {
@@ -111,8 +118,9 @@ fn expect_never(condition: &Value, at: &str) {
         start: 0.0,
         end: 0.0,
     });
+    let actions = kept(&actions);
     for now in [0.0, 1e9] {
-        let context = Context::new(now, &actions, &properties);
+        let context = Context::new(now, &actions, None, &properties);
         assert_eq!(campaign.evaluate(&context), None, "{condition}");
         assert_eq!(campaign.deadline(&context), None, "{condition}");
     }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use event_connector::domain::action::ActionType;
 use event_connector::domain::proactive::criteria::{Campaign, parse};
 use event_connector::domain::proactive::trigger::Trigger;
-use event_connector::domain::proactive::{Context, Scalar, Seen};
+use event_connector::domain::proactive::{Actions, Context, Scalar, Seen};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
+
+use super::kept;
 
 const NOW: f64 = 1_700_000_000.0;
 
@@ -52,14 +54,14 @@ fn campaign(criteria: &Value) -> Campaign {
 }
 
 fn matches(criteria: &Value, actions: &[Seen<'_>]) -> bool {
-    let none = BTreeMap::new();
-    let context = &Context::new(NOW, actions, &none);
+    let (actions, none) = (kept(actions), BTreeMap::new());
+    let context = &Context::new(NOW, &actions, None, &none);
     campaign(criteria).evaluate(context).is_some()
 }
 
 fn deadline(criteria: &Value, actions: &[Seen<'_>]) -> Option<f64> {
-    let none = BTreeMap::new();
-    let context = &Context::new(NOW, actions, &none);
+    let (actions, none) = (kept(actions), BTreeMap::new());
+    let context = &Context::new(NOW, &actions, None, &none);
     let deadline = campaign(criteria).deadline(context);
     deadline.map(|deadline| deadline - NOW)
 }
@@ -107,7 +109,8 @@ fn a_property_compares_by_its_kind_and_an_unknown_one_is_only_not_there() {
             "user_property",
             json!({"key": key, "op": op, "value": value}),
         );
-        let context = Context::new(NOW, &[], &properties);
+        let nothing = Actions::default();
+        let context = Context::new(NOW, &nothing, None, &properties);
         campaign(&leaf).evaluate(&context).is_some()
     };
     for (key, op, value) in [
@@ -275,8 +278,8 @@ fn groups_combine_and_say_which_leaves_it_was() {
         ],
     );
     let none = BTreeMap::new();
-    let actions = [view(10.0, HOME)];
-    let offer = campaign(&tree).evaluate(&Context::new(NOW, &actions, &none));
+    let actions = kept(&[view(10.0, HOME)]);
+    let offer = campaign(&tree).evaluate(&Context::new(NOW, &actions, None, &none));
     let offer = offer.expect("the tree matches");
     assert_eq!(
         Value::Object(offer.metadata),
@@ -364,8 +367,10 @@ proptest! {
     ) {
         let campaign = campaign(&tree);
         let none = BTreeMap::new();
-        let matches = |now: f64| campaign.evaluate(&Context::new(now, &actions, &none)).is_some();
-        match campaign.deadline(&Context::new(NOW, &actions, &none)) {
+        let actions = kept(&actions);
+        let at = |now: f64| Context::new(now, &actions, None, &none);
+        let matches = |now: f64| campaign.evaluate(&at(now)).is_some();
+        match campaign.deadline(&at(NOW)) {
             Some(deadline) if matches(NOW) => prop_assert!(deadline > NOW && matches(deadline)),
             Some(deadline) => {
                 prop_assert!(deadline > NOW);

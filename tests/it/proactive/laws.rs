@@ -7,7 +7,7 @@ use event_connector::domain::fsm::{Periods, TourRegistry};
 use event_connector::domain::proactive::criteria::parse;
 use event_connector::domain::proactive::message::{chips, pending_flow_id, tour_offer};
 use event_connector::domain::proactive::trigger::Trigger;
-use event_connector::domain::proactive::{Context, Seen};
+use event_connector::domain::proactive::{Actions, Context, Seen};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -112,7 +112,8 @@ proptest! {
     fn nothing_that_is_configured_panics(entries in prop::collection::vec(arbitrary(), 0..4), stored in "\\PC{0,20}") {
         let list = Value::from(entries);
         let properties = BTreeMap::new();
-        let context = Context::new(0.0, &[], &properties);
+        let nothing = Actions::default();
+        let context = Context::new(0.0, &nothing, None, &properties);
         for intercom in [list.clone(), list[0].clone()] {
             let config = Map::from_iter([("proactive_intercom".to_owned(), intercom)]);
             let (campaigns, flaws) = parse(&config);
@@ -139,7 +140,7 @@ proptest! {
 }
 
 /// Clicks on two things of one page, at these whole seconds.
-fn clicks(times: &[(u8, bool)]) -> Vec<Seen<'static>> {
+fn clicks(times: &[(u8, bool)]) -> Actions {
     let click = |(at, is_first): &(u8, bool)| Seen {
         canonical_url: "https://app.example/team".into(),
         r#type: ActionType::Click,
@@ -168,7 +169,7 @@ proptest! {
         let properties = BTreeMap::new();
         let is_found = |times: &[(u8, bool)]| {
             let actions = clicks(times);
-            let context = Context::new(100.0, &actions, &properties);
+            let context = Context::new(100.0, &actions, None, &properties);
             campaigns[0].evaluate(&context).is_some()
         };
         let is_rage = times.iter().any(|(last, thing)| {

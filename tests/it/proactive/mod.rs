@@ -8,3 +8,10 @@ mod resilience;
 mod trigger_settings;
 mod triggers;
 mod window;
+
+use event_connector::domain::proactive::{Actions, Seen};
+
+/// Actions as a session keeps them.
+fn kept(actions: &[Seen<'_>]) -> Actions {
+    actions.iter().cloned().collect()
+}

@@ -5,6 +5,7 @@ use event_connector::domain::proactive::{Context, Flaw, Properties};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::kept;
 use super::triggers::{T0, builtin, read, walk};
 
 fn pointers(flaws: &[Flaw]) -> Vec<&str> {
@@ -155,10 +156,10 @@ proptest! {
         prop_assert!(flaws.iter().all(|flaw| flaw.pointer.starts_with("/proactive_triggers")));
         prop_assert!(read.is_some() || !flaws.is_empty());
         let pages: Vec<&str> = pages.split('/').collect();
-        let actions = walk(&pages);
+        let actions = kept(&walk(&pages));
         let registry = Registry::new(read.unwrap_or_default());
         let properties = Properties::new();
-        let context = Context::new(T0 + 1000.0, &actions, &properties);
+        let context = Context::new(T0 + 1000.0, &actions, None, &properties);
         let mut panicked = 0;
         registry.evaluate(&context, |_| false, |_, look| panicked += usize::from(look == Look::Panicked));
         prop_assert_eq!(panicked, 0);

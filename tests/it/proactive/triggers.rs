@@ -4,10 +4,12 @@ use event_connector::domain::action::ActionType;
 use event_connector::domain::proactive::trigger::{
     Look, Missing, PageDwell, Registry, Scope, Trigger, parse,
 };
-use event_connector::domain::proactive::{Context, Flaw, Offer, Properties, Scalar, Seen};
+use event_connector::domain::proactive::{Actions, Context, Flaw, Offer, Properties, Scalar, Seen};
 use event_connector::domain::time::later;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+use super::kept;
 
 /// The time at which stories begin: 2026-05-18 09:14:00 UTC.
 pub(super) const T0: f64 = 1_779_095_640.0;
@@ -43,8 +45,8 @@ fn registry(triggers: &Value) -> Registry {
 }
 
 fn first(registry: &Registry, now: f64, actions: &[Seen<'_>]) -> Option<Offer> {
-    let properties = Properties::new();
-    let context = Context::new(now, actions, &properties);
+    let (actions, properties) = (kept(actions), Properties::new());
+    let context = Context::new(now, &actions, None, &properties);
     registry.evaluate(&context, |_| false, |_, _| {})
 }
 
@@ -89,9 +91,9 @@ fn back_and_forth_can_be_confined_to_one_part_of_the_product() {
 
 #[test]
 fn who_clicks_twice_and_then_hesitates_is_noticed_at_the_deadline() {
-    let actions = [seen("/plans", T0), seen("/plans", T0 + 2.0)];
+    let actions = kept(&[seen("/plans", T0), seen("/plans", T0 + 2.0)]);
     let properties = Properties::new();
-    let at = |now| Context::new(now, &actions, &properties);
+    let at = |now| Context::new(now, &actions, None, &properties);
     let dwell = PageDwell::default();
     let due = T0 + 60.0;
 
@@ -165,7 +167,7 @@ fn each_predicate_fires_once_and_is_held_back_once() {
         ("trial".into(), Scalar::Flag(false)),
         ("note".into(), Scalar::Text("".into())),
     ]);
-    let actions = walk(&["/plans", "/team"]);
+    let actions = kept(&walk(&["/plans", "/team"]));
     let table = [
         (json!({"op": "always"}), true),
         (json!({"op": "never"}), false),
@@ -189,7 +191,7 @@ fn each_predicate_fires_once_and_is_held_back_once() {
             "predicate": predicate,
         });
         let registry = registry(&json!({ "predicates": [row] }));
-        let context = Context::new(T0, &actions, &properties);
+        let context = Context::new(T0, &actions, None, &properties);
         let offer = registry.evaluate(&context, |_| false, |_, _| {});
         assert_eq!(offer.is_some(), fires, "{predicate}");
         if let Some(offer) = offer {
@@ -232,11 +234,11 @@ fn a_trigger_that_panics_silences_no_other() {
     let mut triggers: Vec<Box<dyn Trigger>> = vec![Box::new(Broken)];
     triggers.extend(dwell.expect("triggers"));
     let registry = Registry::new(triggers);
-    let actions = [seen("/plans", T0)];
+    let actions = kept(&[seen("/plans", T0)]);
     let properties = Properties::new();
 
     let mut looks = Vec::new();
-    let late = Context::new(T0 + 60.0, &actions, &properties);
+    let late = Context::new(T0 + 60.0, &actions, None, &properties);
     let offer = registry.evaluate(
         &late,
         |_| false,
@@ -249,7 +251,7 @@ fn a_trigger_that_panics_silences_no_other() {
         ("user_page_dwell".to_owned(), Look::Fired),
     ];
     assert_eq!(looks, expected);
-    let early = Context::new(T0, &actions, &properties);
+    let early = Context::new(T0, &actions, None, &properties);
     let deadlines: Vec<_> = registry.deadlines(&early).collect();
     assert_eq!(deadlines, [("user_page_dwell", T0 + 60.0)]);
 }
@@ -264,7 +266,7 @@ fn the_first_that_fires_wins_and_quiet_ones_are_not_asked() {
     let evaluate = |quiet: &str| {
         let mut looks = Vec::new();
         let offer = registry.evaluate(
-            &Context::new(T0, &[], &properties),
+            &Context::new(T0, &Actions::default(), None, &properties),
             |id| id == quiet,
             |_, look| looks.push(look),
         );
@@ -308,10 +310,10 @@ proptest! {
         second_ms in 0_u32..600_000,
     ) {
         let start = T0 + f64::from(start_ms) / 1000.0;
-        let actions = [seen("/plans", start), seen("/plans", start + f64::from(second_ms) / 1000.0)];
+        let actions = kept(&[seen("/plans", start), seen("/plans", start + f64::from(second_ms) / 1000.0)]);
         let dwell = PageDwell { threshold_s: f64::from(threshold_ms) / 1000.0, ..PageDwell::default() };
         let properties = Properties::new();
-        let at = |now| Context::new(now, &actions, &properties);
+        let at = |now| Context::new(now, &actions, None, &properties);
         let due = dwell.deadline(&at(start)).expect("a deadline");
         prop_assert!(dwell.fires(&at(due)));
         prop_assert!(!dwell.fires(&at(due - f64::from(early_ms) / 1000.0)));

@@ -1,9 +1,11 @@
 //! What conditions ask of a session's actions, held to its definition.
 
 use event_connector::domain::action::ActionType;
-use event_connector::domain::proactive::{Actions, Context, Properties, Seen, Window};
+use event_connector::domain::proactive::{Context, Properties, Seen, Window};
 use memchr::memmem::Finder;
 use proptest::prelude::*;
+
+use super::kept;
 
 /// The present.
 const NOW: f64 = 100.0;
@@ -41,24 +43,25 @@ proptest! {
         most in 1..14_usize,
     ) {
         let oldest = f64::from(oldest);
-        let mut kept: Actions = actions.iter().collect();
-        prop_assert!(kept.iter().eq(actions.iter().cloned()));
-        kept.trim(oldest, most);
+        let mut left = kept(&actions);
+        prop_assert!(left.iter().eq(actions.iter().cloned()));
+        left.trim(oldest, most);
         let newest = actions.len().saturating_sub(1);
         let places = actions.iter().enumerate();
         let stay = places.filter(|(place, seen)| *place == newest || seen.start >= oldest);
         let stay: Vec<_> = stay.map(|(_, seen)| seen.clone()).collect();
         let is_old = actions.last().is_some_and(|seen| seen.start < oldest);
         let stay = &stay[stay.len().saturating_sub(most + usize::from(is_old))..];
-        prop_assert!(kept.iter().eq(stay.iter().cloned()));
+        prop_assert!(left.iter().eq(stay.iter().cloned()));
         // As if nobody else had ever been there.
-        prop_assert_eq!(kept, stay.iter().collect());
+        prop_assert_eq!(left, kept(stay));
     }
 
     #[test]
     fn the_page_is_the_newest_known_and_was_entered_after_any_other(actions in actions()) {
         let (none, newest) = (Properties::new(), || actions.iter().rev());
-        let context = Context::new(NOW, &actions, &none);
+        let all = kept(&actions);
+        let context = Context::new(NOW, &all, None, &none);
         let window = context.window();
         let known = || newest().filter(|seen| !seen.canonical_url.is_empty());
         let url = |seen: &'_ Seen<'_>| seen.canonical_url.to_string();
@@ -80,7 +83,8 @@ proptest! {
         within_s in 0..120_u8,
     ) {
         let none = Properties::new();
-        let context = Context::new(NOW, &actions, &none);
+        let all = kept(&actions);
+        let context = Context::new(NOW, &all, None, &none);
         let window = context.window();
         let within_s = f64::from(within_s);
         let young = actions.iter().filter(|seen| NOW - seen.start <= within_s).count();
@@ -102,7 +106,8 @@ proptest! {
         within_s in 0..60_u8,
     ) {
         let none = Properties::new();
-        let context = Context::new(NOW, &actions, &none);
+        let all = kept(&actions);
+        let context = Context::new(NOW, &all, None, &none);
         let window = context.window();
         let within_s = f64::from(within_s);
         let is_here = |seen: &&Seen<'_>| window.page().is_none_or(|page| *page == seen.canonical_url);

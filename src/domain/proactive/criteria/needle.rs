@@ -27,7 +27,10 @@ impl Needle {
     }
 
     /// The actions whose titles hold it.
-    pub(super) fn titled<'s>(&'s self, window: &'s Window<'_>) -> impl Iterator<Item = &'s Act> {
+    pub(super) fn titled<'s, 'a>(
+        &'s self,
+        window: &'s Window<'a>,
+    ) -> impl Iterator<Item = &'a Act> + use<'s, 'a> {
         window.titled(&self.finder)
     }
 }
