@@ -116,7 +116,7 @@ fn evaluation(arguments: &Arguments) -> anyhow::Result<Figure> {
         let offer = program.triggers.evaluate(context, |_| false, |_, _| ());
         offer.is_none()
     };
-    let plans = |context: &Context<'_>| program.triggers.deadlines(context).count() > 0;
+    let plans = |context: &Context<'_>| program.triggers.deadline(context, |_| None).is_some();
     let mut asked = Vec::new();
     let mut whole = Vec::new();
     for _ in 0..arguments.rounds {

@@ -39,10 +39,8 @@ pub(super) fn count<M: Machine>(inner: &Inner<M>, key: &Key, tallies: &[Tally]) 
     for tally in tallies {
         let (counter, trigger, what) = match tally {
             Tally::Evaluated(names, asked) => {
-                inner.turns.count(&key.product, (names, *asked), |trigger| {
-                    let labels = [product, name(trigger), "evaluated"];
-                    metrics.triggers.with_label_values(&labels)
-                });
+                let (id, turns) = (key.product.as_str(), (names, *asked));
+                metrics.turns.count(id, is_named, turns, &metrics.triggers);
                 continue;
             }
             Tally::Trigger(trigger, what) => (&metrics.triggers, name(trigger), *what),

@@ -39,7 +39,6 @@ mod person;
 mod read;
 mod registry;
 pub mod sweeper;
-mod turns;
 mod write;
 
 pub use eraser::{Erased, Eraser};

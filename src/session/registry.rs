@@ -10,7 +10,6 @@ use super::actor::Actor;
 use super::keeper;
 use super::kept::Kept;
 use super::live::{Live, Posted, Roused, Slot};
-use super::turns::Turns;
 use crate::chance::Chance;
 use crate::clock::{Clock, Instant};
 use crate::domain::id::{Key, ProductId};
@@ -123,7 +122,6 @@ pub(super) struct Inner<M: Machine> {
     /// Tells the keeper that it has to look sooner.
     pub(super) sooner: Notify,
     strikes: Mutex<HashMap<u64, u32>>,
-    pub(super) turns: Turns,
 }
 
 /// How many different panicking inputs are remembered.
@@ -145,7 +143,6 @@ impl<M: Machine> Registry<M> {
             live: Mutex::new(Live::new()),
             sooner: Notify::new(),
             strikes: Mutex::new(HashMap::new()),
-            turns: Turns::default(),
         }))
     }
 

@@ -231,7 +231,7 @@ async fn an_unreadable_session_is_set_aside_counted_and_begins_anew() {
 #[test]
 fn names_are_distinct_prefixed_and_carry_their_units() {
     // Vectors show only once they have a value, so the struct's own text is read.
-    let source = include_str!("../../src/metrics.rs");
+    let source = include_str!("../../src/metrics/mod.rs");
     let names: Vec<_> = source
         .lines()
         .filter_map(|line| line.split_once(" = \"connector_")?.1.split('"').next())
@@ -249,4 +249,42 @@ fn names_are_distinct_prefixed_and_carry_their_units() {
         assert_eq!(line.contains("Histogram"), is_spread, "{name}");
     }
     assert!(!Metrics::new().render().is_empty());
+}
+
+#[test]
+fn each_trigger_had_its_turn_as_often_as_it_was_asked_whatever_triggers_came_later() {
+    let metrics = Metrics::new();
+    let names =
+        |names: &[&str]| -> Arc<[Arc<str>]> { names.iter().map(|&name| name.into()).collect() };
+    let (first, second) = (names(&["a", "b", "c"]), names(&["b", "d"]));
+    let count = |names, asked| {
+        metrics
+            .turns
+            .count("acme", true, (names, asked), &metrics.triggers)
+    };
+    let read = |trigger: &str| {
+        let text = String::from_utf8(metrics.render()).expect("text");
+        let line = format!(
+            "connector_triggers_total{{outcome=\"evaluated\",product=\"acme\",trigger=\"{trigger}\"}} "
+        );
+        let mut lines = text.lines();
+        lines.find_map(|one| Some(one.strip_prefix(&line)?.parse::<u64>().expect("a number")))
+    };
+    for asked in [3, 1, 0, 3] {
+        count(&first, asked);
+    }
+    assert_eq!(["a", "b", "c"].map(read), [Some(3), Some(2), Some(2)]);
+    count(&first, 2);
+    // These take the place of the others.
+    count(&second, 2);
+    count(&second, 1);
+    assert_eq!(
+        ["a", "b", "c", "d"].map(read),
+        [Some(4), Some(5), Some(2), Some(1)]
+    );
+    // Reading is no turn.
+    assert_eq!(
+        ["a", "b", "c", "d"].map(read),
+        [Some(4), Some(5), Some(2), Some(1)]
+    );
 }

@@ -94,24 +94,24 @@ fn every_configuration_key_is_used() {
 
 #[test]
 fn every_metric_is_in_the_readme() {
-    let source = read("src/metrics.rs");
+    let source = read("src/metrics/mod.rs");
     let rows = table_rows(&read("README.md"), None).join("\n");
     let names: BTreeSet<&str> = source
         .split('"')
         .filter(|text| text.starts_with("connector_") && text.chars().all(is_word))
         .collect();
-    assert!(!names.is_empty(), "src/metrics.rs names no metrics");
+    assert!(!names.is_empty(), "src/metrics/mod.rs names no metrics");
     let findings: Vec<String> = names
         .iter()
         .filter(|name| !rows.contains(&format!("`{name}`")))
-        .map(|name| format!("src/metrics.rs: {name} needs a row in the README's metrics table"))
+        .map(|name| format!("src/metrics/mod.rs: {name} needs a row in the README's metrics table"))
         .collect();
     expect_none("metrics", &findings);
 }
 
 #[test]
 fn every_metric_that_an_alert_asks_for_exists() {
-    let source = read("src/metrics.rs");
+    let source = read("src/metrics/mod.rs");
     let is_there = |name: &str| source.contains(&format!("\"{name}\""));
     let mut findings = Vec::new();
     let mut asked = 0;
@@ -140,7 +140,7 @@ fn every_metric_is_moved_by_a_test() {
         .iter()
         .map(|source| read(&source.path.display().to_string()))
         .collect();
-    let source = read("src/metrics.rs");
+    let source = read("src/metrics/mod.rs");
     let fields = source.lines().filter_map(|line| {
         let (field, rest) = line.trim().split_once(": ")?;
         let name = rest.split_once("= \"connector_")?.1.split('"').next()?;
@@ -150,7 +150,7 @@ fn every_metric_is_moved_by_a_test() {
         .filter(|(field, name)| {
             !tests.contains(&format!(".{field}")) && !tests.contains(name.as_str())
         })
-        .map(|(_, name)| format!("src/metrics.rs: {name} is moved by no test in tests/it"))
+        .map(|(_, name)| format!("src/metrics/mod.rs: {name} is moved by no test in tests/it"))
         .collect();
     expect_none("untested metrics", &findings);
 }

@@ -18,7 +18,7 @@ pub struct Seen<'a> {
     pub canonical_url: Cow<'a, str>,
     /// What was done.
     pub r#type: ActionType,
-    /// Short and imperative.
+    /// Short and imperative; of an action that is kept, in lower case.
     pub title: Cow<'a, str>,
     /// When it began, Unix seconds.
     pub start: f64,

@@ -3,8 +3,10 @@
 //! A product has many triggers, and they ask the same: which page is this, which titles hold a word, what was
 //! clicked again and again. Each answer is found out once for all of them, and only when one asks.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::hash::BuildHasher;
+use std::iter;
+use std::ops::Range;
 
 use foldhash::fast::FixedState;
 use memchr::memmem::Finder;
@@ -20,9 +22,10 @@ pub struct Window<'a> {
     /// When the user came to the current page, where that is remembered.
     entered_at: Option<f64>,
     seen: OnceCell<Vec<Seen<'a>>>,
+    /// What has been asked of the current page, and what of it is true, a bit for each number.
+    of_page: Cell<(u64, u64)>,
     stay: OnceCell<Stay<'a>>,
     times: OnceCell<Times>,
-    titles: OnceCell<Titles>,
     /// When each click on the current page began, sorted.
     click_times: OnceCell<Vec<f64>>,
     /// The clicks on the current page. Those on one thing lie together, in the order of their times.
@@ -46,14 +49,6 @@ struct Times {
     newest: Option<f64>,
 }
 
-/// All titles one after the other, in lower case.
-#[derive(Debug)]
-struct Titles {
-    text: String,
-    /// Where each ends.
-    ends: Vec<usize>,
-}
-
 /// A click on the current page.
 #[derive(Debug)]
 struct Click<'a> {
@@ -70,9 +65,9 @@ impl<'a> Window<'a> {
             actions,
             entered_at,
             seen: OnceCell::new(),
+            of_page: Cell::default(),
             stay: OnceCell::new(),
             times: OnceCell::new(),
-            titles: OnceCell::new(),
             click_times: OnceCell::new(),
             clicks: OnceCell::new(),
         }
@@ -83,14 +78,34 @@ impl<'a> Window<'a> {
         self.seen.get_or_init(|| self.actions.iter().collect())
     }
 
-    /// What is the same for all actions, oldest first, without pages and titles.
-    pub fn acts(&self) -> impl DoubleEndedIterator<Item = &'a Act> {
-        self.actions.acts().iter()
+    /// The actions without their pages and titles, oldest first.
+    pub fn acts(&self) -> impl DoubleEndedIterator<Item = Act> {
+        self.actions.acts(..)
     }
 
     /// The canonical URL of the current page: the newest that is known.
     pub fn page(&self) -> Option<&'a str> {
         self.actions.page().map(|page| &**page)
+    }
+
+    /// Whether something is true of the current page, which `ask` finds out. Whoever gives the same `number` asks the
+    /// same.
+    pub fn of_page(&self, number: usize, ask: impl FnOnce(&str) -> bool) -> bool {
+        let ask = || self.page().is_some_and(ask);
+        let Some(bit) = u32::try_from(number)
+            .ok()
+            .and_then(|number| 1_u64.checked_shl(number))
+        else {
+            return ask();
+        };
+        let (known, holds) = self.of_page.get();
+        if known & bit != 0 {
+            return holds & bit != 0;
+        }
+        let answer = ask();
+        let holds = if answer { holds | bit } else { holds };
+        self.of_page.set((known | bit, holds));
+        answer
     }
 
     /// The page before the current one; `None` while there is only one.
@@ -112,42 +127,20 @@ impl<'a> Window<'a> {
 
     /// Whether at least `min` actions are at most so old.
     pub fn has_since(&self, min: usize, now: f64, within_s: f64) -> bool {
-        let is_young = |act: &Act| now - act.start <= within_s;
+        let is_young = |start: &f64| now - start <= within_s;
         let Some(others) = min.checked_sub(1) else {
             return true;
         };
         if self.times().is_in_order {
-            return self.acts().rev().nth(others).is_some_and(is_young);
+            return self.starts().nth_back(others).is_some_and(is_young);
         }
-        self.acts()
-            .filter(|act| is_young(act))
-            .nth(others)
-            .is_some()
+        let mut young = self.starts().filter(|start| is_young(start));
+        young.nth(others).is_some()
     }
 
-    /// `text` as titles are searched: in lower case.
-    pub fn lower(text: &str) -> String {
-        lower(text).collect()
-    }
-
-    /// The actions whose titles hold `part`, which is in [lower case](Self::lower).
-    pub fn titled<'s>(&'s self, part: &'s Finder<'_>) -> impl Iterator<Item = &'a Act> + 's {
-        let titles = self.titles.get_or_init(|| Titles::of(self.actions));
-        let text = titles.text.as_bytes();
-        let mut from = 0;
-        std::iter::from_fn(move || {
-            loop {
-                let at = from + part.find(text.get(from..)?)?;
-                let place = titles.ends.partition_point(|end| *end <= at);
-                let end = *titles.ends.get(place)?;
-                if at + part.needle().len() <= end {
-                    from = end;
-                    return self.actions.acts().get(place);
-                }
-                // It reaches into the next title, in which nothing of it has been found yet.
-                from = at + 1;
-            }
-        })
+    /// The actions whose titles hold `part`, which is in [lower case](super::actions::lower).
+    pub fn titled<'s>(&'s self, part: &'s Finder<'_>) -> impl Iterator<Item = Act> {
+        self.actions.titled(part)
     }
 
     /// Whether `min` clicks on one thing of the current page lie within `within_s` seconds. Their own times count, not
@@ -187,7 +180,7 @@ impl<'a> Window<'a> {
                     stay.before = Some(page);
                     break;
                 }
-                stay.entered_at = self.actions.acts().get(first).map(|act| act.start);
+                stay.entered_at = self.actions.starts().get(first).copied();
             }
             stay
         })
@@ -195,7 +188,7 @@ impl<'a> Window<'a> {
 
     fn times(&self) -> Times {
         *self.times.get_or_init(|| {
-            let starts = || self.acts().map(|act| act.start);
+            let starts = || self.starts().copied();
             Times {
                 is_in_order: starts().is_sorted(),
                 newest: starts().reduce(f64::max),
@@ -203,28 +196,44 @@ impl<'a> Window<'a> {
         })
     }
 
-    /// The clicks on the current page, with their titles.
-    fn clicks_here(&self) -> impl Iterator<Item = (&'a Act, &'a str)> {
-        let current = self.page();
+    fn starts(&self) -> impl DoubleEndedIterator<Item = &'a f64> {
+        self.actions.starts().iter()
+    }
+
+    /// The places of the actions on the current page, newest first, those in turn together.
+    fn places_here(&self) -> impl Iterator<Item = Range<usize>> {
         // Where nobody knows of any page all of it is in one place.
+        let current = self.page();
         let is_here = move |page: &str| current.is_none_or(|current| is_same(current, page));
-        let is_click = |act: &Act| act.r#type == ActionType::Click;
-        let all = self.actions.parts();
-        let clicks = all.filter(move |(act, page, _)| is_here(page) && is_click(act));
-        clicks.map(|(act, _, title)| (act, title))
+        let mut begin = self.actions.len();
+        let runs = self.actions.runs().map(move |(page, count)| {
+            let end = begin;
+            begin -= count;
+            is_here(page).then_some(begin..end)
+        });
+        runs.flatten()
     }
 
     fn click_times(&self) -> Vec<f64> {
-        let mut times: Vec<_> = self.clicks_here().map(|(act, _)| act.start).collect();
+        let mut times = Vec::with_capacity(self.actions.len());
+        for places in self.places_here() {
+            let clicks = self.actions.acts(places).filter(is_click);
+            times.extend(clicks.map(|act| act.start));
+        }
         times.sort_unstable_by(f64::total_cmp);
         times
     }
 
     fn clicks(&self) -> Vec<Click<'a>> {
-        let clicks = self.clicks_here().map(|(act, title)| Click {
-            hash: FixedState::default().hash_one(title),
-            title,
-            start: act.start,
+        let here = self.places_here().flatten();
+        let acts = here.flat_map(|place| iter::repeat(place).zip(self.actions.acts(place..=place)));
+        let clicks = acts.filter(|(_, act)| is_click(act)).map(|(place, act)| {
+            let title = self.actions.title(place);
+            Click {
+                hash: FixedState::default().hash_one(title),
+                title,
+                start: act.start,
+            }
         });
         let mut clicks: Vec<_> = clicks.collect();
         clicks.sort_unstable_by(|one, other| {
@@ -235,27 +244,6 @@ impl<'a> Window<'a> {
     }
 }
 
-impl Titles {
-    fn of(actions: &Actions) -> Self {
-        let mut text = actions.titles().to_owned();
-        if text.is_ascii() {
-            // Nothing moves, so all of it is done at once.
-            text.make_ascii_lowercase();
-            let ends = actions.title_ends().collect();
-            return Self { text, ends };
-        }
-        text.clear();
-        let ends = actions.parts().map(|(_, _, title)| {
-            text.extend(lower(title));
-            text.len()
-        });
-        Self {
-            ends: ends.collect(),
-            text,
-        }
-    }
-}
-
 impl Click<'_> {
     /// Whether both are clicks on one thing.
     fn is_on_same(&self, other: &Self) -> bool {
@@ -263,9 +251,8 @@ impl Click<'_> {
     }
 }
 
-/// In lower case letter by letter: what a letter becomes depends on no other one.
-fn lower(text: &str) -> impl Iterator<Item = char> {
-    text.chars().flat_map(char::to_lowercase)
+fn is_click(act: &Act) -> bool {
+    act.r#type == ActionType::Click
 }
 
 /// Whether both are the same address. Neighbours mostly share its text, and then it need not be read.

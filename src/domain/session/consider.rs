@@ -25,14 +25,6 @@ const SURFACE: &str = "page";
 /// taken for the next one; and an instance whose clock is behind still counts in it while others are past it.
 const COUNTER_KEPT_S: f64 = 300.0;
 
-/// What triggers say.
-struct Outlook<'p> {
-    /// What one would offer.
-    offer: Option<Offer>,
-    /// Those that time alone could make fire, with the earliest instant, Unix seconds.
-    waiting: Vec<(&'p str, f64)>,
-}
-
 impl Session {
     /// Looks whether there is something to say, and says it if the page asks.
     pub(super) fn consider(
@@ -55,12 +47,19 @@ impl Session {
             offers.recent.trim(&moment.policy.offers, moment.now);
         }
         let gate = self.may_speak(moment);
-        let outlook = self.look(&program, occasion, gate.is_ok(), moment);
-        let (verdict, offer) = match (gate, outlook.offer) {
+        let context = self.context(moment.now);
+        let may_speak = gate.is_ok();
+        let offer = may_speak.then(|| self.look(&program, &context, occasion, moment));
+        let mut evaluate_at = self.next_look(&program, &context);
+        let (verdict, offer) = match (gate, offer.flatten()) {
             (Err(verdict), _) => (verdict, None),
             (Ok(()), None) => (Verdict::NoTrigger, None),
             (Ok(()), Some(offer)) => (self.take_up(&offer, occasion, moment), Some(offer)),
         };
+        if verdict == Verdict::Offered {
+            // Its trigger keeps quiet now.
+            evaluate_at = self.next_look(&program, &self.context(moment.now));
+        }
         if verdict.is_skip() {
             let trigger = offer.as_ref().map(|offer| offer.trigger_id.as_str().into());
             moment
@@ -69,7 +68,7 @@ impl Session {
                 .push(Tally::Skipped(trigger, verdict.as_str()));
         }
         self.tell_decision(occasion, verdict, offer.as_ref(), moment);
-        self.plan(&outlook.waiting, moment.now);
+        self.offers_mut().evaluate_at = evaluate_at;
         verdict
     }
 
@@ -135,30 +134,35 @@ impl Session {
         }))
     }
 
-    /// Gate 4: what a trigger says now or, when the page asks, has said since it asked last; and what time alone could
-    /// make one say.
-    fn look<'p>(
-        &self,
-        program: &'p Program,
-        occasion: Occasion,
-        may_speak: bool,
-        moment: &mut Moment<'_, Policy>,
-    ) -> Outlook<'p> {
-        let now = moment.now;
+    /// What triggers look at.
+    fn context(&self, now: f64) -> Context<'_> {
+        static NOTHING: Recent = Recent::new();
         let offers = self.offers.as_deref();
-        let nothing = Recent::default();
-        let recent = offers.map_or(&nothing, |offers| &offers.recent);
-        let (actions, entered_at) = (recent.actions(), recent.entered_at());
-        let context = Context::new(now, actions, entered_at, &self.properties);
+        let recent = offers.map_or(&NOTHING, |offers| &offers.recent);
+        Context::new(now, recent.actions(), recent.entered_at(), &self.properties)
+    }
+
+    /// Gate 4: what a trigger says now or, when the page asks, has said since it asked last.
+    fn look(
+        &self,
+        program: &Program,
+        context: &Context<'_>,
+        occasion: Occasion,
+        moment: &mut Moment<'_, Policy>,
+    ) -> Option<Offer> {
+        let asking = self.offers.as_deref();
+        let asking = asking.filter(|_| occasion == Occasion::Poll);
         let match_s = moment.policy.offers.match_s;
-        let asking = offers.filter(|_| occasion == Occasion::Poll);
-        let matched = || asking?.matched_lately(program, match_s, now);
-        let tallies = &mut moment.effects.tallies;
-        let offer = may_speak.then(|| self.ask(program, &context, tallies).or_else(matched));
-        Outlook {
-            offer: offer.flatten(),
-            waiting: program.triggers.deadlines(&context).collect(),
-        }
+        let matched = || asking?.matched_lately(program, match_s, context.now);
+        self.ask(program, context, &mut moment.effects.tallies)
+            .or_else(matched)
+    }
+
+    /// When the triggers are to be looked at again although nothing happens, Unix seconds.
+    fn next_look(&self, program: &Program, context: &Context<'_>) -> Option<f64> {
+        let offers = self.offers.as_deref();
+        let quiet_until = |trigger: &str| offers?.quiet.get(trigger).copied();
+        program.triggers.deadline(context, quiet_until)
     }
 
     /// Asks the triggers in their turn.
@@ -314,16 +318,6 @@ impl Session {
         if is_over == Some(true) {
             self.end_offer(Ending::TimedOut, moment);
         }
-    }
-
-    /// When the triggers are to be looked at again although nothing happens.
-    fn plan(&mut self, waiting: &[(&str, f64)], now: f64) {
-        let offers = self.offers_mut();
-        let at = waiting.iter().map(|(trigger, at)| {
-            let quiet_until = offers.quiet.get(*trigger);
-            quiet_until.map_or(*at, |until| at.max(*until))
-        });
-        offers.evaluate_at = at.filter(|at| *at > now).reduce(f64::min);
     }
 
     fn tell_decision(

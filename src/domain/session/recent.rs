@@ -44,6 +44,14 @@ struct ToldBatch<'a> {
 }
 
 impl Recent {
+    /// Nothing.
+    pub(super) const fn new() -> Self {
+        Self {
+            actions: Actions::new(),
+            entered_at: None,
+        }
+    }
+
     /// Remembers what the user did, as far as triggers look back.
     pub(super) fn note(
         &mut self,
@@ -125,18 +133,17 @@ impl Recent {
         };
         let mut told = told.peekable();
         while let Some(action) = told.next() {
-            let url = &*action.canonical_url;
-            let page = self.actions.page().map(|page| &**page);
-            if !url.is_empty() && page != Some(url) {
-                self.entered_at = Some(time(&action));
-            }
-            self.actions.push(&Seen {
-                canonical_url: Cow::from(url),
+            let start = time(&action);
+            let leads_on = self.actions.push(&Seen {
+                canonical_url: Cow::from(&*action.canonical_url),
                 r#type: action.r#type,
                 title: Cow::from(&*action.title),
-                start: time(&action),
+                start,
                 end: time(told.peek().unwrap_or(&action)),
             });
+            if leads_on {
+                self.entered_at = Some(start);
+            }
         }
         self.trim(policy, now);
     }

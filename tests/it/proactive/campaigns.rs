@@ -122,7 +122,11 @@ fn expect_never(condition: &Value, at: &str) {
     for now in [0.0, 1e9] {
         let context = Context::new(now, &actions, None, &properties);
         assert_eq!(campaign.evaluate(&context), None, "{condition}");
-        assert_eq!(campaign.deadline(&context), None, "{condition}");
+        assert_eq!(
+            campaign.deadline(&context, f64::INFINITY),
+            None,
+            "{condition}"
+        );
     }
 }
 

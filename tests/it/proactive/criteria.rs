@@ -62,7 +62,7 @@ fn matches(criteria: &Value, actions: &[Seen<'_>]) -> bool {
 fn deadline(criteria: &Value, actions: &[Seen<'_>]) -> Option<f64> {
     let (actions, none) = (kept(actions), BTreeMap::new());
     let context = &Context::new(NOW, &actions, None, &none);
-    let deadline = campaign(criteria).deadline(context);
+    let deadline = campaign(criteria).deadline(context, f64::INFINITY);
     deadline.map(|deadline| deadline - NOW)
 }
 
@@ -370,11 +370,12 @@ proptest! {
         let actions = kept(&actions);
         let at = |now: f64| Context::new(now, &actions, None, &none);
         let matches = |now: f64| campaign.evaluate(&at(now)).is_some();
-        match campaign.deadline(&at(NOW)) {
+        match campaign.deadline(&at(NOW), f64::INFINITY) {
             Some(deadline) if matches(NOW) => prop_assert!(deadline > NOW && matches(deadline)),
             Some(deadline) => {
                 prop_assert!(deadline > NOW);
                 prop_assert!(matches(deadline));
+                prop_assert_eq!(campaign.deadline(&at(NOW), deadline), None);
                 for look in looks {
                     let look = NOW + look;
                     prop_assert!(look >= deadline || !matches(look), "{look} {deadline}");

@@ -119,7 +119,7 @@ proptest! {
             let (campaigns, flaws) = parse(&config);
             for campaign in &campaigns {
                 let _ = campaign.evaluate(&context);
-                let _ = campaign.deadline(&context);
+                let _ = campaign.deadline(&context, f64::INFINITY);
                 prop_assert!(!campaign.id().is_empty());
             }
             for flaw in &flaws {

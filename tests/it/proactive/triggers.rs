@@ -97,18 +97,18 @@ fn who_clicks_twice_and_then_hesitates_is_noticed_at_the_deadline() {
     let dwell = PageDwell::default();
     let due = T0 + 60.0;
 
-    assert_eq!(dwell.deadline(&at(T0 + 2.0)), Some(due));
+    assert_eq!(dwell.deadline(&at(T0 + 2.0), f64::INFINITY), Some(due));
     assert_eq!(dwell.evaluate(&at(due - 0.001)), None);
     let offer = dwell.evaluate(&at(due)).expect("an offer");
     assert_eq!(offer.metadata["user_page_dwell_seconds"], 60.0);
-    assert_eq!(dwell.deadline(&at(due)), None);
+    assert_eq!(dwell.deadline(&at(due), f64::INFINITY), None);
 
     // As published, the two clicks are all there is.
     let strict = PageDwell {
         strict: true,
         ..dwell
     };
-    assert_eq!(strict.deadline(&at(T0 + 2.0)), None);
+    assert_eq!(strict.deadline(&at(T0 + 2.0), f64::INFINITY), None);
     assert_eq!(strict.evaluate(&at(due + 1000.0)), None);
 }
 
@@ -222,7 +222,7 @@ impl Trigger for Broken {
         panic!("this trigger is broken")
     }
 
-    fn deadline(&self, _: &Context<'_>) -> Option<f64> {
+    fn deadline(&self, _: &Context<'_>, _: f64) -> Option<f64> {
         panic!("this trigger is broken")
     }
 }
@@ -252,8 +252,10 @@ fn a_trigger_that_panics_silences_no_other() {
     ];
     assert_eq!(looks, expected);
     let early = Context::new(T0, &actions, None, &properties);
-    let deadlines: Vec<_> = registry.deadlines(&early).collect();
-    assert_eq!(deadlines, [("user_page_dwell", T0 + 60.0)]);
+    assert_eq!(registry.deadline(&early, |_| None), Some(T0 + 60.0));
+    let quiet_until = |until| move |id: &str| (id == "user_page_dwell").then_some(until);
+    let looks = [T0 + 59.0, T0 + 90.0].map(|until| registry.deadline(&early, quiet_until(until)));
+    assert_eq!(looks, [Some(T0 + 60.0), Some(T0 + 90.0)]);
 }
 
 #[test]
@@ -314,10 +316,10 @@ proptest! {
         let dwell = PageDwell { threshold_s: f64::from(threshold_ms) / 1000.0, ..PageDwell::default() };
         let properties = Properties::new();
         let at = |now| Context::new(now, &actions, None, &properties);
-        let due = dwell.deadline(&at(start)).expect("a deadline");
+        let due = dwell.deadline(&at(start), f64::INFINITY).expect("a deadline");
         prop_assert!(dwell.fires(&at(due)));
         prop_assert!(!dwell.fires(&at(due - f64::from(early_ms) / 1000.0)));
-        prop_assert_eq!(dwell.deadline(&at(due)), None);
+        prop_assert_eq!(dwell.deadline(&at(due), f64::INFINITY), None);
         prop_assert_eq!(due, later(start, dwell.threshold_s));
     }
 }

@@ -1,7 +1,9 @@
 //! What conditions ask of a session's actions, held to its definition.
 
+use std::cell::Cell;
+
 use event_connector::domain::action::ActionType;
-use event_connector::domain::proactive::{Context, Properties, Seen, Window};
+use event_connector::domain::proactive::{Actions, Context, Properties, Seen};
 use memchr::memmem::Finder;
 use proptest::prelude::*;
 
@@ -35,6 +37,14 @@ fn lower(text: &str) -> String {
     text.chars().flat_map(char::to_lowercase).collect()
 }
 
+/// As it is kept.
+fn remembered<'a>(seen: &Seen<'a>) -> Seen<'a> {
+    Seen {
+        title: lower(&seen.title).into(),
+        ..seen.clone()
+    }
+}
+
 proptest! {
     #[test]
     fn actions_are_kept_as_they_were_seen_until_they_are_too_old_or_too_many(
@@ -44,7 +54,7 @@ proptest! {
     ) {
         let oldest = f64::from(oldest);
         let mut left = kept(&actions);
-        prop_assert!(left.iter().eq(actions.iter().cloned()));
+        prop_assert!(left.iter().eq(actions.iter().map(remembered)));
         left.trim(oldest, most);
         let newest = actions.len().saturating_sub(1);
         let places = actions.iter().enumerate();
@@ -52,7 +62,7 @@ proptest! {
         let stay: Vec<_> = stay.map(|(_, seen)| seen.clone()).collect();
         let is_old = actions.last().is_some_and(|seen| seen.start < oldest);
         let stay = &stay[stay.len().saturating_sub(most + usize::from(is_old))..];
-        prop_assert!(left.iter().eq(stay.iter().cloned()));
+        prop_assert!(left.iter().eq(stay.iter().map(remembered)));
         // As if nobody else had ever been there.
         prop_assert_eq!(left, kept(stay));
     }
@@ -91,7 +101,7 @@ proptest! {
         for min in 0..=actions.len() + 1 {
             prop_assert_eq!(window.has_since(min, NOW, within_s), young >= min);
         }
-        let part = Window::lower(&part);
+        let part = lower(&part);
         let finder = Finder::new(&part);
         let titled = actions.iter().filter(|seen| lower(&seen.title).contains(&part));
         let titled: Vec<_> = titled.map(|seen| (seen.r#type, seen.start)).collect();
@@ -114,10 +124,40 @@ proptest! {
         let is_click = |seen: &&Seen<'_>| seen.r#type == ActionType::Click;
         let clicks: Vec<_> = actions.iter().filter(is_here).filter(is_click).collect();
         let is_burst = clicks.iter().any(|last| {
-            let alike = clicks.iter().filter(|click| click.title == last.title);
+            let alike = clicks.iter().filter(|click| lower(&click.title) == lower(&last.title));
             let near = alike.filter(|click| (0.0..=within_s).contains(&(last.start - click.start)));
             near.count() >= min
         });
         prop_assert_eq!(window.has_burst(min, within_s), is_burst);
     }
+}
+
+#[test]
+fn what_is_asked_of_the_page_is_found_out_once_for_all_who_ask() {
+    let none = Properties::new();
+    let on = |page: &'static str| Seen {
+        canonical_url: page.into(),
+        r#type: ActionType::Pageview,
+        title: "Open".into(),
+        start: 1.0,
+        end: 1.0,
+    };
+    let all = kept(&[on("https://a.example"), on("https://b.example")]);
+    let context = Context::new(NOW, &all, None, &none);
+    let window = context.window();
+    let asked = Cell::new(0);
+    // More than can be remembered.
+    for round in 0..3 {
+        for number in 0..70 {
+            let holds = window.of_page(number, |page| {
+                asked.set(asked.get() + 1);
+                page == "https://b.example" && number % 3 == 0
+            });
+            assert_eq!(holds, number % 3 == 0, "{number} in round {round}");
+        }
+    }
+    assert_eq!(asked.get(), 64 + 3 * 6);
+    let nowhere = Actions::default();
+    let context = Context::new(NOW, &nowhere, None, &none);
+    assert!(!context.window().of_page(0, |_| true));
 }

@@ -60,7 +60,7 @@ impl Trigger for Campaign {
     }
 
     /// Exact for a tree that does not match now: the first instant at which it does if the user does nothing more.
-    fn deadline(&self, context: &Context<'_>) -> Option<f64> {
-        self.criteria.deadline(context)
+    fn deadline(&self, context: &Context<'_>, before: f64) -> Option<f64> {
+        self.criteria.deadline(context, before)
     }
 }

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::leaf::Leaf;
-use super::needle::{Needle, UrlPart};
 use super::params::{Params, count, seconds, text};
+use super::part::TITLE_CHARS_MAX;
 use super::property::PropertyTest;
 use super::reader::{Reader, Refusal};
 use crate::domain::action::ActionType;
@@ -21,15 +21,17 @@ type Read = fn(&mut Params<'_>) -> Option<Leaf>;
 const KINDS: [(&str, Read); 9] = [
     ("url_contains", |params| {
         let value = params.required("value", text)?;
-        Some(Leaf::UrlContains(UrlPart::new(value)))
+        Some(Leaf::UrlContains(params.parts().of_urls(value)))
     }),
     ("url_matches", |params| {
         let regex = params.required("regex", regex)?;
         Some(Leaf::UrlMatches(regex))
     }),
     ("url_change", |params| {
-        let from = params.optional("from", text).map(UrlPart::new);
-        let to = params.optional("to", text).map(UrlPart::new);
+        let [from, to] = ["from", "to"].map(|name| {
+            let part = params.optional(name, text)?;
+            Some(params.parts().of_urls(part))
+        });
         Some(Leaf::UrlChange { from, to })
     }),
     ("user_property", user_property),
@@ -109,7 +111,8 @@ fn user_property(params: &mut Params<'_>) -> Option<Leaf> {
 }
 
 fn recent_action(params: &mut Params<'_>) -> Option<Leaf> {
-    let title = params.optional("title_contains", |value| Needle::new(text(value)?));
+    let title = params.optional("title_contains", title);
+    let title = title.map(|title| params.parts().of_titles(title));
     let r#type = params.optional("type", action_type);
     let within_s = params.optional("within_s", seconds);
     if params
@@ -124,6 +127,14 @@ fn recent_action(params: &mut Params<'_>) -> Option<Leaf> {
         r#type,
         within_s: within_s.unwrap_or(f64::INFINITY),
     })
+}
+
+fn title(value: &Value) -> Result<&str, Refusal> {
+    let title = text(value)?;
+    if title.chars().count() > TITLE_CHARS_MAX {
+        return Err("must have at most 256 characters");
+    }
+    Ok(title)
 }
 
 fn action_type(value: &Value) -> Result<ActionType, Refusal> {

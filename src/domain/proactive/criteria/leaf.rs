@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::needle::{Needle, UrlPart};
+use super::part::{TitlePart, UrlPart};
 use super::property::PropertyTest;
 use crate::domain::action::ActionType;
 use crate::domain::proactive::trigger::{PageDwell, PingPong};
@@ -20,7 +20,7 @@ pub(super) enum Leaf {
     },
     UserProperty(Box<PropertyTest>),
     RecentAction {
-        title: Option<Needle>,
+        title: Option<TitlePart>,
         r#type: Option<ActionType>,
         within_s: f64,
     },
@@ -67,22 +67,19 @@ impl Leaf {
     pub(super) fn matches(&self, context: &Context<'_>) -> bool {
         let window = context.window();
         match self {
-            Self::UrlContains(part) => window.page().is_some_and(|url| part.is_in(url)),
+            Self::UrlContains(part) => part.is_in_page(window),
             Self::UrlMatches(regex) => window.page().is_some_and(|url| regex.is_match(url)),
-            Self::UrlChange { from, to } => {
-                let change = window.page_before().zip(window.page());
-                change.is_some_and(|(before, current)| {
-                    from.as_ref().is_none_or(|part| part.is_in(before))
-                        && to.as_ref().is_none_or(|part| part.is_in(current))
-                })
-            }
+            Self::UrlChange { from, to } => window.page_before().is_some_and(|before| {
+                from.as_ref().is_none_or(|part| part.is_in(before))
+                    && to.as_ref().is_none_or(|part| part.is_in_page(window))
+            }),
             Self::UserProperty(test) => test.matches(context.properties),
             Self::RecentAction {
                 title,
                 r#type,
                 within_s,
             } => {
-                let is_it = |act: &Act| {
+                let is_it = |act: Act| {
                     r#type.is_none_or(|wanted| act.r#type == wanted)
                         && context.now - act.start <= *within_s
                 };

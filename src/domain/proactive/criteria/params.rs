@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::part::Parts;
 use super::reader::{Reader, Refusal};
 use crate::domain::loose::trim;
 
@@ -60,6 +61,11 @@ impl<'a> Params<'a> {
             return None;
         }
         self.optional(name, read)
+    }
+
+    /// What is looked for in texts.
+    pub(super) fn parts(&mut self) -> &mut Parts {
+        &mut self.reader.parts
     }
 
     /// A parameter is wrong.

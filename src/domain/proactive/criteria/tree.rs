@@ -51,24 +51,24 @@ impl Tree {
         ids
     }
 
-    /// The earliest later instant at which a leaf comes to match, and with it the tree, if the user does nothing more,
-    /// Unix seconds. Whether the tree matches now is not asked.
-    pub(super) fn deadline(&self, context: &Context<'_>) -> Option<f64> {
-        let mut then = context.at(self.next_leaf_at(context)?);
+    /// The earliest later instant at which a leaf comes to match, and with it the tree, if the user does nothing more
+    /// and it is sooner than `before`, Unix seconds. Whether the tree matches now is not asked.
+    pub(super) fn deadline(&self, context: &Context<'_>, before: f64) -> Option<f64> {
+        let mut then = context.at(self.next_leaf_at(context, before)?);
         // There is no NOT, so a tree only comes to match when one of its leaves does. Others may have stopped by then.
         while !self.matches(&then) {
-            then.now = self.next_leaf_at(&then)?;
+            then.now = self.next_leaf_at(&then, before)?;
         }
         Some(then.now)
     }
 
-    /// When the next leaf that waits for time comes to match, Unix seconds.
-    fn next_leaf_at(&self, context: &Context<'_>) -> Option<f64> {
+    /// When the next leaf that waits for time comes to match, if that is sooner than `before`, Unix seconds.
+    fn next_leaf_at(&self, context: &Context<'_>, before: f64) -> Option<f64> {
         let all = self
             .timed
             .iter()
             .filter_map(|leaf| leaf.holds_from(context));
-        all.filter(|at| *at > context.now && at.is_finite())
+        all.filter(|at| *at > context.now && *at < before)
             .reduce(f64::min)
     }
 }

@@ -79,7 +79,7 @@ impl Trigger for Entity {
         self.inner.labels()
     }
 
-    fn deadline(&self, context: &Context<'_>) -> Option<f64> {
-        self.inner.deadline(context)
+    fn deadline(&self, context: &Context<'_>, before: f64) -> Option<f64> {
+        self.inner.deadline(context, before)
     }
 }

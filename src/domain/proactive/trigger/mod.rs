@@ -62,9 +62,9 @@ pub trait Trigger: Send + Sync + fmt::Debug {
         Vec::new()
     }
 
-    /// The earliest later instant at which it could come to fire although the user does nothing more, Unix seconds;
-    /// whether it fires now is not asked.
-    fn deadline(&self, _: &Context<'_>) -> Option<f64> {
+    /// The earliest later instant at which it could come to fire although the user does nothing more, if that is sooner
+    /// than `before`, Unix seconds; whether it fires now is not asked.
+    fn deadline(&self, _context: &Context<'_>, _before: f64) -> Option<f64> {
         None
     }
 }

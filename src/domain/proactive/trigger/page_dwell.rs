@@ -161,8 +161,9 @@ impl Trigger for PageDwell {
         Some(offer(Self::ID, self.body.clone(), metadata))
     }
 
-    fn deadline(&self, context: &Context<'_>) -> Option<f64> {
-        self.holds_from(context).filter(|due| *due > context.now)
+    fn deadline(&self, context: &Context<'_>, before: f64) -> Option<f64> {
+        let due = self.holds_from(context);
+        due.filter(|due| *due > context.now && *due < before)
     }
 }
 

@@ -63,13 +63,22 @@ impl Registry {
         None
     }
 
-    /// Every trigger that could fire later although the user does nothing more, with the earliest instant at which it
-    /// could, Unix seconds. Whoever keeps some of them quiet asks again when that is over, if it is later.
-    pub fn deadlines(&self, context: &Context<'_>) -> impl Iterator<Item = (&str, f64)> {
-        self.triggers().filter_map(|trigger| {
-            let deadline = guarded(|| trigger.deadline(context)).ok()??;
-            Some((trigger.id(), deadline))
-        })
+    /// The earliest later instant at which a trigger could fire although the user does nothing more, Unix seconds. One
+    /// that keeps quiet, until when `quiet_until` says, may not before that is over.
+    pub fn deadline(
+        &self,
+        context: &Context<'_>,
+        quiet_until: impl Fn(&str) -> Option<f64>,
+    ) -> Option<f64> {
+        // What comes later than one that is known need not be found out.
+        let soonest = self.triggers().fold(f64::INFINITY, |soonest, trigger| {
+            let Ok(Some(at)) = guarded(|| trigger.deadline(context, soonest)) else {
+                return soonest;
+            };
+            let quiet_until = quiet_until(trigger.id()).unwrap_or(at);
+            soonest.min(at.max(quiet_until))
+        });
+        Some(soonest).filter(|at| at.is_finite())
     }
 }
 

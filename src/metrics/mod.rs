@@ -3,6 +3,8 @@
 //! A [`Metrics`] belongs to one application; there is no global registry, so that a test reads exact
 //! counts. Labels are bounded: products come from the catalogue, everything else from enums.
 
+mod turns;
+
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -10,6 +12,8 @@ use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+pub use turns::Turns;
 
 /// All metrics of one application. Cheap to clone, because every request does.
 #[derive(Clone, Debug)]
@@ -40,6 +44,8 @@ macro_rules! metrics {
         #[derive(Debug)]
         pub struct Fields {
             registry: Registry,
+            /// What is to be written to `triggers`.
+            pub turns: Turns,
             $(#[doc = $help] pub $field: $type,)*
         }
 
@@ -51,7 +57,7 @@ macro_rules! metrics {
                 registry
                     .register(Box::new($field.clone()))
                     .expect("metric names are distinct");)*
-                Self(Arc::new(Fields { registry, $($field),* }))
+                Self(Arc::new(Fields { registry, turns: Turns::default(), $($field),* }))
             }
         }
     };
@@ -205,6 +211,7 @@ impl Metrics {
 
     /// The Prometheus text format of everything.
     pub fn render(&self) -> Vec<u8> {
+        self.turns.spread(&self.triggers);
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "metrics could not be written");
