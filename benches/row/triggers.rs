@@ -207,6 +207,9 @@ async fn ingest(arguments: &Arguments) -> anyhow::Result<Figure> {
     let rate = |turns: &[Turn]| median(turns.iter().map(Turn::rate));
     let cost = |turns: &[Turn]| median(turns.iter().map(Turn::cost_us));
     let [plain, speaking] = &turns;
+    // The store grows while they run, and so does what a request takes: only turns of one round compare.
+    let rounds = speaking.iter().zip(plain);
+    let ratios = rounds.map(|(speaking, plain)| speaking.rate() / plain.rate());
     Ok(Figure {
         name: format!("durable ingest with {TRIGGERS} triggers / without"),
         detail: format!(
@@ -216,7 +219,7 @@ async fn ingest(arguments: &Arguments) -> anyhow::Result<Figure> {
             rate(plain),
             cost(plain)
         ),
-        value: rate(speaking) / rate(plain),
+        value: median(ratios),
         unit: "",
         floor: 0.90,
         aim: 0.97,

@@ -142,16 +142,16 @@ impl<M: Machine> Decision<M> {
     }
 
     /// What its commit on version `base` has written.
-    pub(super) fn written(&self, base: u64) -> Written<'_, M> {
+    pub(super) fn written<'a>(&'a self, base: u64, commit: &'a Commit) -> Written<'a, M> {
         Written {
             state: &self.state,
             version: base + 1,
-            effects: &self.effects,
+            effects: &commit.effects,
         }
     }
 
-    /// The commit that writes the decision down at `now_ms`.
-    pub(super) fn commit(&self, key: &Key, base: Base, now_ms: u64, id: CommitId) -> Commit {
+    /// The commit that writes the decision down at `now_ms`. It takes the effects along.
+    pub(super) fn commit(&mut self, key: &Key, base: Base, now_ms: u64, id: CommitId) -> Commit {
         let guards = self.facts.read().map(|(row, value)| Guard::Index {
             key: row.clone(),
             value: value.clone(),
@@ -170,7 +170,7 @@ impl<M: Machine> Decision<M> {
                 due_ms: self.state.deadline().map(crate::domain::time::to_ms),
                 as_of_ms: self.as_of_ms,
             }),
-            effects: self.effects.clone(),
+            effects: std::mem::take(&mut self.effects),
             guards: guards.collect(),
         }
     }

@@ -27,7 +27,7 @@ impl<M: Machine> Actor<M> {
     /// Writes a decision down and acts on it. `spare` is the state on which it was made, where that is kept.
     pub(super) async fn write(
         &mut self,
-        decision: Decision<M>,
+        mut decision: Decision<M>,
         base: Base,
         now_ms: u64,
         spare: Option<&M>,
@@ -60,9 +60,9 @@ impl<M: Machine> Actor<M> {
                 act(
                     &self.registry.0,
                     &self.key,
-                    &decision.written(before.version),
+                    &decision.written(before.version, &commit),
                 );
-                let standing = base.after(&decision.effects, losses);
+                let standing = base.after(&commit.effects, losses);
                 self.kept.keep(decision.state, standing);
                 Ok(Fate::Down(decision.replies))
             }
@@ -71,12 +71,13 @@ impl<M: Machine> Actor<M> {
                 act(
                     &self.registry.0,
                     &self.key,
-                    &decision.written(before.version),
+                    &decision.written(before.version, &commit),
                 );
                 self.adopt(newer, losses, None).await?;
                 Ok(Fate::Down(decision.replies))
             }
             Outcome::Conflict(newer) if self.is_lost(base, newer.as_ref()) => {
+                decision.effects = commit.effects.clone();
                 Ok(Fate::Lost(Box::new(decision)))
             }
             Outcome::Conflict(newer) => {

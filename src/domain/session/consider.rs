@@ -32,9 +32,9 @@ impl Session {
         occasion: Occasion,
         moment: &mut Moment<'_, Policy>,
     ) -> Verdict {
-        let program = moment.policy.program.clone();
-        let may_ask = self.id.is_some() && moment.policy.wants_offers();
-        let Some(program) = program.filter(|_| may_ask) else {
+        let policy = moment.policy;
+        let may_ask = self.id.is_some() && policy.wants_offers();
+        let Some(program) = policy.program.as_deref().filter(|_| may_ask) else {
             if let Some(offers) = &mut self.offers {
                 offers.evaluate_at = None;
             }
@@ -49,8 +49,8 @@ impl Session {
         let gate = self.may_speak(moment);
         let context = self.context(moment.now);
         let may_speak = gate.is_ok();
-        let offer = may_speak.then(|| self.look(&program, &context, occasion, moment));
-        let mut evaluate_at = self.next_look(&program, &context);
+        let offer = may_speak.then(|| self.look(program, &context, occasion, moment));
+        let mut evaluate_at = self.next_look(program, &context);
         let (verdict, offer) = match (gate, offer.flatten()) {
             (Err(verdict), _) => (verdict, None),
             (Ok(()), None) => (Verdict::NoTrigger, None),
@@ -58,7 +58,7 @@ impl Session {
         };
         if verdict == Verdict::Offered {
             // Its trigger keeps quiet now.
-            evaluate_at = self.next_look(&program, &self.context(moment.now));
+            evaluate_at = self.next_look(program, &self.context(moment.now));
         }
         if verdict.is_skip() {
             let trigger = offer.as_ref().map(|offer| offer.trigger_id.as_str().into());

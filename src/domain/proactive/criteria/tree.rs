@@ -1,5 +1,7 @@
 //! The tree of conditions.
 
+use std::iter;
+
 use serde_json::{Map, Value};
 
 use super::kind;
@@ -16,12 +18,34 @@ pub const NODES_MAX: usize = 64;
 /// All conditions of an entry.
 #[derive(Clone, Debug)]
 pub(super) struct Tree {
-    root: Node,
-    /// Those of its leaves that time alone may make hold, so that most trees need not be gone through for them.
-    timed: Vec<Leaf>,
+    /// Every node ahead of what is below it, so that whoever looks at the tree reads on.
+    places: Box<[Place]>,
+    /// The configured id of the leaf at each place; none of a group.
+    ids: Box<[String]>,
+    /// The leaves that time alone may make hold, so that most trees need not be gone through for them.
+    timed: Box<[Leaf]>,
 }
 
-/// A node and what is below it.
+/// Where a node lies.
+#[derive(Clone, Debug)]
+struct Place {
+    what: What,
+    /// The first place that is not below it.
+    end: usize,
+}
+
+/// What a node is.
+#[derive(Clone, Debug)]
+enum What {
+    /// An AND group.
+    All,
+    /// An OR group.
+    Any,
+    /// A condition.
+    Leaf(Leaf),
+}
+
+/// A node as it is read, and what is below it.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
     /// An AND group.
@@ -34,20 +58,40 @@ pub(super) enum Node {
 
 impl Tree {
     pub(super) fn new(root: Node) -> Self {
-        let mut timed = Vec::new();
-        root.timed(&mut timed);
-        Self { root, timed }
+        let (mut places, mut ids) = (Vec::new(), Vec::new());
+        root.lay(&mut places, &mut ids);
+        let leaves = places.iter().filter_map(|place| match &place.what {
+            What::Leaf(leaf) => Some(leaf),
+            What::All | What::Any => None,
+        });
+        let timed = leaves.filter(|leaf| leaf.waits_for_time());
+        Self {
+            timed: timed.cloned().collect(),
+            places: places.into(),
+            ids: ids.into(),
+        }
     }
 
     /// Whether it holds.
     pub(super) fn matches(&self, context: &Context<'_>) -> bool {
-        self.root.matches(context)
+        self.holds(0, context)
     }
 
     /// The ids of the leaves by which it matches.
     pub(super) fn matched(&self, context: &Context<'_>) -> Vec<&str> {
         let mut ids = Vec::new();
-        self.root.matched(context, &mut ids);
+        let mut at = 0;
+        while let Some(Place { what, end }) = self.places.get(at) {
+            if !self.holds(at, context) {
+                // What is below it is not why.
+                at = *end;
+                continue;
+            }
+            if matches!(what, What::Leaf(_)) {
+                ids.push(&*self.ids[at]);
+            }
+            at += 1;
+        }
         ids
     }
 
@@ -71,25 +115,37 @@ impl Tree {
         all.filter(|at| *at > context.now && *at < before)
             .reduce(f64::min)
     }
+
+    /// Whether the node at a place holds.
+    fn holds(&self, at: usize, context: &Context<'_>) -> bool {
+        let Place { what, end } = &self.places[at];
+        let below = || {
+            let first = Some(at + 1).filter(|first| first < end);
+            iter::successors(first, |at| {
+                Some(self.places[*at].end).filter(|next| next < end)
+            })
+        };
+        match what {
+            What::All => below().all(|at| self.holds(at, context)),
+            What::Any => below().any(|at| self.holds(at, context)),
+            What::Leaf(leaf) => leaf.matches(context),
+        }
+    }
 }
 
 impl Node {
-    /// Whether it holds.
-    fn matches(&self, context: &Context<'_>) -> bool {
-        match self {
-            Self::All(nodes) => nodes.iter().all(|node| node.matches(context)),
-            Self::Any(nodes) => nodes.iter().any(|node| node.matches(context)),
-            Self::Leaf { leaf, .. } => leaf.matches(context),
-        }
-    }
-
-    /// Notes the leaves below it that time alone may make hold.
-    fn timed(&self, into: &mut Vec<Leaf>) {
-        match self {
-            Self::All(nodes) | Self::Any(nodes) => nodes.iter().for_each(|node| node.timed(into)),
-            Self::Leaf { leaf, .. } if leaf.waits_for_time() => into.push(leaf.clone()),
-            Self::Leaf { .. } => {}
-        }
+    /// Lays it and what is below it at the end.
+    fn lay(self, places: &mut Vec<Place>, ids: &mut Vec<String>) {
+        let at = places.len();
+        let (id, what, below) = match self {
+            Self::All(nodes) => (String::new(), What::All, nodes),
+            Self::Any(nodes) => (String::new(), What::Any, nodes),
+            Self::Leaf { id, leaf } => (id, What::Leaf(leaf), Vec::new()),
+        };
+        places.push(Place { what, end: 0 });
+        ids.push(id);
+        below.into_iter().for_each(|node| node.lay(places, ids));
+        places[at].end = places.len();
     }
 
     /// How much it takes to find out, as far as an order needs it.
@@ -97,19 +153,6 @@ impl Node {
         match self {
             Self::All(nodes) | Self::Any(nodes) => nodes.iter().map(Self::cost).sum(),
             Self::Leaf { leaf, .. } => leaf.cost(),
-        }
-    }
-
-    /// The ids of the leaves by which it matches.
-    fn matched<'a>(&'a self, context: &Context<'_>, into: &mut Vec<&'a str>) {
-        if !self.matches(context) {
-            return;
-        }
-        match self {
-            Self::All(nodes) | Self::Any(nodes) => {
-                nodes.iter().for_each(|node| node.matched(context, into));
-            }
-            Self::Leaf { id, .. } => into.push(id),
         }
     }
 }
