@@ -31,6 +31,10 @@ const LOOKS: u64 = 20_000;
 /// Sessions that the load goes round: so few that their windows are full soon.
 const SESSIONS: u64 = 400;
 
+/// Into how many a turn is divided: the store grows while they run, and the machine has its moods, so what is compared
+/// must lie close together.
+const SHARES: usize = 8;
+
 /// Measures both.
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Vec<Figure>> {
     let mut figures = vec![evaluation(arguments)?];
@@ -180,7 +184,7 @@ async fn ingest(arguments: &Arguments) -> anyhow::Result<Figure> {
     let service = Service::start(&list, &[]).await?;
     let mut loads = names.map(|name| Requests::new(name, "s", SESSIONS));
     let mut turns: [Vec<Turn>; 2] = Default::default();
-    for round in 0..=arguments.rounds {
+    for round in 0..(1 + arguments.rounds) * SHARES {
         // Whoever comes second finds the larger store, so they take turns at that as well.
         let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
         for at in order {
@@ -188,7 +192,7 @@ async fn ingest(arguments: &Arguments) -> anyhow::Result<Figure> {
                 &service.process,
                 &mut loads[at],
                 arguments.connections,
-                arguments.turn(),
+                arguments.turn().div_f64(float(SHARES as u64)),
             );
             let turn = sent.await?;
             say(&format!(
@@ -198,8 +202,8 @@ async fn ingest(arguments: &Arguments) -> anyhow::Result<Figure> {
                 turn.cost_us(),
                 others(&turn),
             ));
-            // The first turn fills the windows.
-            if round > 0 {
+            // The first ones fill the windows.
+            if round >= SHARES {
                 turns[at].push(turn);
             }
         }
@@ -207,7 +211,6 @@ async fn ingest(arguments: &Arguments) -> anyhow::Result<Figure> {
     let rate = |turns: &[Turn]| median(turns.iter().map(Turn::rate));
     let cost = |turns: &[Turn]| median(turns.iter().map(Turn::cost_us));
     let [plain, speaking] = &turns;
-    // The store grows while they run, and so does what a request takes: only turns of one round compare.
     let rounds = speaking.iter().zip(plain);
     let ratios = rounds.map(|(speaking, plain)| speaking.rate() / plain.rate());
     Ok(Figure {
