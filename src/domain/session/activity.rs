@@ -108,17 +108,13 @@ impl Session {
     /// Writes the rows by which this session is found, when they say something new or grow old.
     pub(super) fn renew_index(&mut self, moment: &mut Moment<'_, Policy>) {
         let Some(id) = self.id.clone() else { return };
-        let conversation = self.conversation().cloned();
-        let news = self.indexed.user != self.user
-            || self.indexed.email != self.email
-            || self.indexed.conversation != conversation;
         // Short carry-over times want finer renewal than once a minute.
         let refresh_s = super::index::REFRESH_S.min(moment.policy.link_carry_s / 20.0);
         let old = self
             .indexed
             .at
             .is_none_or(|at| moment.now - at >= refresh_s);
-        if !news && !old {
+        if self.is_indexed() && !old {
             return;
         }
         let lives_s = moment.policy.index_s.max(moment.policy.link_carry_s);
@@ -131,7 +127,7 @@ impl Session {
             let key = email_key(Space::EmailSession, email);
             moment.write_index(key, Some(Arc::clone(&row)), lives_s);
         }
-        if let (Some(conversation), Some(user)) = (&conversation, &self.user) {
+        if let (Some(conversation), Some(user)) = (self.conversation(), &self.user) {
             let value = to_json(&LinkRow {
                 session: id,
                 conversation: conversation.clone(),
@@ -140,12 +136,7 @@ impl Session {
             let key = IndexKey::new(Space::UserLink, user.as_str());
             moment.write_index(key, Some(value), lives_s);
         }
-        self.indexed = super::index::Indexed {
-            at: Some(moment.now),
-            user: self.user.clone(),
-            email: self.email.clone(),
-            conversation,
-        };
+        self.indexed = self.to_be_indexed(Some(moment.now));
     }
 
     fn without_duplicates(

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::state::Session;
 use crate::domain::id::{ConversationId, SessionId, UserId};
 use crate::domain::log::{IndexKey, Space};
 
@@ -107,10 +108,60 @@ pub fn email_key(space: Space, email: &str) -> IndexKey {
 /// What the identity index says about this session.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Indexed {
+    /// Since when, Unix seconds; `None` while it says nothing.
     pub(super) at: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) user: Option<UserId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) email: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) conversation: Option<ConversationId>,
+    /// Only as it is stored: it says what the session says, which is not written twice.
+    #[serde(rename = "same", default, skip_serializing_if = "std::ops::Not::not")]
+    is_same: bool,
+}
+
+impl Session {
+    /// What the index should say about the session, and has said since `at`.
+    pub(super) fn to_be_indexed(&self, at: Option<f64>) -> Indexed {
+        Indexed {
+            at,
+            user: self.user.clone(),
+            email: self.email.clone(),
+            conversation: self.conversation().cloned(),
+            is_same: false,
+        }
+    }
+
+    /// Whether the index says just that.
+    pub(super) fn is_indexed(&self) -> bool {
+        let indexed = &self.indexed;
+        indexed.user == self.user
+            && indexed.email == self.email
+            && indexed.conversation.as_ref() == self.conversation()
+    }
+
+    /// Runs `store` on the session as it is stored.
+    pub(super) fn as_stored<T>(&mut self, store: impl FnOnce(&Self) -> T) -> T {
+        if self.indexed.at.is_none() || !self.is_indexed() {
+            return store(self);
+        }
+        let short = Indexed {
+            at: self.indexed.at,
+            is_same: true,
+            ..Indexed::default()
+        };
+        let indexed = std::mem::replace(&mut self.indexed, short);
+        let stored = store(self);
+        self.indexed = indexed;
+        stored
+    }
+
+    /// As it was before it was [stored](Self::as_stored).
+    pub(super) fn restored(mut self) -> Self {
+        if self.indexed.is_same {
+            self.indexed = self.to_be_indexed(self.indexed.at);
+        }
+        self
+    }
 }

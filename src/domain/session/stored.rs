@@ -29,7 +29,7 @@ struct Read {
 pub(super) fn encode(session: &mut Session) -> Encoded {
     let settled = settle(session);
     Encoded {
-        state: to_bytes(session),
+        state: session.as_stored(to_bytes),
         settled,
     }
 }
@@ -45,7 +45,7 @@ pub(super) fn decode(state: &[u8], settled: &[u8]) -> Result<Session, String> {
         window.complete(read.window)?;
     }
     session.seen.complete(read.seen)?;
-    Ok(session)
+    Ok(session.restored())
 }
 
 /// The settled part, if it is time to write it again.

@@ -3,7 +3,8 @@
 use event_connector::domain::log::{EntryType, OutboxChange};
 use event_connector::domain::machine::Machine;
 use event_connector::domain::session::index::{LinkRequest, PendingRow, PendingSpace, Trust};
-use event_connector::domain::session::{Link, Outcome, Policy, Reply};
+use event_connector::domain::session::{Link, Outcome, Policy, Reply, Session};
+use serde_json::Value;
 
 use super::stage::{Stage, T0, action};
 
@@ -202,4 +203,30 @@ fn a_failed_note_keeps_the_link_and_tells_the_operator() {
         stage.outbox.as_slice(),
         [OutboxChange::Dead { .. }]
     ));
+}
+
+#[test]
+fn what_the_index_says_is_stored_once_and_an_older_form_is_read() {
+    let mut stage = Stage::new();
+    stage.is("u-77", Some("ada@lovelace.example"));
+    stage.act(T0, &[action("Save", T0)]);
+    stage.link(T0 + 1.0, "c-9");
+    let text = String::from_utf8(stage.stored.state.to_vec()).expect("JSON");
+    for once in ["u-77", "ada@lovelace.example"] {
+        let found = text.matches(&format!("\"{once}\"")).count();
+        assert_eq!(found, 1, "{once} in {text}");
+    }
+    // Before, all of it stood there twice.
+    let mut state: Value = serde_json::from_str(&text).expect("JSON");
+    let indexed = &mut state["indexed"];
+    indexed.as_object_mut().expect("an object").remove("same");
+    for (name, value) in [
+        ("user", "u-77"),
+        ("email", "ada@lovelace.example"),
+        ("conversation", "c-9"),
+    ] {
+        indexed[name] = value.into();
+    }
+    let older = Session::decode(state.to_string().as_bytes(), &[]).expect("readable");
+    assert_eq!(older, stage.session);
 }
