@@ -57,22 +57,14 @@ impl<M: Machine> Actor<M> {
                 } else {
                     "committed"
                 });
-                act(
-                    &self.registry.0,
-                    &self.key,
-                    &decision.written(before.version, &commit),
-                );
+                self.act(&decision, before.version, &commit);
                 let standing = base.after(&commit.effects, losses);
                 self.kept.keep(decision.state, standing);
                 Ok(Fate::Down(decision.replies))
             }
             Outcome::Conflict(newer) if remembers(newer.as_ref(), &commit.id) => {
                 count("committed");
-                act(
-                    &self.registry.0,
-                    &self.key,
-                    &decision.written(before.version, &commit),
-                );
+                self.act(&decision, before.version, &commit);
                 self.adopt(newer, losses, None).await?;
                 Ok(Fate::Down(decision.replies))
             }
@@ -95,6 +87,10 @@ impl<M: Machine> Actor<M> {
                 Err(error)
             }
         }
+    }
+
+    fn act(&self, decision: &Decision<M>, base: u64, commit: &store::Commit) {
+        act(&self.registry.0, &self.key, &decision.written(base, commit));
     }
 
     /// Whether the store has lost what a decision was made on, and nobody has given it anything newer since. A

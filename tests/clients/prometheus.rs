@@ -46,7 +46,7 @@ pub(crate) async fn metrics() -> Result<String, String> {
 
 /// Declared metrics that have no value yet, as they will be shown.
 fn unmoved(shown: &str) -> Vec<String> {
-    let source: Vec<&str> = include_str!("../../src/metrics.rs").lines().collect();
+    let source: Vec<&str> = include_str!("../../src/metrics/mod.rs").lines().collect();
     let declared = source.windows(2).filter_map(|pair| {
         let help = pair[0].trim().strip_prefix("/// ")?;
         let (left, right) = pair[1].split_once("= \"connector_")?;
