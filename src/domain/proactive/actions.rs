@@ -33,6 +33,7 @@ pub struct Actions {
     gone_bytes: usize,
 }
 
+/// Where an action ends, in time and among the titles.
 #[derive(Clone, Copy, Debug)]
 struct Ends {
     /// When the action ended, Unix seconds.

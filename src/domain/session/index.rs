@@ -108,7 +108,7 @@ pub fn email_key(space: Space, email: &str) -> IndexKey {
 /// What the identity index says about this session.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Indexed {
-    /// Since when, Unix seconds; `None` while it says nothing.
+    /// When it was renewed last, Unix seconds; `None` while it says nothing.
     pub(super) at: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) user: Option<UserId>,
@@ -122,7 +122,7 @@ pub(super) struct Indexed {
 }
 
 impl Session {
-    /// What the index should say about the session, and has said since `at`.
+    /// What the index should say about the session, and says once it is renewed at `at`, Unix seconds.
     pub(super) fn to_be_indexed(&self, at: Option<f64>) -> Indexed {
         Indexed {
             at,
@@ -141,7 +141,7 @@ impl Session {
             && indexed.conversation.as_ref() == self.conversation()
     }
 
-    /// Runs `store` on the session as it is stored.
+    /// Runs `store` on the session as it is stored: what the index says is mostly what the session says.
     pub(super) fn as_stored<T>(&mut self, store: impl FnOnce(&Self) -> T) -> T {
         if self.indexed.at.is_none() || !self.is_indexed() {
             return store(self);

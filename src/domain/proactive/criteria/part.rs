@@ -11,12 +11,13 @@ use crate::domain::proactive::{Act, Window, lower};
 /// The longest text that is looked for in titles, characters.
 pub(super) const TITLE_CHARS_MAX: usize = 256;
 
-/// All texts that a product's conditions look for.
+/// All parts of texts that a product's conditions look for.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     known: HashMap<String, Arc<Part>>,
 }
 
+/// One of them, and how to find it.
 #[derive(Debug)]
 struct Part {
     finder: Finder<'static>,

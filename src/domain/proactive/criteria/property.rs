@@ -14,7 +14,7 @@ pub(super) struct PropertyTest {
     comparison: Comparison,
 }
 
-/// Parts compare exactly. Values of different kinds are different, and neither is greater.
+/// Texts compare exactly. Values of different kinds are different, and neither is greater.
 #[derive(Clone, Debug)]
 enum Comparison {
     Eq(Scalar),
