@@ -31,7 +31,7 @@ const LOOKS: u64 = 20_000;
 /// Sessions that the load goes round: so few that their windows are full soon.
 const SESSIONS: u64 = 400;
 
-/// Into how many a turn is divided: the store grows while they run, and the machine has its moods, so what is compared
+/// Into how many shares a turn is divided: the store grows while they run, and the machine has its moods, so what is compared
 /// must lie close together.
 const SHARES: usize = 8;
 

@@ -13,7 +13,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-pub use turns::Turns;
+use turns::Turns;
 
 /// All metrics of one application. Cheap to clone, because every request does.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ macro_rules! metrics {
         pub struct Fields {
             registry: Registry,
             /// What is to be written to `triggers`.
-            pub turns: Turns,
+            turns: Turns,
             $(#[doc = $help] pub $field: $type,)*
         }
 
@@ -207,6 +207,13 @@ impl Metrics {
             let labels = [product_label, provider, outcome];
             self.events.with_label_values(&labels).inc_by(count as u64);
         }
+    }
+
+    /// Counts a turn of the first `asked` of a product's triggers, whose `names` are in the order of their turns and
+    /// stay the same ones for as long as the triggers do; `is_named` says whether labels may name product and triggers.
+    pub fn count_turn(&self, product: &str, names: &Arc<[Arc<str>]>, asked: usize, is_named: bool) {
+        let into = &self.triggers;
+        self.turns.count(product, (names, asked), is_named, into);
     }
 
     /// The Prometheus text format of everything.

@@ -17,7 +17,7 @@ type Names = Arc<[Arc<str>]>;
 
 /// The turns of each product's triggers since somebody asked.
 #[derive(Debug, Default)]
-pub struct Turns {
+pub(super) struct Turns {
     products: RwLock<HashMap<Box<str>, Reach>>,
 }
 
@@ -32,13 +32,13 @@ struct Reach {
 }
 
 impl Turns {
-    /// Counts a turn of the first `asked` of a product's triggers; `is_named` says whether labels may name them. Once a
-    /// product has other triggers than before, what these came to is written to `into`.
-    pub fn count(
+    /// Counts a turn of the first `asked` of a product's triggers. Once a product has other triggers than before, what
+    /// these came to is written to `into`.
+    pub(super) fn count(
         &self,
         product: &str,
-        is_named: bool,
         (names, asked): (&Names, usize),
+        is_named: bool,
         into: &IntCounterVec,
     ) {
         let Some(last) = asked.checked_sub(1) else {

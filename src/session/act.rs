@@ -39,8 +39,7 @@ pub(super) fn count<M: Machine>(inner: &Inner<M>, key: &Key, tallies: &[Tally]) 
     for tally in tallies {
         let (counter, trigger, what) = match tally {
             Tally::Evaluated(names, asked) => {
-                let (id, turns) = (key.product.as_str(), (names, *asked));
-                metrics.turns.count(id, is_named, turns, &metrics.triggers);
+                metrics.count_turn(key.product.as_str(), names, *asked, is_named);
                 continue;
             }
             Tally::Trigger(trigger, what) => (&metrics.triggers, name(trigger), *what),

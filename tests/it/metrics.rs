@@ -257,11 +257,7 @@ fn each_trigger_had_its_turn_as_often_as_it_was_asked_whatever_triggers_came_lat
     let names =
         |names: &[&str]| -> Arc<[Arc<str>]> { names.iter().map(|&name| name.into()).collect() };
     let (first, second) = (names(&["a", "b", "c"]), names(&["b", "d"]));
-    let count = |names, asked| {
-        metrics
-            .turns
-            .count("acme", true, (names, asked), &metrics.triggers)
-    };
+    let count = |names, asked| metrics.count_turn("acme", names, asked, true);
     let read = |trigger: &str| {
         let text = String::from_utf8(metrics.render()).expect("text");
         let line = format!(

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use memchr::memmem::Finder;
 
 use super::context::Seen;
+use super::text::lower;
 use crate::domain::action::ActionType;
 
 /// Actions in the order of their arrival, oldest first. What they are made of lies apart, each kind densely: every
@@ -130,6 +131,12 @@ impl Actions {
         &self.starts
     }
 
+    /// The one at `place`, without its page and its title.
+    pub fn act(&self, place: usize) -> Option<Act> {
+        let (&start, &r#type) = self.starts.get(place).zip(self.types.get(place))?;
+        Some(Act { start, r#type })
+    }
+
     /// Those at `places`, without their pages and titles.
     pub fn acts(
         &self,
@@ -151,7 +158,7 @@ impl Actions {
         &self.text()[begin..self.title_end(self.ends[place])]
     }
 
-    /// Those whose titles hold `part`, which is in [lower case](lower).
+    /// Those whose titles hold `part`, which is in lower case.
     pub fn titled<'s>(&'s self, part: &'s Finder<'_>) -> impl Iterator<Item = Act> {
         let text = self.text().as_bytes();
         let mut from = 0;
@@ -164,7 +171,7 @@ impl Actions {
                 let end = self.title_end(*self.ends.get(place)?);
                 if at + part.needle().len() <= end {
                     from = end;
-                    return self.acts(place..=place).next();
+                    return self.act(place);
                 }
                 // It reaches into the next title, in which nothing of it has been found yet.
                 from = at + 1;
@@ -243,9 +250,4 @@ impl<'a> FromIterator<Seen<'a>> for Actions {
         }
         actions
     }
-}
-
-/// In lower case letter by letter: what a letter becomes depends on no other one.
-pub fn lower(text: &str) -> impl Iterator<Item = char> {
-    text.chars().flat_map(char::to_lowercase)
 }

@@ -19,7 +19,7 @@ mod text;
 pub mod trigger;
 mod window;
 
-pub use actions::{Act, Actions, lower};
+pub use actions::{Act, Actions};
 pub use context::{Context, Properties, Scalar, Seen};
 pub use flaw::Flaw;
 pub use offer::Offer;

@@ -1,4 +1,4 @@
-//! Texts as the published behaviour shows and shortens them.
+//! Texts as the published behaviour shows and shortens them, and as titles are searched.
 
 use std::borrow::Cow;
 
@@ -32,4 +32,9 @@ pub(super) fn as_text(value: &Value) -> Option<Cow<'_, str>> {
         _ => return None,
     };
     (!text.is_empty()).then_some(text)
+}
+
+/// In lower case letter by letter: what a letter becomes depends on no other one.
+pub(super) fn lower(text: &str) -> impl Iterator<Item = char> {
+    text.chars().flat_map(char::to_lowercase)
 }

@@ -5,7 +5,6 @@
 
 use std::cell::{Cell, OnceCell};
 use std::hash::BuildHasher;
-use std::iter;
 use std::ops::Range;
 
 use foldhash::fast::FixedState;
@@ -138,7 +137,7 @@ impl<'a> Window<'a> {
         young.nth(others).is_some()
     }
 
-    /// The actions whose titles hold `part`, which is in [lower case](super::actions::lower).
+    /// The actions whose titles hold `part`, which is in lower case.
     pub fn titled<'s>(&'s self, part: &'s Finder<'_>) -> impl Iterator<Item = Act> {
         self.actions.titled(part)
     }
@@ -225,15 +224,14 @@ impl<'a> Window<'a> {
     }
 
     fn clicks(&self) -> Vec<Click<'a>> {
-        let here = self.places_here().flatten();
-        let acts = here.flat_map(|place| iter::repeat(place).zip(self.actions.acts(place..=place)));
-        let clicks = acts.filter(|(_, act)| is_click(act)).map(|(place, act)| {
+        let clicks = self.places_here().flatten().filter_map(|place| {
+            let act = self.actions.act(place).filter(is_click)?;
             let title = self.actions.title(place);
-            Click {
+            Some(Click {
                 hash: FixedState::default().hash_one(title),
                 title,
                 start: act.start,
-            }
+            })
         });
         let mut clicks: Vec<_> = clicks.collect();
         clicks.sort_unstable_by(|one, other| {

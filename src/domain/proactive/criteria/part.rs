@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use memchr::memmem::Finder;
 
-use crate::domain::proactive::{Act, Window, lower};
+use crate::domain::proactive::text::lower;
+use crate::domain::proactive::{Act, Window};
 
 /// The longest text that is looked for in titles, characters.
 pub(super) const TITLE_CHARS_MAX: usize = 256;
@@ -37,10 +38,12 @@ impl Parts {
     }
 
     fn part(&mut self, text: String) -> Arc<Part> {
-        let finder = Finder::new(&text).into_owned();
         let number = self.known.len();
-        let part = self.known.entry(text);
-        Arc::clone(part.or_insert_with(|| Part { finder, number }.into()))
+        let part = self.known.entry(text).or_insert_with_key(|text| {
+            let finder = Finder::new(text).into_owned();
+            Part { finder, number }.into()
+        });
+        Arc::clone(part)
     }
 }
 
