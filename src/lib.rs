@@ -16,7 +16,7 @@
 //!    away the share waits in the [`spool`], on this instance's disk.
 //!    Where the product wants to speak first, the same commit notes what its triggers suggest; the page asks for it.
 //! 4. [`feed`] follows the committed log and tells everybody who listens.
-//! 5. [`delivery`] leases notes and pushes from the outbox, posts them, and returns the outcome to step 3 as an
+//! 5. [`delivery`] leases notes and pushes from the outbox, posts them, a note as its [`platform`] wants it, and returns the outcome to step 3 as an
 //!    input like any other; the session's commit finishes the **row**. That a push arrived concerns no session: the
 //!    row is finished alone.
 //!
@@ -33,9 +33,11 @@
 //! | [`feed`] | live events to many readers | `domain`, `store` |
 //! | [`session`] | one actor per key at work: decide, commit, act | `domain`, `store` |
 //! | [`spool`] | what is taken in while Redis is away, on this instance's disk | `domain`, `store`, `session` |
-//! | [`product`] | the tenants, as operators wrote them down | `domain`, `ingest` |
+//! | [`fields`] | what people wrote as JSON, field by field, with all that is wrong | nothing |
+//! | [`product`] | the tenants, as operators wrote them down | `domain`, `ingest`, `fields`, `platform` |
 //! | [`registration`] | products that are registered while the service runs, and what is issued for them | `domain`, `product`, `store` |
-//! | [`delivery`] | the outbox worker, the vendors and pushes, one folder each | `domain`, `store`, `product`, signatures of `ingest` |
+//! | [`delivery`] | the outbox worker, pushes, and when a vendor may be called | `domain`, `store`, signatures of `ingest` |
+//! | [`platform`] | chatbots, one module each: what a row says, notes out, webhooks in | `domain`, `fields`, `delivery` |
 //! | [`unkey`] | readers' keys that Unkey issued and verifies | `domain`, the HTTP client of `delivery` |
 //! | [`client`] | the other side of the wire: the feed as clients read it, the service as operators ask it | nothing of the service |
 //! | [`config`] | every setting, where it came from, what is wrong with it | the form of an address in `store` |
@@ -144,9 +146,11 @@ pub mod delivery;
 pub mod demo;
 pub mod domain;
 pub mod feed;
+pub mod fields;
 pub mod http;
 pub mod ingest;
 pub mod metrics;
+pub mod platform;
 pub mod product;
 pub mod registration;
 pub mod session;

@@ -9,6 +9,7 @@ mod repository;
 #[path = "tidy/source.rs"]
 mod source;
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use source::{Source, mask, sources};
@@ -30,7 +31,7 @@ const fn room(name: &'static str, may_use: &'static str, because: &'static str) 
     }
 }
 
-const ROOMS: [Room; 23] = [
+const ROOMS: [Room; 25] = [
     room(
         "domain",
         "",
@@ -82,13 +83,18 @@ const ROOMS: [Room; 23] = [
         "what is written down does not know who asked for it, or what it means",
     ),
     room(
+        "fields",
+        "",
+        "what people wrote is read alike, whatever it is about",
+    ),
+    room(
         "product",
-        "domain ingest",
+        "domain ingest fields platform",
         "rows are read and kept; the loop that watches their file is app's",
     ),
     room(
         "registration",
-        "domain product store clock chance tasks metrics",
+        "domain fields platform product store clock chance tasks metrics",
         "what is registered is sealed and stored; who may ask for it is the doors' to say",
     ),
     room(
@@ -108,8 +114,13 @@ const ROOMS: [Room; 23] = [
     ),
     room(
         "delivery",
-        "domain session store clock chance tasks metrics product ingest::signature",
-        "outcomes come back through session's handle, as inputs like any other",
+        "domain store clock chance tasks metrics ingest::signature",
+        "outcomes come back as inputs like any other, by whoever the app has put there",
+    ),
+    room(
+        "platform",
+        "domain fields delivery clock ingest::signature session::linker",
+        "a chatbot's peculiarities stay in its module; products, doors and the outbox ask it",
     ),
     room(
         "unkey",
@@ -118,8 +129,8 @@ const ROOMS: [Room; 23] = [
     ),
     room(
         "http",
-        "domain ingest session spool feed store product registration unkey config clock chance tasks metrics telemetry \
-         delivery::intercom::webhook delivery::bridge::webhook",
+        "domain ingest session spool feed fields store product registration unkey config clock chance tasks metrics \
+         telemetry platform::webhook",
         "doors never ask a worker: work for vendors is committed, and done after the answer",
     ),
     room(
@@ -130,7 +141,7 @@ const ROOMS: [Room; 23] = [
     room(
         "app",
         "domain ingest chance clock tasks metrics config telemetry store product registration unkey feed session \
-         spool delivery http",
+         spool platform delivery http",
         "it constructs everything that serves, and is itself used by commands only",
     ),
     room(
@@ -192,6 +203,54 @@ fn rooms_use_only_the_rooms_they_may() {
         }
     }
     expect_none("direction of dependencies", &findings);
+}
+
+/// Rooms that know chatbots by what `platform` lists, and none by its name. The others are `domain`, whose default
+/// policy has one, `config`, which has the service's own settings of some, and `demo`, which plays one.
+const UNAWARE: [&str; 9] = [
+    "app",
+    "cli",
+    "delivery",
+    "feed",
+    "http",
+    "product",
+    "registration",
+    "session",
+    "spool",
+];
+
+#[test]
+fn a_platform_is_known_to_its_own_module_and_to_the_list() {
+    let all = sources(&["src"]);
+    let modules = all.iter().map(Source::module);
+    let platforms: BTreeSet<String> = modules
+        .filter(|module| module.len() >= 2 && module[0] == "platform" && module[1] != "webhook")
+        .map(|module| module[1].clone())
+        .collect();
+    assert!(platforms.len() >= 2, "{platforms:?}");
+    let mut findings = Vec::new();
+    for source in &all {
+        let module = source.module();
+        let room = module.first().map(String::as_str).unwrap_or_default();
+        if !UNAWARE.contains(&room) {
+            continue;
+        }
+        for (place, (text, code)) in source.text.lines().zip(source.code.lines()).enumerate() {
+            for name in &platforms {
+                let path = format!("platform::{name}");
+                let is_settings = code.contains(&format!("{path}::Service"));
+                let is_named = code.contains(&path) && !is_settings;
+                let is_code = !code.trim().is_empty();
+                if is_named || (is_code && text.contains(&format!("\"{name}\""))) {
+                    let at = source.at(place + 1);
+                    findings.push(format!(
+                        "{at}: {room} names {name}; ask what platform lists"
+                    ));
+                }
+            }
+        }
+    }
+    expect_none("platforms", &findings);
 }
 
 /// Whether `to`, or the part of it that the line names, is on the list.

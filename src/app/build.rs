@@ -15,7 +15,6 @@ use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::{Backend, Config, RegistrationMode};
 use crate::delivery::client::{self, Client};
-use crate::delivery::intercom::{Account, Accounts, Intercom, region_url};
 use crate::delivery::push::Push;
 use crate::delivery::{self, Nudge, Outbox};
 use crate::domain::id::Key;
@@ -26,6 +25,7 @@ use crate::domain::time::to_ms;
 use crate::feed::{self, Feed};
 use crate::http::{Admission, AppState, Handles};
 use crate::metrics::Metrics;
+use crate::platform::{self, ChatbotOf, PLATFORMS, Tools};
 use crate::product::{Configured, Fingerprint, Products, Source};
 use crate::registration::{self, Directory, Vault};
 use crate::session::linker::Linker;
@@ -281,10 +281,22 @@ fn outbox(
         response_bytes_max: own.response_bytes_max,
     };
     let client = Client::new(parts.clock.clone(), limits)?;
-    let intercom = Intercom::new(client, accounts(parts), own.clock_skew_ms);
+    let tools = Tools {
+        client,
+        guarded: push::guarded(parts, own.request_timeout_ms)?,
+        clock: parts.clock.clone(),
+        clock_skew_ms: own.clock_skew_ms,
+        chatbot_of: chatbots(parts),
+        intercom: platform::intercom::Service {
+            base_url: parts.config.intercom.base_url.clone(),
+            version: parts.config.intercom.version.clone(),
+        },
+    };
+    let destinations = PLATFORMS.iter();
+    let destinations = destinations.map(|platform| (platform.destination)(&tools));
     let around = delivery::Surroundings {
         store: Arc::clone(&parts.store),
-        destinations: vec![Arc::new(intercom), Arc::new(push::bridge(parts)?)],
+        destinations: destinations.collect(),
         push: Some(push),
         report: Arc::new(ToSession {
             sessions: sessions.clone(),
@@ -308,6 +320,7 @@ fn outbox(
             base_ms: own.retry_base_ms,
             cap_ms: own.retry_cap_ms,
         },
+        give_up_after_ms: Some(to_ms(own.give_up_after_s)).filter(|ms| *ms > 0),
         account: delivery::admission::Limits {
             account_workers: own.account_workers,
             breaker_failures: own.breaker_failures,
@@ -321,25 +334,10 @@ fn outbox(
     Ok(Outbox::new(around, options))
 }
 
-/// Credentials are read from the products in force for each attempt, so that a rotated token is
-/// used at once.
-fn accounts(parts: &Parts) -> Accounts {
+/// Read from the products in force for each attempt, so that a rotated token is used at once.
+fn chatbots(parts: &Parts) -> ChatbotOf {
     let products = parts.products.clone();
-    let config = Arc::clone(&parts.config);
-    Arc::new(move |id| {
-        let product = products.get(id)?;
-        let own = product.intercom.as_ref()?;
-        let base_url = match config.intercom.base_url.as_str() {
-            "" => region_url(own.region).to_owned(),
-            url => url.to_owned(),
-        };
-        Some(Account {
-            access_token: own.access_token.clone(),
-            admin_id: own.admin_id.clone(),
-            base_url,
-            version: config.intercom.version.clone(),
-        })
-    })
+    Arc::new(move |id| products.get(id)?.chatbot().cloned())
 }
 
 fn reloader(parts: &Parts, tasks: &Tasks) -> Option<Reloader> {

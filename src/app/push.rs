@@ -1,10 +1,10 @@
 //! What calls customers' own addresses: bounds, guard and targets from the configuration and the rows.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::build::Parts;
 use crate::delivery::admission::Terms;
-use crate::delivery::bridge::{self, Bridge};
 use crate::delivery::client::Limits;
 use crate::delivery::guard::{Guard, GuardedClient, System};
 use crate::delivery::push::{Push, Target, Targets};
@@ -21,6 +21,7 @@ pub(super) fn push(parts: &Parts) -> anyhow::Result<Push> {
     let client = guarded(parts, parts.config.push_timeout_ms())?;
     let terms = Terms {
         workers: Some(own.endpoint_workers),
+        second_max: NonZeroU32::new(own.endpoint_second_max),
         disable_after_ms: Some(to_ms(own.disable_after_s)).filter(|ms| *ms > 0),
     };
     Ok(Push::new(
@@ -31,27 +32,8 @@ pub(super) fn push(parts: &Parts) -> anyhow::Result<Push> {
     ))
 }
 
-/// The destination of notes that go through customers' bridges. A note's attempt is bounded like that of every other.
-///
-/// # Errors
-///
-/// The HTTP client could not be set up.
-pub(super) fn bridge(parts: &Parts) -> anyhow::Result<Bridge> {
-    let client = guarded(parts, parts.config.delivery.request_timeout_ms)?;
-    let products = parts.products.clone();
-    let targets: bridge::Targets = Arc::new(move |id| {
-        let product = products.get(id)?;
-        let own = product.bridge.as_ref()?;
-        Some(bridge::Target {
-            url: own.url.url().clone(),
-            secret: own.secret.clone(),
-        })
-    });
-    Ok(Bridge::new(client, targets, parts.clock.clone()))
-}
-
 /// A client for addresses that customers choose.
-fn guarded(parts: &Parts, request_timeout_ms: u64) -> anyhow::Result<GuardedClient> {
+pub(super) fn guarded(parts: &Parts, request_timeout_ms: u64) -> anyhow::Result<GuardedClient> {
     let own = &parts.config.push;
     let open = own.allow_networks.clone();
     let guard = Guard::new(
@@ -85,6 +67,7 @@ fn targets(parts: &Parts) -> Targets {
             secret: own.secret.clone(),
             retries_max: own.retries_max,
             timeout_ms: own.timeout_s.map(to_ms),
+            second_max: own.second_max,
         })
     })
 }

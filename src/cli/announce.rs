@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 
 use super::safety::{Finding, findings, names};
 use crate::config::{Backend, Config};
-use crate::product::{Catalogue, Product, Region, Source};
+use crate::product::{Catalogue, Product, Source};
 use crate::store::redis::Address;
 use crate::terminal::spoken_bytes;
 
@@ -122,19 +122,11 @@ fn tell_products(products: &[Arc<Product>]) {
 
 /// Where a product's activity goes.
 pub(super) fn destination(product: &Product) -> String {
-    let intercom = product.intercom.as_ref().map(|intercom| {
-        let region = match intercom.region {
-            Region::Us => "us",
-            Region::Eu => "eu",
-            Region::Au => "au",
-        };
-        format!("notes in Intercom ({region})")
-    });
-    let bridge = product.bridge.as_ref();
-    let bridge = bridge.map(|bridge| format!("notes through {}", bridge.url));
+    let notes = product.chatbot();
+    let notes = notes.map(|chatbot| format!("notes {}", chatbot.place()));
     let push = product.push.as_ref();
     let push = push.map(|push| format!("pushes to {}", push.url));
-    let own: Vec<String> = [intercom, bridge, push].into_iter().flatten().collect();
+    let own: Vec<String> = [notes, push].into_iter().flatten().collect();
     if own.is_empty() {
         return "the feed".to_owned();
     }

@@ -73,15 +73,31 @@ impl Attempt {
         }
     }
 
-    /// Gives the lease back because the account takes no calls now. That is no attempt. `wait_ms` is
-    /// nothing where the account's gate alone decides when the delivery is leased again.
-    pub(super) async fn give_back(self, wait_ms: u64) {
-        let not_before_ms = self.around.clock.now_ms().saturating_add(wait_ms);
+    /// Gives the lease back because the account takes no calls now. That is no attempt.
+    pub(super) async fn give_back(self, not_before_ms: u64) {
         let next = Next::PutBack(Retry {
             unsettled_since_ms: self.lease.unsettled_since_ms,
             ..self.retry(not_before_ms)
         });
         self.conclude("unknown", None, next).await;
+    }
+
+    /// Gives the delivery up because it has waited for as long as it may for an account that takes no calls until
+    /// somebody mends something.
+    pub(super) async fn expire(self, route: Option<Route>) {
+        let name = route.as_ref().map_or("unknown", Route::name);
+        let work = route.as_ref().and_then(|route| route.work(&self.lease));
+        let doubt = self.lease.unsettled_since_ms.map_or("", |_| IN_DOUBT);
+        let reason = format!(
+            "it waited for longer than delivery.give_up_after_s, because {}{doubt}",
+            if name == PUSH {
+                "the endpoint is disabled"
+            } else {
+                "the credentials are refused"
+            }
+        );
+        let next = Next::Expire(reason.into());
+        self.conclude(name, work.as_ref(), next).await;
     }
 
     /// Makes an attempt, unless the schedule has run out or the lease nearly has. In the latter case
@@ -269,14 +285,15 @@ impl Attempt {
                 return Next::PutBack(retry(now_ms.saturating_add(pause_ms)));
             }
             Refusal::Unauthorized { .. } | Refusal::Disabled { .. } => {
-                return Next::PutBack(retry(now_ms));
+                // What waits with it for the account stays in the order of its age.
+                return Next::PutBack(retry(self.lease.created_ms.min(now_ms)));
             }
             Refusal::Misconfigured { .. } => Some(self.options.schedule.cap_ms),
             Refusal::Unknown { after_ms, .. } => *after_ms,
             Refusal::Later { .. } | Refusal::Never { .. } => None,
         };
         let Some(pause_ms) = self.pause_ms(after_ms) else {
-            let doubt = unsettled_since_ms.map_or("", |_| "; it may have arrived");
+            let doubt = unsettled_since_ms.map_or("", |_| IN_DOUBT);
             return self.give_up(&format!("{refusal}{doubt}"), record);
         };
         let retry = Retry {
@@ -320,17 +337,19 @@ impl Attempt {
     /// Writes down what became of the delivery. If that fails the lease runs out, and the next one
     /// begins by reading the conversation, or repeats the push.
     async fn conclude(&self, name: &str, work: Option<&Work>, next: Next) {
+        let settle = |outcome: Outcome, attempt| {
+            let settlement = Settlement {
+                delivery: self.lease.id.clone(),
+                errand: work.map_or(Errand::Note, Work::errand),
+                outcome,
+                attempt,
+                replayed: self.lease.replayed,
+            };
+            self.around.report.report(&self.lease.key, settlement)
+        };
         let written = match &next {
-            Next::Settle(outcome, attempt) => {
-                let settlement = Settlement {
-                    delivery: self.lease.id.clone(),
-                    errand: work.map_or(Errand::Note, Work::errand),
-                    outcome: outcome.clone(),
-                    attempt: attempt.clone(),
-                    replayed: self.lease.replayed,
-                };
-                self.around.report.report(&self.lease.key, settlement).await
-            }
+            Next::Settle(outcome, attempt) => settle(outcome.clone(), attempt.clone()).await,
+            Next::Expire(reason) => settle(Outcome::Failed(Arc::clone(reason)), None).await,
             Next::PutBack(retry) | Next::Stuck(retry) => {
                 let written = self.around.store.retry(retry.clone()).await;
                 written.map_err(|error| error.to_string())
@@ -356,3 +375,6 @@ impl Attempt {
         }
     }
 }
+
+/// What is said of a delivery that is given up although a call of it never got an answer.
+const IN_DOUBT: &str = "; it may have arrived";

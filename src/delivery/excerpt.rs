@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::intercom::text::{decode_entities, strip_tags};
+use super::html::{decode_entities, strip_tags};
 
 /// How much of a body is looked at.
 const READ_BYTES_MAX: usize = 4096;

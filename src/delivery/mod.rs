@@ -1,7 +1,7 @@
 //! Notes and pushes to the outside: at least once always, exactly once wherever the platform lets us look.
 //!
 //! The cast: the [`Outbox`] is the worker that leases deliveries from the store; a [`Destination`] is
-//! a platform that takes notes, [`push`] calls endpoints of the products' own, and [`guard`] keeps such
+//! what takes notes to a platform, [`push`] calls endpoints of the products' own, and [`guard`] keeps such
 //! calls away from what is not public; a [`Job`] is one delivery as its destination sees it; a [`Receipt`]
 //! says it arrived and a [`Refusal`] says what to do now that it did not; [`admission`] says whether an
 //! account may be called at all; a [`Report`] carries the outcome back to whoever
@@ -17,8 +17,8 @@
 //!   the conversation, no sooner than the request timeout after it began. What is found there is not
 //!   sent again. A push is sent again, under the same id.
 //! * One lease makes at most one call, and starts none that might outlast the lease.
-//! * Every delivery ends: delivered, gone with its conversation, or a dead letter with a reason; but for an
-//!   account that is refused, or an endpoint that is disabled, it waits until somebody mends that.
+//! * Every delivery ends: delivered, gone with its conversation, or a dead letter with a reason. For an account that
+//!   is refused, or an endpoint that is disabled, it waits until somebody mends that, or for as long as it may.
 //! * Credentials are looked up for each attempt; they are in no row, log line or error.
 //! * Every call is in the delivery's history, with no more of its answer than a bounded excerpt of an
 //!   error.
@@ -28,12 +28,11 @@
 
 pub mod admission;
 mod attempt;
-pub mod bridge;
 pub mod client;
 pub mod destination;
 pub mod excerpt;
 pub mod guard;
-pub mod intercom;
+pub(crate) mod html;
 pub mod outbox;
 mod outcome;
 pub mod push;

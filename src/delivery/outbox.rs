@@ -37,6 +37,8 @@ pub struct Options {
     pub poll_ms: u64,
     /// When to try again, and when to give up.
     pub schedule: Schedule,
+    /// How long a delivery waits for an account that is refused, or an endpoint that is disabled; `None` for ever.
+    pub give_up_after_ms: Option<u64>,
     /// What one account may do.
     pub account: Limits,
 }
@@ -118,6 +120,8 @@ pub struct Outbox {
     options: Options,
     slots: Arc<Semaphore>,
     gates: Arc<Gates>,
+    /// When to look next at what waits for accounts that are stuck.
+    sorts_ms: u64,
 }
 
 impl Outbox {
@@ -134,11 +138,12 @@ impl Outbox {
             gates: Arc::new(gates),
             around: Arc::new(around),
             options,
+            sorts_ms: 0,
         }
     }
 
     /// Works until a soft stop, then leases nothing more; attempts under way finish on their own.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         let tasks = self.around.tasks.clone();
         loop {
             tokio::select! {
@@ -162,17 +167,19 @@ impl Outbox {
     }
 
     /// Starts whatever is due, as far as there are free slots and open accounts; answers whether more may be due.
-    async fn lease(&self) -> bool {
-        let Surroundings { store, clock, .. } = &*self.around;
+    async fn lease(&mut self) -> bool {
         for product in self.around.nudge.take_invited() {
             for account in self.accounts_of(&product) {
                 self.gates.invite(account);
             }
         }
         let limit = self.slots.available_permits();
-        let now_ms = clock.now_ms();
+        let now_ms = self.around.clock.now_ms();
         let until_ms = now_ms.saturating_add(self.options.lease_ms);
-        let (quotas, _) = self.gates.quotas(|product| self.accounts_of(product));
+        let stuck_max = self.sort(now_ms);
+        let (quotas, _) = self
+            .gates
+            .quotas(|product| self.accounts_of(product), stuck_max);
         let request = LeaseRequest {
             now_ms,
             until_ms,
@@ -180,7 +187,7 @@ impl Outbox {
             product_max: self.options.account.account_workers,
             quotas,
         };
-        let leases = match store.lease(request).await {
+        let leases = match self.around.store.lease(request).await {
             Ok(leases) => leases,
             Err(error) => {
                 error.report("the outbox could not be read; it is read again shortly");
@@ -192,9 +199,26 @@ impl Outbox {
             let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
                 break;
             };
-            self.start(lease, until_ms, slot);
+            if self.start(lease, until_ms, slot) {
+                // There may be more of that age.
+                self.sorts_ms = now_ms;
+            }
         }
         is_full
+    }
+
+    /// How many deliveries of each stuck account to look at now, to see whether they have waited for too long. The
+    /// longest due come first, and what waits for such an account is due since it was committed.
+    fn sort(&mut self, now_ms: u64) -> usize {
+        let Some(after_ms) = self.options.give_up_after_ms else {
+            return 0;
+        };
+        if now_ms < self.sorts_ms {
+            return 0;
+        }
+        let pause_ms = (after_ms / 100).max(self.options.poll_ms).min(SORT_MS);
+        self.sorts_ms = now_ms.saturating_add(pause_ms);
+        self.options.account.account_workers
     }
 
     /// Waits until something may be due that nobody nudges for. Where nudges come, it is given up before it has
@@ -210,8 +234,9 @@ impl Outbox {
         clock.sleep_until_ms(due_ms).await;
     }
 
-    /// Has one delivery attempted, if its account takes a call.
-    fn start(&self, lease: Lease, until_ms: u64, slot: OwnedSemaphorePermit) {
+    /// Has one delivery attempted, if its account takes a call; answers whether it is given up instead, because it
+    /// has waited for long enough.
+    fn start(&self, lease: Lease, until_ms: u64, slot: OwnedSemaphorePermit) -> bool {
         let attempt = Attempt {
             around: Arc::clone(&self.around),
             options: self.options,
@@ -226,12 +251,16 @@ impl Outbox {
         let party = route.as_ref().and_then(|route| route.party(product));
         let pass = party.map(|party| {
             let pass = self.gates.admit(product, party);
-            pass.ok_or_else(|| self.wait_ms(product, party.account))
+            pass.ok_or_else(|| self.turned_away(&attempt.lease, party.account))
         });
+        let is_over = matches!(pass, Some(Err(TurnedAway::Over)));
         let nudge = self.around.nudge.clone();
         self.around.tasks.spawn("delivery", async move {
             match pass {
-                Some(Err(wait_ms)) => attempt.give_back(wait_ms).await,
+                Some(Err(TurnedAway::Until(not_before_ms))) => {
+                    attempt.give_back(not_before_ms).await;
+                }
+                Some(Err(TurnedAway::Over)) => attempt.expire(route).await,
                 Some(Ok(pass)) => attempt.run(route, Some(pass)).await,
                 None => attempt.run(route, None).await,
             }
@@ -239,17 +268,30 @@ impl Outbox {
             // The lane's next delivery may be due now, and a slot is free for any lane.
             nudge.nudge();
         });
+        is_over
     }
 
-    /// How long a delivery waits that its account did not take. Where the product has another account that
-    /// is open it would be leased again at once, and again.
-    fn wait_ms(&self, product: &ProductId, account: Fingerprint) -> u64 {
-        if self.accounts_of(product).len() < 2 {
-            return 0;
+    /// What becomes of a delivery that its account did not take. Where the product has another account that is
+    /// open it would be leased again at once, and again, so it waits for a while.
+    fn turned_away(&self, lease: &Lease, account: Fingerprint) -> TurnedAway {
+        let now_ms = self.around.clock.now_ms();
+        let is_stuck = self.gates.is_stuck(account);
+        let age_ms = now_ms.saturating_sub(lease.created_ms);
+        // What an operator asked for waits until it is tried: the first call may be about to mend everything.
+        let may_end = is_stuck && !lease.replayed;
+        let after_ms = self.options.give_up_after_ms.filter(|_| may_end);
+        if after_ms.is_some_and(|after_ms| age_ms >= after_ms) {
+            return TurnedAway::Over;
+        }
+        if self.accounts_of(&lease.key.product).len() < 2 {
+            // In the order of their age, as `sort` wants them.
+            let due_ms = lease.created_ms.min(now_ms);
+            return TurnedAway::Until(if is_stuck { due_ms } else { now_ms });
         }
         let least_ms = self.options.poll_ms;
         let wait_ms = self.gates.wait_ms(account);
-        wait_ms.clamp(least_ms, least_ms.max(CLOSED_MS))
+        let wait_ms = wait_ms.clamp(least_ms, least_ms.max(CLOSED_MS));
+        TurnedAway::Until(now_ms.saturating_add(wait_ms))
     }
 
     /// No later than the next poll, and never at once: what could be leased has just been leased.
@@ -257,7 +299,7 @@ impl Outbox {
     async fn next_look_ms(&self) -> u64 {
         let now_ms = self.around.clock.now_ms();
         let poll_ms = now_ms.saturating_add(self.options.poll_ms);
-        let (quotas, opens_ms) = self.gates.quotas(|product| self.accounts_of(product));
+        let (quotas, opens_ms) = self.gates.quotas(|product| self.accounts_of(product), 0);
         let closed = quotas.into_iter().filter(|quota| quota.max == 0);
         let closed: Vec<ProductId> = closed.flat_map(|quota| quota.products).collect();
         let due_ms = match self.around.store.next_delivery_ms(&closed).await {
@@ -286,6 +328,17 @@ impl Outbox {
             .collect()
     }
 }
+
+/// What becomes of a delivery whose account takes no call now.
+enum TurnedAway {
+    /// It is leased again no sooner than then, Unix milliseconds.
+    Until(u64),
+    /// It has waited for as long as it may.
+    Over,
+}
+
+/// How often what waits for stuck accounts is looked at, as long as none of it is too old.
+const SORT_MS: u64 = 60_000;
 
 /// How long a delivery waits at most for a closed account of a product that has another one, which is open.
 /// It bounds how much is leased in vain.

@@ -13,6 +13,8 @@ use crate::store::{Lease, Retry};
 pub(super) enum Next {
     /// It has come to its end, with the call that ended it.
     Settle(Outcome, Option<AttemptRecord>),
+    /// It has waited for too long without a call, and has come to its end.
+    Expire(Arc<str>),
     /// It goes back into the outbox.
     PutBack(Retry),
     /// It goes back as well, and waits for an operator to mend the cause.
@@ -27,6 +29,7 @@ impl Next {
             Self::Settle(Outcome::Delivered(_), _) => Some("delivered"),
             Self::Settle(Outcome::Failed(_), _) => Some("dead"),
             Self::Settle(Outcome::Gone(_), _) => Some("gone"),
+            Self::Expire(_) => Some("expired"),
             Self::PutBack(retry) | Self::Stuck(retry) if retry.counts => Some("retried"),
             Self::PutBack(retry) | Self::Stuck(retry) => {
                 match retry.attempt.as_ref().map(|attempt| attempt.outcome) {
@@ -42,7 +45,8 @@ impl Next {
     fn reason(&self) -> Option<&str> {
         match self {
             Self::Settle(Outcome::Delivered(_), _) => None,
-            Self::Settle(Outcome::Failed(reason) | Outcome::Gone(reason), _) => Some(reason),
+            Self::Settle(Outcome::Failed(reason) | Outcome::Gone(reason), _)
+            | Self::Expire(reason) => Some(reason),
             Self::PutBack(retry) | Self::Stuck(retry) => retry.error.as_deref(),
         }
     }
@@ -75,7 +79,7 @@ impl Next {
                 let part_id = part.as_ref().map(PartId::as_str);
                 log!(info, part_id, "a note is in its conversation");
             }
-            Self::Settle(Outcome::Failed(_), _) => {
+            Self::Settle(Outcome::Failed(_), _) | Self::Expire(_) => {
                 log!(
                     error,
                     reason,

@@ -15,7 +15,8 @@ use super::products::read_json;
 use super::state::AppState;
 use crate::domain::log::{Effects, IndexKey, IndexWrite, Space};
 use crate::domain::time::to_ms;
-use crate::product::{Fields, LABELS_MAX, LabelRequest, Product, Skip};
+use crate::fields::Fields;
+use crate::product::{LABELS_MAX, LabelRequest, Product, Skip};
 use crate::registration::{Refused, desk};
 use crate::store::{Commit, Error, Guard, Outcome};
 

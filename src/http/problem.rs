@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::chance::Chance;
-use crate::product::Fault;
+use crate::fields::Fault;
 use crate::session;
 use crate::spool::Refusal;
 

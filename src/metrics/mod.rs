@@ -92,7 +92,7 @@ metrics! {
     user_properties_dropped: IntCounter = "connector_user_properties_dropped_total";
     /// Note deliveries by platform and outcome of the attempt.
     notes: IntCounterVec = "connector_notes_total" ["platform", "outcome"];
-    /// Attempts at pushes by outcome: delivered, retried, limited, disabled, dead.
+    /// Attempts at pushes by outcome: delivered, retried, limited, disabled, dead, expired.
     push_attempts: IntCounterVec = "connector_push_attempts_total" ["outcome"];
     /// Seconds that one delivery attempt took.
     delivery_seconds: HistogramVec = "connector_delivery_seconds" ["platform"];

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::field::Fault;
 use super::row::{self, Read};
 use super::settings::Product;
 use crate::domain::id::ProductId;
+use crate::fields::Fault;
 
 /// What a list says: the rows that were understood, and what is wrong with the others.
 #[derive(Clone, Debug, Default)]

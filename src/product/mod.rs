@@ -17,8 +17,6 @@
 //! Deliberately absent: the loop that looks at the file, how products are registered, and any use of the settings.
 
 mod catalogue;
-mod endpoint;
-mod field;
 mod labels;
 mod proactive;
 mod push;
@@ -30,15 +28,10 @@ mod shown;
 mod source;
 
 pub use catalogue::{Catalogue, NotAList, Problem};
-pub use endpoint::EndpointUrl;
-pub use field::Fault;
-pub(crate) use field::Fields;
 pub use labels::{Configured, LABELS_MAX, LabelRequest, LabelSource, Labels, Skip};
 pub use push::Push;
 pub use registry::{Products, Report};
 pub use risk::{Risk, SECRET_CHARS_MIN};
 pub(crate) use row::{PRODUCT_ID_WORDS, is_product_id, looks_like_an_address};
-pub use settings::{
-    Bridge, Integration, Intercom, OldSecret, Origin, Product, ReadKey, Region, SessionOverrides,
-};
+pub use settings::{Integration, OldSecret, Origin, Product, ReadKey, SessionOverrides};
 pub use source::{Error, Fingerprint, Loaded, Source};

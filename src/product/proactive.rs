@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::field::{Fault, Fields};
 use super::labels::{Labels, distinct};
 use crate::domain::proactive::{Flaw, Program, message};
+use crate::fields::{Fault, Fields};
 
 /// The keys that are read.
 const KEYS: [&str; 5] = [

@@ -1,11 +1,15 @@
 //! Where a product's activity is pushed to, whichever form the row has it in (contract 1.4.1, 2.8, 6.1).
 
+use std::num::NonZeroU32;
+
 use secrecy::{ExposeSecret, SecretString};
 
-use super::endpoint::{EndpointUrl, read_target};
-use super::field::Fields;
 use super::settings::Integration;
+use crate::fields::{EndpointUrl, Fields, read_target};
 use crate::ingest::signature;
+
+/// The most calls a second that a product may ask for: when each began is remembered.
+const SECOND_MAX: u32 = 10_000;
 
 /// A push target. `Debug` shows neither the secret nor more of the address than its origin.
 #[derive(Clone, Debug)]
@@ -18,6 +22,8 @@ pub struct Push {
     pub retries_max: Option<u32>,
     /// How long an attempt may take, in seconds; the service's own time if that is shorter or this is `None`.
     pub timeout_s: Option<f64>,
+    /// The most calls that begin within any second; the service's own number if that is smaller or this is `None`.
+    pub second_max: Option<NonZeroU32>,
 }
 
 impl Push {
@@ -47,6 +53,8 @@ pub(super) fn read(
     let is_pushed = config.choice("mode", [("sse", false), ("push", true)]);
     let retries_max = config.whole("max_retries", 0..=1000);
     let timeout_s = config.seconds("push_timeout_s");
+    let second_max = config.whole("push_second_max", 1..=SECOND_MAX);
+    let second_max = second_max.and_then(NonZeroU32::new);
     if timeout_s == Some(0.0) {
         config.fault("push_timeout_s", "must be more than 0");
     }
@@ -57,6 +65,7 @@ pub(super) fn read(
             secret,
             retries_max,
             timeout_s,
+            second_max,
         })
     };
     let has_forward = fields.has("forward_url");

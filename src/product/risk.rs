@@ -5,6 +5,7 @@ use std::fmt;
 use secrecy::ExposeSecret;
 
 use super::settings::Product;
+use crate::platform;
 
 /// A secret shorter than this can be guessed.
 pub const SECRET_CHARS_MIN: usize = 16;
@@ -14,8 +15,8 @@ pub const SECRET_CHARS_MIN: usize = 16;
 pub enum Risk {
     /// `allow_unauthenticated_ingest`.
     OpenIngest,
-    /// Intercom without `client_secret`.
-    UnverifiedWebhooks,
+    /// What its platform says of its chatbot.
+    Chatbot(platform::Risk),
     /// A `webhook_secret` of too few characters.
     ShortSecret,
     /// A push secret of too few characters.
@@ -31,14 +32,10 @@ impl Risk {
     pub fn of(product: &Product) -> Vec<Self> {
         let secret = product.secret.as_ref().map(ExposeSecret::expose_secret);
         let is_short = |secret: &str| secret.chars().count() < SECRET_CHARS_MIN;
-        let intercom = product.intercom.as_ref();
+        let chatbot = product.chatbot().and_then(|chatbot| chatbot.risk());
         let push = product.push.as_ref();
-        let risks = [
-            (Self::OpenIngest, product.allow_unauthenticated_ingest),
-            (
-                Self::UnverifiedWebhooks,
-                intercom.is_some_and(|own| own.client_secret.is_none()),
-            ),
+        let open = (Self::OpenIngest, product.allow_unauthenticated_ingest);
+        let rest = [
             (Self::ShortSecret, secret.is_some_and(is_short)),
             (
                 Self::ShortPushSecret,
@@ -53,7 +50,9 @@ impl Risk {
                 product.cors_origins.iter().any(|origin| origin == "*"),
             ),
         ];
-        let taken = risks.into_iter().filter(|(_, is_taken)| *is_taken);
+        let chatbot = chatbot.map(|risk| (Self::Chatbot(risk), true));
+        let all = [open].into_iter().chain(chatbot).chain(rest);
+        let taken = all.filter(|(_, is_taken)| *is_taken);
         taken.map(|(risk, _)| risk).collect()
     }
 
@@ -61,7 +60,7 @@ impl Risk {
     pub fn what(self) -> &'static str {
         match self {
             Self::OpenIngest => "activity is taken from anybody",
-            Self::UnverifiedWebhooks => "webhooks of Intercom are taken unverified",
+            Self::Chatbot(risk) => risk.what,
             Self::ShortSecret => "webhook_secret has fewer than 16 characters",
             Self::ShortPushSecret => "the push secret has fewer than 16 characters",
             Self::PlainPush => {
@@ -77,9 +76,7 @@ impl Risk {
             Self::OpenIngest => {
                 "set webhook_secret and take allow_unauthenticated_ingest out of the row"
             }
-            Self::UnverifiedWebhooks => {
-                "set client_secret, which is in the Intercom app's basic information"
-            }
+            Self::Chatbot(risk) => risk.mend,
             Self::ShortSecret => {
                 "choose a random one, e.g. with openssl rand -hex 32, and tell the sender"
             }

@@ -3,19 +3,19 @@
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
-use super::endpoint::read_target;
-use super::field::{Fault, Fields};
 use super::proactive;
 use super::push;
-use super::settings::{Bridge, Integration, Intercom, Origin, Product, Region, SessionOverrides};
+use super::settings::{Integration, Origin, Product, SessionOverrides};
 use super::shown;
 use super::source::Fingerprint;
 use crate::domain::id::ProductId;
 use crate::domain::session::IndexMode;
+use crate::fields::{Fault, Fields};
 use crate::ingest::{self, CustomEvents, UrlStyle, Wording};
+use crate::platform::{self, PLATFORMS};
 
 /// Keys of `integration_config` that later versions will use; rows may hold them already.
-const LATER_KEYS: [&str; 15] = [
+const LATER_KEYS: [&str; 13] = [
     "api_token",
     "batch_window_ms",
     "crisp",
@@ -24,11 +24,9 @@ const LATER_KEYS: [&str; 15] = [
     "kb_product_id",
     "onboarding_workflows",
     "plain",
-    "secret",
     "stream_replay_max",
     "subdomain",
     "summary",
-    "url",
     "webhook_signing_secret",
     "zep_api_key",
 ];
@@ -60,14 +58,12 @@ pub(super) fn read(pointer: &str, row: &Value) -> Read {
     let id = read_id(&mut fields);
     let allow_unauthenticated_ingest = config.flag("allow_unauthenticated_ingest");
     let secret = read_secret(&mut fields, allow_unauthenticated_ingest);
-    let integration = read_integration(&mut fields);
+    let integration = read_integration(&mut fields, &mut config);
     let wishes = proactive::read(&mut config, &format!("{pointer}/integration_config"));
     let mut product = Product {
         id: id.clone().unwrap_or_else(|| ProductId::from("")),
         secret,
         contact_email: fields.text("contact_email"),
-        intercom: read_intercom(&integration, &mut config),
-        bridge: read_bridge(&integration, &mut config),
         push: push::read(&mut fields, &mut config, &integration),
         integration,
         allow_unauthenticated_ingest,
@@ -89,9 +85,10 @@ pub(super) fn read(pointer: &str, row: &Value) -> Read {
         origin: Origin::File,
         fingerprint: Fingerprint::of(&row.to_string()),
     };
-    let notices = notices(&product, &fields, &config);
+    let unknown = config.unknown(&accepted_keys());
+    let notices = notices(&product, &fields, (&config, &unknown));
     product.notices.extend(notices);
-    product.shown_config = shown::config(config.object(), &config.unknown(&LATER_KEYS));
+    product.shown_config = shown::config(config.object(), &unknown);
     let mut faults = fields.faults;
     faults.extend(config.faults);
     let product = if faults.is_empty() {
@@ -162,54 +159,25 @@ fn read_secret(
     secret
 }
 
-fn read_integration(fields: &mut Fields<'_>) -> Integration {
-    match fields.text("integration_type").as_deref() {
-        None | Some("webhook") => Integration::Webhook,
-        Some("event_stream") => Integration::EventStream,
-        Some("intercom") => Integration::Intercom,
-        Some("bridge") => Integration::Bridge,
-        Some("zendesk") => Integration::Zendesk,
-        Some(other) => Integration::Other(other.to_owned()),
+fn read_integration(fields: &mut Fields<'_>, config: &mut Fields<'_>) -> Integration {
+    let name = fields.text("integration_type");
+    let name = name.as_deref().unwrap_or("webhook");
+    // Without its chatbot there are faults, and no product.
+    let chatbot = platform::named(name).and_then(|platform| (platform.read)(config));
+    match (name, chatbot) {
+        (_, Some(chatbot)) => Integration::Chatbot(chatbot),
+        ("webhook", None) => Integration::Webhook,
+        ("event_stream", None) => Integration::EventStream,
+        ("zendesk", None) => Integration::Zendesk,
+        (other, None) => Integration::Other(other.to_owned()),
     }
 }
 
-fn read_intercom(integration: &Integration, config: &mut Fields<'_>) -> Option<Intercom> {
-    let access_token = config.secret("access_token");
-    let admin_id = config.name("admin_id");
-    let client_secret = config.secret("client_secret");
-    let regions = [("us", Region::Us), ("eu", Region::Eu), ("au", Region::Au)];
-    let region = config.choice("region", regions);
-    if *integration != Integration::Intercom {
-        return None;
-    }
-    for (key, is_absent) in [
-        ("access_token", access_token.is_none()),
-        ("admin_id", admin_id.is_none()),
-    ] {
-        let suffix = format!("/{key}");
-        if is_absent
-            && !config
-                .faults
-                .iter()
-                .any(|fault| fault.pointer.ends_with(&suffix))
-        {
-            config.fault(key, "is required for notes to Intercom");
-        }
-    }
-    Some(Intercom {
-        access_token: access_token?,
-        admin_id: admin_id?,
-        client_secret,
-        region,
-    })
-}
-
-fn read_bridge(integration: &Integration, config: &mut Fields<'_>) -> Option<Bridge> {
-    if *integration != Integration::Bridge {
-        return None;
-    }
-    let (url, secret) = read_target(config, ["url", "secret"], true)?;
-    Some(Bridge { url, secret })
+/// Keys of `integration_config` that nobody may have asked for, and that are known all the same: those of other
+/// integrations, and of later versions.
+fn accepted_keys() -> Vec<&'static str> {
+    let of_platforms = PLATFORMS.iter().flat_map(|platform| platform.keys);
+    LATER_KEYS.iter().chain(of_platforms).copied().collect()
 }
 
 fn read_ingest(config: &mut Fields<'_>) -> ingest::Settings {
@@ -263,12 +231,16 @@ fn is_cors_origin(text: &str) -> bool {
     text == "*" || host.is_some_and(|host| !host.is_empty() && host.chars().all(is_host))
 }
 
-fn notices(product: &Product, fields: &Fields<'_>, config: &Fields<'_>) -> Vec<String> {
+fn notices(
+    product: &Product,
+    fields: &Fields<'_>,
+    (config, unknown): (&Fields<'_>, &[&str]),
+) -> Vec<String> {
     let mut notices = Vec::new();
     for key in fields.unknown(&[]) {
         notices.push(format!("{key} is not a key of a row and has no effect"));
     }
-    for key in config.unknown(&LATER_KEYS) {
+    for key in unknown {
         notices.push(format!(
             "integration_config.{key} is kept, but this version does not know it"
         ));
@@ -279,7 +251,8 @@ fn notices(product: &Product, fields: &Fields<'_>, config: &Fields<'_>) -> Vec<S
         ));
     }
     let has_url = config.has("url");
-    if product.push.is_none() && product.integration == Integration::EventStream && has_url {
+    let is_stream = matches!(product.integration, Integration::EventStream);
+    if product.push.is_none() && is_stream && has_url {
         let notice = "integration_config.url has no effect unless integration_config.mode is push";
         notices.push(notice.to_owned());
     }

@@ -7,8 +7,6 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::endpoint::EndpointUrl;
-use super::field::Fault;
 use super::labels::Labels;
 use super::push::Push;
 use super::row;
@@ -16,7 +14,9 @@ use super::source::Fingerprint;
 use crate::domain::id::ProductId;
 use crate::domain::proactive::Program;
 use crate::domain::session::IndexMode;
+use crate::fields::Fault;
 use crate::ingest;
+use crate::platform::Chatbot;
 
 /// One tenant. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -36,10 +36,6 @@ pub struct Product {
     pub contact_email: Option<String>,
     /// Where its activity goes.
     pub integration: Integration,
-    /// The Intercom workspace, when the integration is Intercom.
-    pub intercom: Option<Intercom>,
-    /// The bridge to a chatbot of its own, when the integration is that.
-    pub bridge: Option<Bridge>,
     /// Whether activity is taken from anybody.
     pub allow_unauthenticated_ingest: bool,
     /// How its raw events become actions.
@@ -107,13 +103,17 @@ impl Product {
         row::read("", row).product
     }
 
+    /// The chatbot that its activity goes to, if it has one.
+    pub fn chatbot(&self) -> Option<&Arc<dyn Chatbot>> {
+        match &self.integration {
+            Integration::Chatbot(chatbot) => Some(chatbot),
+            _ => None,
+        }
+    }
+
     /// The platform that takes its notes, by the name of its destination.
     pub fn platform(&self) -> Option<&'static str> {
-        match (&self.intercom, &self.bridge) {
-            (Some(_), _) => Some("intercom"),
-            (None, Some(_)) => Some("bridge"),
-            (None, None) => None,
-        }
+        self.chatbot().map(|chatbot| chatbot.platform())
     }
 
     /// The webhook secrets that are accepted at `now_ms`, the newest first.
@@ -139,54 +139,31 @@ impl Product {
 }
 
 /// Where a product's activity goes (contract 1.4.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Integration {
     /// To feed subscribers, and to a push target if there is one.
     EventStream,
     /// To a push target, if there is one.
     Webhook,
-    /// Into Intercom conversations, as notes.
-    Intercom,
-    /// To a bridge that the customer runs, as notes.
-    Bridge,
-    /// To Zendesk.
+    /// Into conversations with a chatbot, as notes.
+    Chatbot(Arc<dyn Chatbot>),
+    /// To Zendesk, which gets nothing in this version.
     Zendesk,
     /// To a platform that this version does not know.
     Other(String),
 }
 
-/// A customer's own bridge to a chatbot. `Debug` shows neither the secret nor more of the address than its origin.
-#[derive(Clone, Debug)]
-pub struct Bridge {
-    /// What is called for each note.
-    pub url: EndpointUrl,
-    /// Bearer token and signing key of what is sent there, and of what comes from there.
-    pub secret: SecretString,
-}
-
-/// One Intercom workspace (contract 4.1).
-#[derive(Clone, Debug)]
-pub struct Intercom {
-    /// Authorises calls.
-    pub access_token: SecretString,
-    /// Who writes the notes.
-    pub admin_id: String,
-    /// Verifies webhooks; without it they are taken unverified.
-    pub client_secret: Option<SecretString>,
-    /// Where the workspace is hosted.
-    pub region: Region,
-}
-
-/// Where Intercom hosts a workspace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Region {
-    /// United States.
-    #[default]
-    Us,
-    /// Europe.
-    Eu,
-    /// Australia.
-    Au,
+impl Integration {
+    /// Its name in a row.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::EventStream => "event_stream",
+            Self::Webhook => "webhook",
+            Self::Chatbot(chatbot) => chatbot.platform(),
+            Self::Zendesk => "zendesk",
+            Self::Other(name) => name,
+        }
+    }
 }
 
 /// Lengths of time in seconds that a row may set for itself; `None` where the service's own count.

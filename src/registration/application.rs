@@ -4,7 +4,8 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use crate::domain::id::ProductId;
-use crate::product::{Fault, Fields, PRODUCT_ID_WORDS, is_product_id, looks_like_an_address};
+use crate::fields::{Fault, Fields};
+use crate::product::{PRODUCT_ID_WORDS, is_product_id, looks_like_an_address};
 
 /// A request that was understood.
 #[derive(Clone, Debug)]

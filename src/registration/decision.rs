@@ -7,7 +7,7 @@ use super::application::{Application, Form};
 use super::patch;
 use super::record::{KeyRecord, Old, Record, Registration, Scope, Sealed};
 use super::secret::{Drawn, IssuedKey, digest};
-use crate::product::Fault;
+use crate::fields::Fault;
 
 /// The most secrets before the present one that are still accepted.
 const OLD_SECRETS_MAX: usize = 8;

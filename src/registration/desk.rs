@@ -17,7 +17,7 @@ use super::setup::Error;
 use super::view;
 use crate::domain::id::ProductId;
 use crate::domain::time::{seconds, to_ms};
-use crate::product::{Fault, Fields};
+use crate::fields::{Fault, Fields};
 
 /// What can be issued anew, as it is named in a request.
 pub const ROTATABLE: [&str; 4] = ["ingest_secret", "stream_key", "mcp_key", "owner_token"];

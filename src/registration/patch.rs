@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::decision::{Refused, checked};
 use super::record::Registration;
-use crate::product::Fault;
+use crate::fields::Fault;
 
 /// What may be changed of a row; the rest has a request of its own.
 pub(super) const CHANGEABLE: [&str; 5] = [

@@ -10,7 +10,8 @@ use super::application::project_id;
 use super::secret::{Digest, IssuedKey, digest};
 use super::vault::{Closed, Vault};
 use crate::domain::id::ProductId;
-use crate::product::{Fault, OldSecret, Origin, Product, ReadKey};
+use crate::fields::Fault;
+use crate::product::{OldSecret, Origin, Product, ReadKey};
 
 /// What is stored of a registered product.
 #[derive(Clone, Debug)]

@@ -9,7 +9,8 @@ use super::record::Registration;
 use super::setup::Error;
 use crate::domain::id::ProductId;
 use crate::domain::time::seconds;
-use crate::product::{Integration, Origin, Product, Risk};
+use crate::platform;
+use crate::product::{Origin, Product, Risk};
 
 /// All products, those of the operator's list first.
 pub(super) async fn list(directory: &Directory) -> Result<Value, Error> {
@@ -104,7 +105,8 @@ pub(super) fn issued(registration: &Registration, issued: &Issued, base: &str) -
             "stream_auth": "Authorization: Bearer <stream_key>",
         },
     });
-    if row.get("integration_type").and_then(Value::as_str) == Some("intercom") {
+    let integration = row.get("integration_type").and_then(Value::as_str);
+    if integration.and_then(platform::named).is_some() {
         let url = format!("{base}/chatbot-webhook/{id}");
         answer["setup"]["chatbot_webhook_url"] = url.into();
     }
@@ -131,7 +133,7 @@ fn of_product(product: &Product) -> Value {
     json!({
         "product_id": product.id,
         "contact_email": product.contact_email,
-        "integration_type": type_of(&product.integration),
+        "integration_type": product.integration.name(),
         "source": "list",
     })
 }
@@ -142,15 +144,4 @@ fn with_details(mut shown: Value, product: &Product) -> Value {
     let risks = Risk::of(product);
     shown["risks"] = risks.iter().map(ToString::to_string).collect();
     shown
-}
-
-fn type_of(integration: &Integration) -> &str {
-    match integration {
-        Integration::EventStream => "event_stream",
-        Integration::Webhook => "webhook",
-        Integration::Intercom => "intercom",
-        Integration::Bridge => "bridge",
-        Integration::Zendesk => "zendesk",
-        Integration::Other(name) => name,
-    }
 }

@@ -2,9 +2,8 @@
 //! the issues that do so.
 
 use event_connector::config::{Config, LoadOptions};
-use event_connector::delivery::intercom::region_url;
-use event_connector::delivery::intercom::webhook::Topic as Subscribed;
-use event_connector::product::Region;
+use event_connector::platform::intercom::Region;
+use event_connector::platform::intercom::webhook::Topic as Subscribed;
 use serde_json::{Map, Value, json};
 
 use crate::case::Case;
@@ -58,7 +57,7 @@ fn answer(input: &Value) -> Value {
     match text("fn").unwrap_or_default() {
         "constants" => json!({
             "webhook_topics": [Subscribed::UserCreated.as_str(), Subscribed::UserReplied.as_str()],
-            "rest_base": region_url(Region::Us),
+            "rest_base": Region::Us.url(),
             "version_rest": defaults().intercom.version,
         }),
         "webhook_url" => match (text("host"), text("product_id")) {

@@ -1,8 +1,8 @@
 //! The modelled Intercom is as strict as the real one's published descriptions.
 
 use event_connector::clock::Clock;
-use event_connector::delivery::intercom::webhook::{Author, Topic, parse};
 use event_connector::demo::intercom::{Intercom, Settings};
+use event_connector::platform::intercom::webhook::{Author, Topic, parse};
 use event_connector::tasks::Tasks;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::Method;

@@ -290,6 +290,7 @@ fn outbox(dice: &Dice) -> delivery::Options {
             base_ms: 1000,
             cap_ms: 20_000,
         },
+        give_up_after_ms: None,
         account: delivery::admission::Limits {
             account_workers: *dice.pick(&[1, 2, 8]),
             breaker_failures: *dice.pick(&[1, 2, 5]),

@@ -94,6 +94,8 @@ section! {
         breaker_pause_cap_ms: u64 = whole(WAIT_MS),
         /// How often refused credentials are tried again.
         refused_probe_ms: u64 = whole(WAIT_MS),
+        /// How long a delivery waits for an account that takes none until somebody mends something; 0 for ever.
+        give_up_after_s: f64 = seconds(UP_TO_A_YEAR_S),
         /// How long a rate limit is waited for at most.
         rate_pause_cap_ms: u64 = whole(WAIT_MS),
         /// How far a vendor's clock may be from ours.
@@ -126,6 +128,8 @@ section! {
         timeout_ms: u64 = whole(WAIT_MS),
         /// Calls of one endpoint at the same time.
         endpoint_workers: usize = whole(1..=1024),
+        /// Calls of one endpoint that begin within any second; 0 for as many as there are.
+        endpoint_second_max: u32 = whole(0..=10_000),
         /// The most of an answer's body that is read.
         response_bytes_max: usize = whole(BODY_BYTES),
         /// How long an endpoint may only fail before it is disabled; 0 for ever.

@@ -1,63 +1,18 @@
 //! One account's gate: what its calls tell, and whether the next one may begin.
 
+use std::num::NonZeroU32;
+
+use super::limits::Limits;
+use super::pace::Pace;
 use super::window::{Rate, Window};
-use crate::domain::retry::Schedule;
-
-/// Bounds and paces of every gate.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// The most calls under way for one account.
-    pub account_workers: usize,
-    /// So many calls in a row without a definite answer close it.
-    pub breaker_failures: u32,
-    /// How long it stays closed the first time; each further time is twice as long.
-    pub breaker_pause_ms: u64,
-    /// The longest it stays closed for want of answers.
-    pub breaker_pause_cap_ms: u64,
-    /// How often refused credentials are tried again.
-    pub refused_probe_ms: u64,
-    /// The shortest pause after a 429.
-    pub rate_pause_ms: u64,
-    /// The longest a vendor's rate limit keeps an account closed, whatever it says.
-    pub rate_pause_cap_ms: u64,
-}
-
-impl Limits {
-    /// How long to wait after a 429 that asked for `after_ms`.
-    pub fn rate_pause(&self, after_ms: Option<u64>) -> u64 {
-        let wish = after_ms.unwrap_or(0).max(self.rate_pause_ms);
-        wish.min(self.rate_pause_cap_ms)
-    }
-
-    /// When an account is probed that got no answers so many times in a row.
-    fn silent_until_ms(&self, times: u32, now_ms: u64, jitter: f64) -> u64 {
-        let (base_ms, cap_ms) = (self.breaker_pause_ms, self.breaker_pause_cap_ms);
-        later_ms(base_ms, cap_ms, times, now_ms, jitter)
-    }
-
-    /// When refused credentials are probed.
-    fn refused_until_ms(&self, now_ms: u64, jitter: f64) -> u64 {
-        let pause_ms = self.refused_probe_ms;
-        later_ms(pause_ms, pause_ms, 1, now_ms, jitter)
-    }
-}
-
-/// The end of the pause that a schedule without an end has after so many failures.
-fn later_ms(base_ms: u64, cap_ms: u64, times: u32, now_ms: u64, jitter: f64) -> u64 {
-    let schedule = Schedule {
-        retries_max: u32::MAX,
-        base_ms,
-        cap_ms,
-    };
-    let pause_ms = schedule.after(times, jitter, None).unwrap_or(cap_ms);
-    now_ms.saturating_add(pause_ms)
-}
 
 /// What holds for one kind of account and not for all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
     /// The most calls under way, where that is not [`Limits::account_workers`].
     pub workers: Option<usize>,
+    /// The most calls that begin within any second; `None` for as many as there are.
+    pub second_max: Option<NonZeroU32>,
     /// How long it may only fail before it is disabled; `None` where that never happens.
     pub disable_after_ms: Option<u64>,
 }
@@ -113,6 +68,7 @@ pub struct Gate {
     /// Grows whenever the door opens or shuts.
     epoch: u64,
     in_flight: usize,
+    pace: Pace,
     terms: Terms,
     /// When the first call failed since one last succeeded, if that may matter.
     failing_since_ms: Option<u64>,
@@ -146,6 +102,11 @@ impl Gate {
         }
     }
 
+    /// What holds for the account from now on.
+    pub fn agree(&mut self, terms: Terms) {
+        self.terms = terms;
+    }
+
     /// How many calls may begin now.
     pub fn places(&self, now_ms: u64, limits: &Limits) -> usize {
         if now_ms < self.limited_until_ms {
@@ -153,7 +114,9 @@ impl Gate {
         }
         let workers = self.terms.workers.unwrap_or(limits.account_workers);
         let share = workers.saturating_sub(self.in_flight);
-        let places = share.min(self.window.room(self.in_flight, now_ms));
+        let places = share
+            .min(self.window.room(self.in_flight, now_ms))
+            .min(self.pace.room(self.terms.second_max, now_ms));
         match self.door {
             Door::Open { .. } => places,
             Door::Shut { until_ms, .. } if now_ms >= until_ms => places.min(1),
@@ -173,7 +136,8 @@ impl Gate {
             return Some(closed_until_ms).filter(|until_ms| *until_ms < NEVER_MS);
         }
         let is_used_up = self.window.room(self.in_flight, now_ms) == 0;
-        self.window.reset_ms(now_ms).filter(|_| is_used_up)
+        let reset_ms = self.window.reset_ms(now_ms).filter(|_| is_used_up);
+        reset_ms.max(self.pace.opens_ms(self.terms.second_max, now_ms))
     }
 
     /// Whether a new gate would do the same.
@@ -183,6 +147,12 @@ impl Gate {
             && self.failing_since_ms.is_none()
             && now_ms >= self.limited_until_ms
             && self.window.is_over(now_ms)
+            && self.pace.is_over(now_ms)
+    }
+
+    /// Whether all calls have begun that may begin within a second.
+    pub fn is_paced(&self, now_ms: u64) -> bool {
+        self.pace.room(self.terms.second_max, now_ms) == 0
     }
 
     /// Whether a call is under way.
@@ -190,27 +160,26 @@ impl Gate {
         self.in_flight > 0
     }
 
+    /// Whether it stays shut until somebody mends something.
+    pub fn is_stuck(&self) -> bool {
+        self.is_refused() || self.is_disabled()
+    }
+
     /// Whether the credentials are refused.
     pub fn is_refused(&self) -> bool {
-        matches!(
-            self.door,
-            Door::Shut {
-                why: Why::Refused,
-                ..
-            } | Door::Probing {
-                why: Why::Refused,
-                ..
-            }
-        )
+        self.why() == Some(Why::Refused)
     }
 
     /// Whether the endpoint is disabled.
     pub fn is_disabled(&self) -> bool {
-        let why = match self.door {
+        self.why() == Some(Why::Disabled)
+    }
+
+    fn why(&self) -> Option<Why> {
+        match self.door {
             Door::Shut { why, .. } | Door::Probing { why, .. } => Some(why),
             Door::Open { .. } => None,
-        };
-        why == Some(Why::Disabled)
+        }
     }
 
     /// Lets a call begin, if one may. Behind a shut door it is the probe.
@@ -222,6 +191,9 @@ impl Gate {
             self.door = Door::Probing { why, times };
         }
         self.in_flight += 1;
+        if self.terms.second_max.is_some() {
+            self.pace.begin(now_ms);
+        }
         Some(Ticket { epoch: self.epoch })
     }
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Fingerprint;
-use super::gate::{Change, Gate, Limits, Sign, Terms, Ticket, Why};
+use super::gate::{Change, Gate, Sign, Terms, Ticket, Why};
+use super::limits::Limits;
 use super::window::Rate;
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -59,13 +60,15 @@ impl Gates {
         }
     }
 
-    /// How many deliveries are wanted of the products whose accounts are in use; `accounts_of` knows
-    /// which accounts a product has now, and when time alone may let more of them through. Which of its
+    /// How many deliveries are wanted of the products whose accounts are in use, and when time alone may let more
+    /// of them through; `accounts_of` knows which accounts a product has now. With `stuck_max` so many are wanted
+    /// of each account that takes none until somebody mends something: to see how old they are. Which of its
     /// accounts a delivery is for nobody knows before it is leased, so a product with several may get
     /// more than some of them take: [`Gates::admit`] has the last word.
     pub(crate) fn quotas(
         &self,
         accounts_of: impl Fn(&ProductId) -> Vec<Fingerprint>,
+        stuck_max: usize,
     ) -> (Vec<Quota>, Option<u64>) {
         let now_ms = self.clock.now_ms();
         let mut state = self.lock();
@@ -84,7 +87,7 @@ impl Gates {
                 products: Vec::new(),
                 max: own
                     .iter()
-                    .map(|account| self.places(&state, account, now_ms))
+                    .map(|account| self.places(&state, account, now_ms, stuck_max))
                     .sum(),
             });
             quota.products.push(product.clone());
@@ -96,11 +99,12 @@ impl Gates {
         (quotas.into_values().collect(), opens_ms.min())
     }
 
-    fn places(&self, state: &State, account: &Fingerprint, now_ms: u64) -> usize {
-        let gate = state.gates.get(account);
-        gate.map_or(self.limits.account_workers, |gate| {
-            gate.places(now_ms, &self.limits)
-        })
+    fn places(&self, state: &State, account: &Fingerprint, now_ms: u64, stuck_max: usize) -> usize {
+        match state.gates.get(account) {
+            None => self.limits.account_workers,
+            Some(gate) if gate.is_stuck() => stuck_max.max(gate.places(now_ms, &self.limits)),
+            Some(gate) => gate.places(now_ms, &self.limits),
+        }
     }
 
     /// Lets a call begin for a product's account, if one may.
@@ -111,13 +115,20 @@ impl Gates {
         if !own.contains(&party.account) {
             own.push(party.account);
         }
-        let ticket = state.gate(party).admit(now_ms, &self.limits)?;
-        Some(Pass {
+        let gate = state.gate(party);
+        gate.agree(party.terms);
+        let ticket = gate.admit(now_ms, &self.limits)?;
+        let is_paced = gate.is_paced(now_ms);
+        let pass = Pass {
             gates: Arc::clone(self),
             party,
             product: product.clone(),
             ticket: Some(ticket),
-        })
+        };
+        if is_paced {
+            pass.count("paced");
+        }
+        Some(pass)
     }
 
     /// How long until an account that takes no calls now may take one; nothing where the end of another
@@ -131,6 +142,11 @@ impl Gates {
                 .and_then(|gate| gate.opens_ms(now_ms))
                 .map_or(0, |opens_ms| opens_ms.saturating_sub(now_ms)),
         }
+    }
+
+    /// Whether an account takes no calls until somebody mends something.
+    pub(crate) fn is_stuck(&self, account: Fingerprint) -> bool {
+        self.lock().gates.get(&account).is_some_and(Gate::is_stuck)
     }
 
     /// Lets the next probe of an account come at once.

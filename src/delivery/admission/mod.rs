@@ -2,13 +2,14 @@
 //!
 //! The cast: an **account** is one token on one host, or one secret at one endpoint of a customer, known by its
 //! [`Fingerprint`]; a [`Gate`] decides
-//! for one account and is pure; a [`Window`] is what the vendor told of its rate limit; `Gates` holds
-//! the gates of a process and hands out a `Pass` for each call.
+//! for one account and is pure; a [`Window`] is what the vendor told of its rate limit, a [`Pace`] the one that we keep
+//! to; `Gates` holds the gates of a process and hands out a `Pass` for each call.
 //!
 //! Guaranteed:
 //!
 //! * No more calls are under way for one account than its share of the workers, and no more are begun
 //!   in a rate window than the vendor said are left, those under way included.
+//! * An endpoint with a pace gets no more calls within any second than that.
 //! * After a 429 an account is not called before the instant that the vendor named.
 //! * After several calls in a row without a definite answer an account is not called for a while, then
 //!   by exactly one probe. Refused credentials close it as well, until the token is another one, an
@@ -22,12 +23,16 @@
 
 mod gate;
 mod gates;
+mod limits;
+mod pace;
 mod window;
 
 use sha2::{Digest, Sha256};
 
-pub use gate::{Change, Gate, Limits, Sign, Terms, Ticket, Why};
+pub use gate::{Change, Gate, Sign, Terms, Ticket, Why};
 pub(super) use gates::{Gates, Party, Pass};
+pub use limits::Limits;
+pub use pace::Pace;
 pub use window::{Rate, Window};
 
 /// Recognises an account. Nothing about the token can be learnt from it.

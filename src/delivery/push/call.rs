@@ -10,23 +10,23 @@ use crate::delivery::guard::GuardedClient;
 
 /// What is sent, as far as it is signed.
 #[derive(Clone, Copy)]
-pub(in crate::delivery) struct Envelope<'a> {
-    pub(in crate::delivery) id: &'a str,
-    pub(in crate::delivery) attempt: u32,
-    pub(in crate::delivery) body: &'a str,
+pub(crate) struct Envelope<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) attempt: u32,
+    pub(crate) body: &'a str,
 }
 
 /// Where it is sent.
 #[derive(Clone, Copy)]
-pub(in crate::delivery) struct Address<'a> {
-    pub(in crate::delivery) url: &'a Url,
-    pub(in crate::delivery) secret: &'a SecretString,
+pub(crate) struct Address<'a> {
+    pub(crate) url: &'a Url,
+    pub(crate) secret: &'a SecretString,
     /// How long the call may take, if that is shorter than the service's own time.
-    pub(in crate::delivery) timeout_ms: Option<u64>,
+    pub(crate) timeout_ms: Option<u64>,
 }
 
 /// Posts it. What came back is judged as the answer to a push, and handed out as well for whoever reads more in it.
-pub(in crate::delivery) async fn post(
+pub(crate) async fn post(
     client: &GuardedClient,
     address: Address<'_>,
     envelope: Envelope<'_>,

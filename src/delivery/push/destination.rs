@@ -1,5 +1,6 @@
 //! The call.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use reqwest::Url;
@@ -27,6 +28,8 @@ pub struct Target {
     pub retries_max: Option<u32>,
     /// How long an attempt may take, if that is shorter than the service's own time.
     pub timeout_ms: Option<u64>,
+    /// The most calls that begin within any second, if that is fewer than the service's own.
+    pub second_max: Option<NonZeroU32>,
 }
 
 /// Looks a product's target up, for every call anew, so that a changed one counts at once.
@@ -93,7 +96,10 @@ impl Push {
         Some(Party {
             platform: PUSH,
             account: Fingerprint::of(target.url.as_str(), target.secret.expose_secret()),
-            terms: self.terms,
+            terms: Terms {
+                second_max: least(self.terms.second_max, target.second_max),
+                ..self.terms
+            },
         })
     }
 
@@ -120,4 +126,9 @@ impl Push {
         let now_ms = self.clock.now_ms();
         post(&self.client, address, envelope, now_ms).await.0
     }
+}
+
+/// The smaller of two bounds that may be none.
+fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    one.into_iter().chain(other).min()
 }

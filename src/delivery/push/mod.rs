@@ -21,5 +21,5 @@ mod call;
 mod destination;
 mod header;
 
-pub(super) use call::{Address, Envelope, post};
+pub(crate) use call::{Address, Envelope, post};
 pub use destination::{Push, Target, Targets};

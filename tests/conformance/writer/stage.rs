@@ -352,6 +352,7 @@ fn options() -> delivery::Options {
             base_ms: 2000,
             cap_ms: 300_000,
         },
+        give_up_after_ms: None,
         account: delivery::admission::Limits {
             account_workers: 16,
             breaker_failures: 5,

@@ -293,6 +293,44 @@ async fn refused_credentials_are_probed_rarely_and_at_once_when_asked() {
 }
 
 #[tokio::test]
+async fn what_waits_for_refused_credentials_for_too_long_is_given_up_oldest_first() {
+    const DAY_MS: u64 = 86_400_000;
+    within(async {
+        let desk = Desk::with(|options| {
+            options.account.account_workers = 2;
+            options.account.refused_probe_ms = 30 * DAY_MS;
+            options.give_up_after_ms = Some(7 * DAY_MS);
+        })
+        .await;
+        desk.intercom.set_access_token("fresh");
+        let old = ["a", "b", "c", "d", "e"];
+        for name in old {
+            desk.intercom.open_conversation(name, "u1", "");
+            desk.queue(name, name, "text").await;
+        }
+        desk.counted("unauthorized", 1).await;
+        desk.intercom.open_conversation("young", "u1", "");
+        desk.advance(6 * DAY_MS);
+        desk.queue("young", "young", "text").await;
+        desk.advance(DAY_MS);
+        let settled = desk.settled(old.len()).await;
+        let words =
+            "it waited for longer than delivery.give_up_after_s, because the credentials are refused";
+        for name in old {
+            let end = (name.to_owned(), Outcome::Failed(words.into()));
+            assert!(settled.contains(&end), "{name}: {settled:?}");
+        }
+        desk.counted("expired", old.len() as u64).await;
+        desk.set_account(|account| account.access_token = "fresh".into());
+        desk.advance(1_000);
+        let settled = desk.settled(old.len() + 1).await;
+        assert_eq!(settled[old.len()].0, "young");
+        assert_eq!(desk.texts("young"), ["text"]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_conversation_that_always_fails_closes_nothing_while_others_work() {
     within(async {
         let desk = Desk::with(|options| options.account.account_workers = 1).await;

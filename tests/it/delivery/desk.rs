@@ -8,7 +8,6 @@ use event_connector::chance::Chance;
 use event_connector::clock::{Clock, Hand};
 use event_connector::delivery::admission::Limits as AccountLimits;
 use event_connector::delivery::client::{Client, Limits};
-use event_connector::delivery::intercom::{Account, Accounts, Intercom as Destination};
 use event_connector::delivery::{Nudge, Options, Outbox, Report, Surroundings};
 use event_connector::demo::intercom::{Intercom, Settings};
 use event_connector::domain::id::{Key, PartId, ProductId};
@@ -16,6 +15,7 @@ use event_connector::domain::log::{Effects, NewDelivery, OutboxChange};
 use event_connector::domain::retry::Schedule;
 use event_connector::domain::session::{NoteBody, Outcome, Settlement};
 use event_connector::metrics::Metrics;
+use event_connector::platform::intercom::{Account, Accounts, Intercom as Destination};
 use event_connector::store::memory::Memory;
 use event_connector::store::{self, Commit, StateWrite, Store};
 use event_connector::tasks::Tasks;
@@ -127,6 +127,7 @@ impl Desk {
             request_timeout_ms: TIMEOUT_MS,
             poll_ms: 1_000,
             schedule: SCHEDULE,
+            give_up_after_ms: None,
             account: ACCOUNT,
         };
         change(&mut options);

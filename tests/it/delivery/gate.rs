@@ -1,7 +1,9 @@
 //! One account's gate: tables for the door, and a modelled vendor for the rate window.
 
+use std::num::NonZeroU32;
+
 use event_connector::delivery::admission::{
-    Change, Fingerprint, Gate, Limits, Rate, Sign, Terms, Ticket, Why, Window,
+    Change, Fingerprint, Gate, Limits, Pace, Rate, Sign, Terms, Ticket, Why, Window,
 };
 use proptest::prelude::*;
 
@@ -81,6 +83,26 @@ fn terms_of_its_own_say_how_many_calls_are_under_way() {
         gate.settle(ticket, Sign::Works, None, (0, 0.5), &ONE);
     }
     assert_eq!(gate.places(0, &ONE), 3);
+}
+
+#[test]
+fn a_clock_that_was_set_back_holds_no_call_up() {
+    let most = NonZeroU32::new(2);
+    let mut pace = Pace::default();
+    for _ in 0..2 {
+        pace.begin(100_000);
+    }
+    assert_eq!(
+        (pace.room(most, 100_500), pace.room(None, 0)),
+        (0, usize::MAX)
+    );
+    assert_eq!(pace.opens_ms(most, 100_500), Some(101_000));
+    assert_eq!(
+        (pace.room(most, 1_000), pace.opens_ms(most, 1_000)),
+        (2, None)
+    );
+    pace.begin(1_000);
+    assert_eq!(pace.room(most, 100_500), 2, "what was ahead is forgotten");
 }
 
 #[test]
@@ -265,6 +287,35 @@ proptest! {
             prop_assert!(flights.len() <= workers);
             prop_assert!(vendor.most <= limit, "{} of {limit}", vendor.most);
         }
+    }
+
+    /// Whoever comes whenever a gate says that it opens gets through as often as it may, and never oftener.
+    #[test]
+    fn no_second_sees_more_calls_than_it_may(
+        most in 1_u32..20,
+        pauses_ms in prop::collection::vec(prop_oneof![3 => Just(0_u64), 1 => 1_u64..700], 1..200),
+    ) {
+        let limits = Limits { account_workers: usize::MAX, ..ACCOUNT };
+        let second_max = NonZeroU32::new(most);
+        let mut gate = Gate::new(Terms { second_max, ..Terms::default() });
+        let (mut now_ms, mut began_ms) = (0_u64, Vec::new());
+        for pause_ms in pauses_ms {
+            now_ms += pause_ms;
+            if gate.places(now_ms, &limits) == 0 {
+                let opens_ms = gate.opens_ms(now_ms).expect("time opens it");
+                prop_assert_eq!(gate.places(opens_ms - 1, &limits), 0);
+                now_ms = opens_ms;
+            }
+            prop_assert!(gate.admit(now_ms, &limits).is_some());
+            began_ms.push(now_ms);
+        }
+        for (place, since_ms) in began_ms.iter().enumerate() {
+            let within = began_ms[place..].iter().filter(|ms| *ms - since_ms < 1_000);
+            prop_assert!(within.count() <= most as usize);
+        }
+        prop_assert!(!gate.is_as_new(now_ms), "it is not forgotten");
+        let later_ms = now_ms + 1_000;
+        prop_assert_eq!(gate.places(later_ms, &limits), most as usize);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Notes as HTML, and recognised again.
 
-use event_connector::delivery::intercom::text::{is_same, to_html};
+use event_connector::platform::intercom::text::{is_same, to_html};
 use proptest::prelude::*;
 
 #[test]

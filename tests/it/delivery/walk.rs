@@ -4,10 +4,9 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use event_connector::delivery::intercom::region_url;
 use event_connector::demo::intercom::{Call, Fault, Twist};
 use event_connector::domain::session::Outcome;
-use event_connector::product::Region;
+use event_connector::platform::intercom::Region;
 use event_connector::store::Store;
 
 use super::desk::{Desk, START_S, TIMEOUT_MS, delivered, within};
@@ -249,9 +248,9 @@ async fn logs_tell_what_happened_and_no_secret() {
 
 #[test]
 fn every_region_has_its_own_host() {
-    assert_eq!(region_url(Region::Us), "https://api.intercom.io");
-    assert_eq!(region_url(Region::Eu), "https://api.eu.intercom.io");
-    assert_eq!(region_url(Region::Au), "https://api.au.intercom.io");
+    assert_eq!(Region::Us.url(), "https://api.intercom.io");
+    assert_eq!(Region::Eu.url(), "https://api.eu.intercom.io");
+    assert_eq!(Region::Au.url(), "https://api.au.intercom.io");
 }
 
 #[derive(Clone, Default)]

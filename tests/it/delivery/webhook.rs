@@ -1,6 +1,6 @@
 //! Notifications of every version, and bodies that are none.
 
-use event_connector::delivery::intercom::webhook::{Author, Malformed, Notification, Topic, parse};
+use event_connector::platform::intercom::webhook::{Author, Malformed, Notification, Topic, parse};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -125,6 +125,43 @@ async fn an_endpoint_that_only_fails_is_disabled_and_its_pushes_wait() {
     assert_eq!(taken[1].told().0, "s1");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_too_long_is_a_dead_letter_that_can_be_sent_again() {
+    const COUNT: usize = 40;
+    let receiver = Receiver::start().await;
+    let setup = pushing(&receiver).and("CONNECTOR__DELIVERY__GIVE_UP_AFTER_S", "0.5");
+    let service = Service::with(setup).await;
+    receiver.otherwise(Answer::status(410));
+    service.click("s0", "u1", "first").await;
+    is_disabled(&service, true).await;
+    for n in 0..COUNT {
+        let session = format!("s{}", n % 7);
+        service.click(&session, "u1", &format!("later {n}")).await;
+    }
+    let expired = service.metrics.push_attempts.clone();
+    let expired = expired.with_label_values(&["expired"]);
+    reads("given up", COUNT as u64 + 1, || expired.get()).await;
+    assert_eq!(waiting(&service).await, Vec::<Value>::new());
+    let dead = service.get("/deliveries?status=dead&limit=200").await;
+    let dead = json_of(dead).await["deliveries"].clone();
+    let words =
+        "it waited for longer than delivery.give_up_after_s, because the endpoint is disabled";
+    let dead = dead.as_array().expect("a list");
+    assert_eq!(dead.len(), COUNT + 1);
+    for delivery in dead {
+        assert_eq!(delivery["error"], words);
+    }
+    assert_eq!(receiver.calls().len(), 1, "nobody was called for it");
+
+    receiver.otherwise(Answer::status(200));
+    let replayed = service
+        .operate("/deliveries/replay?product_id=acme&limit=200")
+        .await;
+    assert_eq!(replayed.status(), 202);
+    receiver.took(COUNT + 1).await;
+    assert_eq!(expired.get(), COUNT as u64 + 1, "none is given up again");
+}
+
 const LIMITS: Limits = Limits {
     account_workers: 2,
     breaker_failures: 2,
@@ -139,6 +176,7 @@ const DAY_MS: u64 = 86_400_000;
 
 const DISABLED_AFTER_5_DAYS: Terms = Terms {
     workers: None,
+    second_max: None,
     disable_after_ms: Some(5 * DAY_MS),
 };
 

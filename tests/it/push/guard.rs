@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use event_connector::config::Network;
 use event_connector::delivery::guard::address::is_public;
 use event_connector::delivery::guard::{Guard, Lookup, System};
-use event_connector::product::EndpointUrl;
+use event_connector::fields::EndpointUrl;
 use proptest::prelude::*;
 
 /// Addresses that only this machine, its network or nobody can reach.

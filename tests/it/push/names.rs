@@ -11,7 +11,7 @@ use event_connector::delivery::admission::Terms;
 use event_connector::delivery::client::Limits;
 use event_connector::delivery::guard::{Guard, GuardedClient, Lookup};
 use event_connector::delivery::push::{Push, Target};
-use event_connector::product::EndpointUrl;
+use event_connector::fields::EndpointUrl;
 
 use super::SECRET;
 use super::guard::{address, with};
@@ -57,6 +57,7 @@ async fn call(
         url: url.url().clone(),
         secret: SECRET.into(),
         retries_max: None,
+        second_max: None,
         timeout_ms: None,
     };
     let targets = Arc::new(move |_: &_| Some(target.clone()));

@@ -1,16 +1,18 @@
 //! From a browser event to a receiver.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use event_connector::clock::Clock;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::receiver::{Answer, Receiver};
 use super::{SECRET, pushing};
-use crate::support::{Service, click, eventually, json_of};
+use crate::support::{Service, click, eventually, json_of, reads};
 
 fn mac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key");
@@ -209,6 +211,43 @@ async fn an_endpoint_gets_as_many_calls_at_the_same_time_as_is_configured_for_en
     }
     // None of them ends before all are there.
     assert_eq!(receiver.called(WORKERS).await.len(), WORKERS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_gets_no_more_calls_a_second_than_it_asks_for() {
+    let receiver = Receiver::start().await;
+    let (clock, hand) = Clock::manual(1_789_000_000.0);
+    let mut setup = pushing(&receiver).and("CONNECTOR__PUSH__ENDPOINT_SECOND_MAX", "100");
+    setup.clock = clock;
+    setup.integration["push_second_max"] = json!(10);
+    let service = Service::with(setup).await;
+    for n in 0..25 {
+        service.click(&format!("s{n}"), "u1", "Save").await;
+    }
+    let arrived = service.metrics.push_attempts.clone();
+    let arrived = arrived.with_label_values(&["delivered"]);
+    reads("arrived", 10, || arrived.get()).await;
+    for count in [20, 25] {
+        hand.advance(Duration::from_secs(1));
+        eventually("more arrived", || {
+            let seen = arrived.get();
+            // The worker may look a moment later than the second ends.
+            hand.advance(Duration::from_millis(u64::from(seen < count)));
+            std::future::ready(if seen == count { Ok(()) } else { Err(seen) })
+        })
+        .await;
+    }
+    let mut calls_at: BTreeMap<String, usize> = BTreeMap::new();
+    for call in receiver.calls() {
+        let began_s = call.header("webhook-timestamp").to_owned();
+        *calls_at.entry(began_s).or_default() += 1;
+    }
+    let at = |second, count| (format!("178900000{second}"), count);
+    let wanted = BTreeMap::from([at(0, 10), at(1, 10), at(2, 5)]);
+    assert_eq!(calls_at, wanted);
+    let text = service.get("/metrics").await.text().await.expect("text");
+    let paced = "connector_account_closures_total{platform=\"push\",reason=\"paced\"} 2";
+    assert!(text.contains(paced), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

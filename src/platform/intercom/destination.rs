@@ -9,6 +9,7 @@ use reqwest::{Method, RequestBuilder, Url};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
+use super::NAME;
 use super::account::{Account, Accounts};
 use super::answer::{self, Accepted};
 use super::text;
@@ -99,7 +100,7 @@ fn unanswered<T>(error: &Error) -> Reply<T> {
 #[async_trait]
 impl Destination for Intercom {
     fn name(&self) -> &'static str {
-        "intercom"
+        NAME
     }
 
     fn account(&self, product: &ProductId) -> Option<Fingerprint> {

@@ -5,7 +5,7 @@ use std::fmt;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::field::Fields;
+use super::object::Fields;
 
 /// An address that a customer chose: of scheme `http` or `https`, with a host, without credentials and
 /// without a fragment. It is shown as its origin alone, because a path may hold a secret.
@@ -57,7 +57,7 @@ impl fmt::Debug for EndpointUrl {
 }
 
 /// Reads an address and the secret that goes with it; the secret is required where there is an address.
-pub(super) fn read_target(
+pub(crate) fn read_target(
     fields: &mut Fields<'_>,
     [url_key, secret_key]: [&'static str; 2],
     is_required: bool,

@@ -1,21 +1,20 @@
 //! `POST /chatbot-webhook/{product_id}`: a conversation began or went on (contract 1.8, 4.1).
 
-mod bridge;
-mod intercom;
-
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::credentials::admit_reader;
 use super::problem::Problem;
-use super::request::{RequestId, hold_parsed, read_body};
+use super::request::{RequestId, hold_parsed, read_body, text_header};
 use super::state::AppState;
-use crate::domain::session::index::LinkRequest;
+use crate::domain::session::index::{LinkRequest, Trust};
+use crate::platform::webhook::{Proof, Webhook};
 use crate::product::Product;
-use crate::session::linker::{Person, Resolution};
+use crate::session::linker::Resolution;
 
 /// Answers the platform's `HEAD` and `GET` probes.
 pub(super) async fn probe(
@@ -39,33 +38,42 @@ pub(super) async fn webhook(
     let mut memory = state.admission.small_bodies.open(&product.id);
     let max_bytes = state.config.http.small_body_bytes_max;
     let raw = read_body(&state, body, max_bytes, &mut memory).await?;
-    let heard = match (&product.intercom, &product.bridge) {
-        (Some(own), _) => intercom::admit(own, &headers, &raw),
-        (None, Some(own)) => bridge::admit(&state, (&product, own), &headers, &raw),
-        (None, None) => {
-            let detail = "no live worker: the product is not registered with a chatbot";
-            return Err(Problem::unavailable("no_live_worker", detail));
-        }
+    let Some(chatbot) = product.chatbot() else {
+        let detail = "no live worker: the product is not registered with a chatbot";
+        return Err(Problem::unavailable("no_live_worker", detail));
     };
-    let trust = heard.ok_or_else(|| unsigned(&state, &product))?;
+    let header = |name| text_header(&headers, &HeaderName::from_static(name));
+    let proof = chatbot.prove(&Webhook {
+        header: &header,
+        body: &raw,
+    });
+    let trust = match proof {
+        Proof::Given(trust) => trust,
+        Proof::Wanted if admit_reader(&state, &product, &headers).is_ok() => Trust::Platform,
+        Proof::Wanted | Proof::Failed => return Err(unsigned(&state, &product)),
+    };
     hold_parsed(&mut memory, raw.len())?;
-    let heard = match &product.intercom {
-        Some(own) => intercom::read(own, trust, &raw),
-        None => bridge::read(&raw),
-    }?;
+    let heard = chatbot.hear(&raw);
+    let heard = heard.map_err(|_| Problem::bad_request("invalid_json", "invalid json"))?;
     drop(memory);
     let topic = heard.topic;
     let count = |outcome: &str| {
         let counter = &state.metrics.chatbot_webhooks;
         counter.with_label_values(&[topic, outcome]).inc();
     };
-    let Some((person, request)) = heard.asks else {
+    let Some(asked) = heard.asks else {
         count("ignored");
         return Ok(Json(json!({"status": "ignored"})));
     };
+    let request = LinkRequest {
+        conversation: asked.conversation,
+        trust,
+        message: true,
+        notification_key: asked.notification.as_deref().map(notification_key),
+    };
     let resolution = state
         .linker
-        .link(&product.id, &person, &request, request_id)
+        .link(&product.id, &asked.person, &request, request_id)
         .await?;
     count(resolution.as_str());
     let is_linked = matches!(resolution, Resolution::Linked(_) | Resolution::Unchanged(_));
@@ -74,14 +82,6 @@ pub(super) async fn webhook(
         "session_linked": is_linked,
         "conversation_id": request.conversation,
     })))
-}
-
-/// What a notification came to.
-struct Heard {
-    /// Its label in metrics.
-    topic: &'static str,
-    /// Whose session is to be linked, and to what; `None` for what links nothing.
-    asks: Option<(Person, LinkRequest)>,
 }
 
 fn unsigned(state: &AppState, product: &Product) -> Problem {

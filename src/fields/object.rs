@@ -61,7 +61,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Whether there is such a field, used or not.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.object.get(key).is_some_and(|value| !value.is_null())
     }
 

@@ -1,6 +1,7 @@
 //! Intercom: notes into its conversations, and what its webhooks tell (external-apis §1).
 //!
-//! The cast: an [`Account`] is what a product needs to post; [`Intercom`] is the destination; `answer`
+//! The cast: a [`Workspace`] is what a product's row says; an [`Account`] is what posting for it takes; [`Intercom`] is
+//! the destination; `answer`
 //! turns what Intercom says into a receipt or a refusal; `text` renders a note as HTML and recognises
 //! it again; [`webhook`] reads notifications and is pure.
 //!
@@ -15,6 +16,12 @@ mod answer;
 mod destination;
 pub mod text;
 pub mod webhook;
+mod workspace;
 
-pub use account::{Account, Accounts, region_url};
+pub use account::{Account, Accounts, Service};
 pub use destination::Intercom;
+pub(super) use workspace::PLATFORM;
+pub use workspace::{Region, Workspace};
+
+/// The platform's name.
+const NAME: &str = "intercom";
