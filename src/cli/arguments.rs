@@ -186,6 +186,9 @@ pub(super) enum DeliveriesCommand {
     /// Send a delivery again, whatever became of it
     #[command(after_help = help::DELIVERIES_REPLAY)]
     Replay(DeliveryArgs),
+    /// Take a note back that was delivered
+    #[command(after_help = help::DELIVERIES_REDACT)]
+    Redact(DeliveryArgs),
 }
 
 impl DeliveriesCommand {
@@ -193,7 +196,7 @@ impl DeliveriesCommand {
     pub(super) fn service(&self) -> &ServiceArgs {
         match self {
             Self::List(list) => &list.service,
-            Self::Show(one) | Self::Replay(one) => &one.service,
+            Self::Show(one) | Self::Replay(one) | Self::Redact(one) => &one.service,
         }
     }
 }

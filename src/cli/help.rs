@@ -144,6 +144,7 @@ Examples:
   event-connector deliveries list --status dead
   event-connector deliveries show 0199f5d2-…
   event-connector deliveries replay 0199f5d2-…
+  event-connector deliveries redact 0199f5d2-…
 
 They ask the running service with the admin key. Where none listens they open the configured store, \
 and say so; a service that is named by --url or CONNECTOR_URL is never replaced like that.
@@ -183,6 +184,20 @@ event-connector deliveries --help names the variables.
 Exit codes:
   0  it is shown
   1  it failed, e.g. there is no such delivery
+  2  what was typed or configured is wrong";
+
+/// Under `deliveries redact`.
+pub(super) const DELIVERIES_REDACT: &str = "\
+Examples:
+  event-connector deliveries redact 0199f5d2-…
+
+The chatbot is asked to remove the note, by a delivery of its own, whose identifier is said. That cannot be undone, \
+and everybody in the conversation sees that something was removed. It takes a running service. \
+event-connector deliveries --help names the variables.
+
+Exit codes:
+  0  it is to be taken back
+  1  it failed, e.g. there is no such delivery, or it is no note that was delivered
   2  what was typed or configured is wrong";
 
 /// Under `deliveries replay`.

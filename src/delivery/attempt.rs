@@ -366,12 +366,16 @@ impl Attempt {
         }
         next.log(&self.lease, work);
         let metrics = &self.around.metrics;
-        match next.label() {
-            Some(outcome) if name == PUSH => {
-                metrics.push_attempts.with_label_values(&[outcome]).inc();
+        let Some(outcome) = next.label() else {
+            return;
+        };
+        match work.map_or(Errand::Note, Work::errand) {
+            Errand::Push => metrics.push_attempts.with_label_values(&[outcome]).inc(),
+            Errand::Note => metrics.notes.with_label_values(&[name, outcome]).inc(),
+            Errand::Redaction => {
+                let counter = &metrics.redactions;
+                counter.with_label_values(&[name, outcome]).inc();
             }
-            Some(outcome) => metrics.notes.with_label_values(&[name, outcome]).inc(),
-            None => {}
         }
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::admission::{Fingerprint, Rate, Sign};
 use crate::domain::id::{DeliveryId, PartId, ProductId};
-use crate::domain::session::NoteBody;
+use crate::domain::session::{NoteBody, RedactionBody};
 
 /// One delivery as its destination sees it: a note, unless it says otherwise.
 #[derive(Clone, Debug)]
@@ -173,6 +173,15 @@ pub trait Destination: Send + Sync + 'static {
 
     /// Makes one attempt.
     async fn deliver(&self, job: &Job) -> Reply<Receipt>;
+
+    /// Takes a note back. Once it is, doing it again changes nothing.
+    async fn redact(&self, job: &Job<RedactionBody>) -> Reply<Receipt> {
+        let reason = format!("{} cannot take a note back", self.name());
+        let _ = job;
+        Reply::not_called(Refusal::Never {
+            reason: reason.into(),
+        })
+    }
 }
 
 /// A platform that can be asked what a conversation holds.

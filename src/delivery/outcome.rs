@@ -56,6 +56,7 @@ impl Next {
         let (thing, conversation_id) = match work {
             Some(Work::Push(..)) => ("push", None),
             Some(Work::Note(_, job)) => ("note", Some(job.body.conversation_id.as_str())),
+            Some(Work::Redaction(_, job)) => ("redaction", Some(job.body.conversation_id.as_str())),
             None => ("note", None),
         };
         macro_rules! log {
@@ -74,6 +75,9 @@ impl Next {
         match self {
             Self::Settle(Outcome::Delivered(_), _) if thing == "push" => {
                 log!(debug, "a push has arrived");
+            }
+            Self::Settle(Outcome::Delivered(_), _) if thing == "redaction" => {
+                log!(info, "a note is taken back");
             }
             Self::Settle(Outcome::Delivered(part), _) => {
                 let part_id = part.as_ref().map(PartId::as_str);

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use super::admission::{Party, Terms};
 use super::destination::{Destination, Job, Lookup, Receipt, Reply};
 use super::outbox::Options;
@@ -9,7 +11,7 @@ use super::push::Push;
 use crate::domain::id::ProductId;
 use crate::domain::lane::{PUSH, parse_lane};
 use crate::domain::retry::Schedule;
-use crate::domain::session::{Errand, NoteBody};
+use crate::domain::session::{Errand, NoteBody, RedactionBody};
 use crate::store::Lease;
 
 /// Where a delivery goes.
@@ -25,6 +27,8 @@ pub(super) enum Route {
 pub(super) enum Work {
     /// A note to a conversation.
     Note(Arc<dyn Destination>, Job),
+    /// A note that is taken back.
+    Redaction(Arc<dyn Destination>, Job<RedactionBody>),
     /// A batch of actions as subscribers of the feed get it.
     Push(Arc<Push>, Job<Arc<str>>),
 }
@@ -68,8 +72,11 @@ impl Route {
     pub(super) fn work(&self, lease: &Lease) -> Option<Work> {
         Some(match self {
             Self::Note(destination) => {
-                let note: NoteBody = serde_json::from_str(&lease.body).ok()?;
-                Work::Note(Arc::clone(destination), job(lease, note))
+                let destination = Arc::clone(destination);
+                match serde_json::from_str(&lease.body).ok()? {
+                    Told::Note(note) => Work::Note(destination, job(lease, note)),
+                    Told::Redaction(body) => Work::Redaction(destination, job(lease, body)),
+                }
             }
             Self::Push(push) => {
                 let body = Arc::clone(&lease.body);
@@ -79,21 +86,30 @@ impl Route {
     }
 }
 
+/// What a platform is told.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Told {
+    Note(NoteBody),
+    Redaction(RedactionBody),
+}
+
 impl Work {
     /// What the session calls it.
     pub(super) fn errand(&self) -> Errand {
         match self {
             Self::Note(..) => Errand::Note,
+            Self::Redaction(..) => Errand::Redaction,
             Self::Push(..) => Errand::Push,
         }
     }
 
     /// Whom to ask whether an earlier attempt arrived. A receiver of pushes knows repetitions by their id
-    /// instead.
+    /// instead, and taking a note back twice is no harm.
     pub(super) fn lookup(&self) -> Option<(&dyn Lookup, &Job)> {
         match self {
             Self::Note(destination, job) => Some((destination.lookup()?, job)),
-            Self::Push(..) => None,
+            Self::Push(..) | Self::Redaction(..) => None,
         }
     }
 
@@ -101,6 +117,7 @@ impl Work {
     pub(super) async fn deliver(&self) -> Reply<Receipt> {
         match self {
             Self::Note(destination, job) => destination.deliver(job).await,
+            Self::Redaction(destination, job) => destination.redact(job).await,
             Self::Push(push, job) => push.deliver(job).await,
         }
     }

@@ -1,17 +1,20 @@
-//! What operators ask of the outbox over HTTP: which deliveries there are, what became of one, and to send it
-//! again.
+//! What operators ask of the outbox over HTTP: which deliveries there are, what became of one, to send it again, and to
+//! take its note back.
 
-use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::Value;
 
 use super::credentials::admit_admin;
 use super::outbox::{self, FilterError, Replayed};
 use super::problem::Problem;
+use super::request::RequestId;
 use super::state::AppState;
 use crate::domain::attempt::AttemptOutcome;
+use crate::domain::session::{Input, Reply};
+use crate::store::DeliveryHistory;
 
 /// Lists deliveries, newest first, without the texts of their notes.
 pub(super) async fn list(
@@ -50,6 +53,32 @@ pub(super) async fn replay(
     } = sent.ok_or_else(unknown)?;
     tracing::info!(delivery_id = %id, %sent_as, "an operator has a delivery sent again");
     (state.replayed)(&product);
+    Ok((StatusCode::ACCEPTED, Json(shown)).into_response())
+}
+
+/// Has the note of a delivery taken back, and answers the delivery that does it. The session's commit puts it into
+/// the outbox, behind whatever waits for the conversation.
+pub(super) async fn redact(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    admit_admin(&state, &headers)?;
+    let found = state.store.delivery(&id.as_str().into()).await?;
+    let DeliveryHistory { delivery, .. } = found.ok_or_else(unknown)?;
+    let Some(redaction) = outbox::redaction(&delivery) else {
+        let detail = "only a note that was delivered can be taken back";
+        return Err(Problem::new(StatusCode::CONFLICT, "not_a_note", detail));
+    };
+    let input = Input::Redact(redaction);
+    let reply = state.sessions.ask(&delivery.key, input, request_id);
+    let Reply::Queued(redacted_as) = reply.await? else {
+        return Err(unknown());
+    };
+    tracing::info!(delivery_id = %id, %redacted_as, "an operator has a note taken back");
+    let shown = outbox::show(&*state.store, redacted_as.as_str()).await?;
+    let shown = shown.ok_or_else(unknown)?;
     Ok((StatusCode::ACCEPTED, Json(shown)).into_response())
 }
 

@@ -3,6 +3,8 @@
 //!
 //! Read from the store, never from a cache. Times are Unix seconds.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use crate::chance::Chance;
@@ -10,7 +12,7 @@ use crate::clock::Clock;
 use crate::domain::attempt::AttemptRecord;
 use crate::domain::id::{DeliveryId, ProductId};
 use crate::domain::lane::{self, PUSH, parse_lane};
-use crate::domain::session::NoteBody;
+use crate::domain::session::{NoteBody, Redaction, RedactionBody};
 use crate::domain::time::{parse_s, seconds, to_ms};
 use crate::store::{
     DeliveryHistory, DeliveryPage, DeliveryQuery, DeliveryRecord, DeliveryStatus, Error, Store,
@@ -183,9 +185,25 @@ pub(crate) async fn replay_all(
     Ok(json!({"replayed": replayed, "failed": failed, "next_cursor": cursor(&page)}))
 }
 
+/// What taking a delivery's note back takes; `None` of anything but a note that has arrived.
+pub(crate) fn redaction(delivery: &DeliveryRecord) -> Option<Redaction> {
+    let note = note(delivery)?;
+    let has_arrived = delivery.status == DeliveryStatus::Delivered;
+    has_arrived.then(|| Redaction {
+        lane: Arc::clone(&delivery.lane),
+        body: RedactionBody {
+            redacts: delivery.id.clone(),
+            part_id: delivery.part.clone(),
+            conversation_id: note.conversation_id,
+            session_id: note.session_id,
+        },
+    })
+}
+
 fn describe(delivery: &DeliveryRecord) -> Value {
     let place = parse_lane(&delivery.key.product, &delivery.lane);
     let note = note(delivery);
+    let redaction: Option<RedactionBody> = serde_json::from_str(&delivery.body).ok();
     json!({
         "id": delivery.id,
         "product_id": delivery.key.product,
@@ -201,6 +219,7 @@ fn describe(delivery: &DeliveryRecord) -> Value {
         "error": delivery.error,
         "part_id": delivery.part,
         "replay_of": delivery.replay_of,
+        "redacts": redaction.map(|redaction| redaction.redacts),
         "text_length": note.map(|note| note.text.chars().count()),
     })
 }

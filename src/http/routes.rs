@@ -77,6 +77,7 @@ fn routes(state: AppState) -> Router {
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/{id}", get(deliveries::show))
         .route("/deliveries/{id}/replay", post(deliveries::replay))
+        .route("/deliveries/{id}/redact", post(deliveries::redact))
         .route("/deliveries/replay", post(deliveries::replay_all))
         .route("/deliveries/test/{product_id}", post(deliveries::test))
         .route("/users/{product_id}/{user_id}", delete(users::erase))

@@ -92,6 +92,8 @@ metrics! {
     user_properties_dropped: IntCounter = "connector_user_properties_dropped_total";
     /// Note deliveries by platform and outcome of the attempt.
     notes: IntCounterVec = "connector_notes_total" ["platform", "outcome"];
+    /// Redactions of notes by platform and outcome of the attempt.
+    redactions: IntCounterVec = "connector_redactions_total" ["platform", "outcome"];
     /// Attempts at pushes by outcome: delivered, retried, limited, disabled, dead, expired.
     push_attempts: IntCounterVec = "connector_push_attempts_total" ["outcome"];
     /// Seconds that one delivery attempt took.

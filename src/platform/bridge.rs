@@ -1,5 +1,5 @@
-//! Bridges that customers run themselves between us and a chatbot of theirs: notes as signed requests, and
-//! notifications that come back signed the same way (contract 1.8, the neutral form).
+//! Bridges that customers run themselves between us and a chatbot of theirs: notes and redactions as signed requests,
+//! and notifications that come back signed the same way (contract 1.8, the neutral form).
 //!
 //! The cast: [`Own`] is what a product's row says of its bridge; `Bridge` is the destination of notes.
 //!
@@ -7,7 +7,7 @@
 //! a bridge that remembers identifiers posts no note twice. The address is judged like that of every customer.
 //!
 //! Deliberately absent: reading a conversation back, which a bridge need not offer, because it knows repetitions by
-//! their identifier; and redacting, which nothing asks for yet.
+//! their identifier.
 
 use std::sync::Arc;
 
@@ -24,6 +24,7 @@ use crate::delivery::guard::GuardedClient;
 use crate::delivery::push::{Address, Envelope, post};
 use crate::delivery::{Destination, Job, Receipt, Refusal, Reply};
 use crate::domain::id::{ConversationId, PartId, ProductId, SessionId, UserId};
+use crate::domain::session::RedactionBody;
 use crate::domain::session::index::Trust;
 use crate::fields::{EndpointUrl, Fields, read_target};
 use crate::ingest::signature;
@@ -140,10 +141,6 @@ impl Destination for Bridge {
     }
 
     async fn deliver(&self, job: &Job) -> Reply<Receipt> {
-        let Some(own) = (self.own)(&job.product) else {
-            let reason = format!("product {} has no bridge", job.product);
-            return Reply::not_called(Refusal::later(reason));
-        };
         let body = json!({
             "type": "note",
             "delivery_id": job.delivery,
@@ -152,6 +149,29 @@ impl Destination for Bridge {
             "conversation_id": job.body.conversation_id,
             "text": job.body.text,
         });
+        self.send(job, &body).await
+    }
+
+    async fn redact(&self, job: &Job<RedactionBody>) -> Reply<Receipt> {
+        let body = json!({
+            "type": "redact",
+            "delivery_id": job.delivery,
+            "product_id": job.product,
+            "session_id": job.body.session_id,
+            "conversation_id": job.body.conversation_id,
+            "redacts": job.body.redacts,
+            "part_id": job.body.part_id,
+        });
+        self.send(job, &body).await
+    }
+}
+
+impl Bridge {
+    async fn send<B>(&self, job: &Job<B>, body: &Value) -> Reply<Receipt> {
+        let Some(own) = (self.own)(&job.product) else {
+            let reason = format!("product {} has no bridge", job.product);
+            return Reply::not_called(Refusal::later(reason));
+        };
         let body = body.to_string();
         let envelope = Envelope {
             id: job.delivery.as_str(),

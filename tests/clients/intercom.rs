@@ -9,7 +9,7 @@ use std::process::Command;
 use event_connector::clock::Clock;
 use event_connector::demo::intercom::{Call, Fault, Intercom, Request, Settings, Twist};
 use event_connector::tasks::Tasks;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::process::Program;
@@ -42,8 +42,9 @@ pub(crate) async fn passes() -> Result<String, String> {
     work_through(&service, &intercom).await?;
     let calls = intercom.requests();
     let reads = calls.iter().filter(|call| is_read_back(call)).count();
-    let notes = calls.iter().filter(|call| call.method == "POST").count();
-    if reads == 0 || calls.iter().any(|call| call.version != VERSION) {
+    let redactions = calls.iter().filter(|call| is_redaction(call)).count();
+    let notes = calls.iter().filter(|call| call.method == "POST").count() - redactions;
+    if reads == 0 || redactions != 1 || calls.iter().any(|call| call.version != VERSION) {
         return Err(format!("the calls are not what was wanted: {calls:?}"));
     }
     if metric(&service, "connector_dead_letters").await? > 0.0 {
@@ -55,7 +56,7 @@ pub(crate) async fn passes() -> Result<String, String> {
     }
     home.complaints()?;
     Ok(format!(
-        "{notes} notes and {reads} readings let through, {refused} wrong calls refused"
+        "{notes} notes, {reads} readings and a redaction let through, {refused} wrong calls refused"
     ))
 }
 
@@ -137,9 +138,40 @@ pub(crate) async fn work_through(service: &Service, intercom: &Intercom) -> Resu
     let notes = intercom.posts(CONVERSATION).into_iter();
     let text: String = notes.map(|note| note.text).collect();
     let times = text.matches("Is it there?").count();
-    (times == 1)
-        .then_some(())
-        .ok_or_else(|| format!("the note that was read back is there {times} times"))
+    if times != 1 {
+        return Err(format!(
+            "the note that was read back is there {times} times"
+        ));
+    }
+    take_back(service, intercom, "The end").await
+}
+
+/// Has the newest note taken back, as an operator does.
+async fn take_back(service: &Service, intercom: &Intercom, label: &str) -> Result<(), String> {
+    let newest = until("the newest note is known to have arrived", async || {
+        let listed = "/deliveries?status=delivered&limit=1";
+        let page = service.operate(Method::GET, listed).await?;
+        let Some(id) = page["deliveries"][0]["id"].as_str() else {
+            return Ok(None);
+        };
+        let path = format!("/deliveries/{id}");
+        let shown = service.operate(Method::GET, &path).await?;
+        let text = shown["text"].as_str().unwrap_or_default();
+        Ok(text.contains(label).then_some(path))
+    })
+    .await?;
+    let path = format!("{newest}/redact");
+    service.operate(Method::POST, &path).await?;
+    until("the note is taken back", async || {
+        let posts = intercom.posts(CONVERSATION);
+        let is_there = posts.iter().any(|post| post.text.contains(label));
+        Ok((!is_there).then_some(()))
+    })
+    .await
+}
+
+fn is_redaction(call: &Request) -> bool {
+    call.target == "/conversations/redact"
 }
 
 fn click(label: &str) -> Value {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use event_connector::tasks::Tasks;
+use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -18,6 +19,8 @@ use super::{PATIENCE, until};
 
 /// The secret of every product.
 pub(crate) const SECRET: &str = "whsec_clients";
+/// Opens the doors of operators.
+const ADMIN_KEY: &str = "clients_admin_3b1f0c77";
 /// What seals registrations: 32 bytes in base64.
 const SECRETS_KEY: &str = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU=";
 /// The product that is read through the feed.
@@ -93,6 +96,7 @@ impl Home {
             )
             .env("CONNECTOR__SPOOL__PATH", self.path().join("spool.db"))
             .env("CONNECTOR_SECRETS_KEY", SECRETS_KEY)
+            .env("CONNECTOR_ADMIN_KEY", ADMIN_KEY)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
@@ -166,6 +170,18 @@ impl Home {
 impl Service {
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// What an operator is answered who asks for this.
+    pub(crate) async fn operate(&self, method: Method, path: &str) -> Result<Value, String> {
+        let url = format!("{}{path}", self.url());
+        let asked = http()?
+            .request(method, url)
+            .header("x-admin-key", ADMIN_KEY);
+        let answer = asked.send().await.and_then(Response::error_for_status);
+        let answer = answer.map_err(|error| error.to_string())?;
+        let body = answer.bytes().await.map_err(|error| error.to_string())?;
+        serde_json::from_slice(&body).map_err(|error| error.to_string())
     }
 
     /// SIGTERM, and waits until the process has ended by itself with success.

@@ -102,6 +102,62 @@ async fn a_dead_letter_is_listed_replayed_and_arrives_and_its_session_hears_of_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_note_is_taken_back_and_nothing_else_is() {
+    let service = Service::start().await;
+    service.click("s1", "u1", "Save").await;
+    service.chat("c1", "u1", "").await;
+    let note = listed(&service, "status=delivered").await;
+    let redact = async |id: &Value| {
+        let answer = service.operate(&format!("{}/redact", path(id))).await;
+        (answer.status().as_u16(), json_of(answer).await)
+    };
+    // Being asked twice does no harm.
+    for _ in 0..2 {
+        let (status, sent) = redact(&note["id"]).await;
+        assert_eq!((status, &sent["redacts"]), (202, &note["id"]), "{sent}");
+        let taken_back = eventually("it is done", || async {
+            let shown = show(&service, &sent["id"]).await;
+            match shown["status"].as_str() {
+                Some("delivered") => Ok(shown),
+                _ => Err(shown),
+            }
+        })
+        .await;
+        assert_eq!(taken_back["text"], Value::Null);
+        assert_eq!(taken_back["conversation_id"], "c1");
+        let (status, problem) = redact(&sent["id"]).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("not_a_note")));
+    }
+    let posts = service.intercom.posts("c1");
+    let texts: Vec<_> = posts.iter().map(|post| post.text.as_str()).collect();
+    assert_eq!(texts, ["This message was deleted"]);
+    let (metrics, session) = (&service.metrics, service.show("s1").await);
+    let counted = |outcome| {
+        let counter = &metrics.redactions;
+        counter.with_label_values(&["intercom", outcome]).get()
+    };
+    assert_eq!(counted("delivered"), 2);
+    assert_eq!(session["notes"]["part_ids"], json!([note["part_id"]]));
+
+    // What is no longer there is not taken back, and the platform says so.
+    service.intercom.remove_conversation("c1");
+    let (_, sent) = redact(&note["id"]).await;
+    eventually("it is over", || async {
+        let shown = show(&service, &sent["id"]).await;
+        match shown["status"].as_str() {
+            Some("withdrawn") => Ok(()),
+            _ => Err(shown),
+        }
+    })
+    .await;
+    assert_eq!(counted("gone"), 1);
+    assert_eq!(redact(&json!("nobody")).await.0, 404);
+    let url = format!("{}/deliveries/nobody/redact", service.url);
+    let answer = service.client.post(url).send().await.expect("an answer");
+    assert_eq!(answer.status(), 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_delivered_is_sent_again_as_often_as_it_is_asked_for() {
     let service = Service::start().await;
     service.click("s1", "u1", "Save").await;

@@ -53,6 +53,7 @@ fn help_of_a_command_has_examples_and_exit_codes_and_fits_the_terminal() {
         "deliveries list",
         "deliveries show",
         "deliveries replay",
+        "deliveries redact",
         "products add",
         "products list",
         "products show",

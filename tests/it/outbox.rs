@@ -137,6 +137,9 @@ async fn a_service_and_its_store_tell_the_same_and_what_is_replayed_is_sent_at_t
         format!("{} is sent again once a service runs\n", ids[0])
     );
     assert_eq!(lines(&["show", ids[0]], &by_store)[0]["status"], "waiting");
+    let (code, _, err) = said(&["redact", ids[1]], &by_store);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("no service runs"), "{err}");
     let (code, _, err) = said(&["show", "nobody"], &by_store);
     assert_eq!(code, Some(1));
     assert!(err.contains("delivery not found"), "{err}");
@@ -164,6 +167,29 @@ async fn a_replay_is_sent_and_says_as_which_delivery() {
     let (code, _, err) = said(&["replay", "nobody"], &asked);
     assert_eq!(code, Some(1));
     assert!(err.contains("404: delivery not found"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_is_taken_back_from_the_command_line() {
+    let service = service().await;
+    let asked = [
+        ("CONNECTOR_URL", &*service.url),
+        ("CONNECTOR_ADMIN_KEY", ADMIN_KEY),
+    ];
+    let listed = lines(&["list"], &asked);
+    let [dead, delivered] = [0, 1].map(|at| listed[at]["id"].as_str().expect("an id"));
+    let (code, out, err) = said(&["redact", delivered], &asked);
+    assert_eq!(code, Some(0), "{err}");
+    let redacted_as = lines(&["list"], &asked)[0]["id"].clone();
+    let redacted_as = redacted_as.as_str().expect("an id");
+    assert_eq!(out, format!("{delivered} is taken back by {redacted_as}\n"));
+    let (_, out, _) = said(&["show", redacted_as], &asked);
+    assert!(out.contains(&format!("takes back    {delivered}")), "{out}");
+    let deleted = |notes: &[String]| notes == ["This message was deleted"];
+    service.notes("c1", deleted).await;
+    let (code, _, err) = said(&["redact", dead], &asked);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("only a note that was delivered"), "{err}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::shown::{LISTED, listed, replayed, whole};
+use super::shown::{LISTED, listed, redacted, replayed, whole};
 use super::source::Source;
 use crate::cli::arguments::{DeliveriesCommand, ListArgs};
 use crate::cli::connect::Service;
@@ -50,6 +50,13 @@ async fn carry_out(
                 true => format!("{delivery}\n"),
                 false => whole(out, &delivery),
             });
+        }
+        DeliveriesCommand::Redact(one) => {
+            let delivery = source.redact(&one.id).await?;
+            match one.json {
+                true => print(&delivery.to_string()),
+                false => print(&redacted(&one.id, &delivery)),
+            }
         }
         DeliveriesCommand::Replay(one) => {
             let delivery = source.replay(&one.id).await?;

@@ -81,6 +81,7 @@ pub(super) fn whole(out: Terminal, delivery: &Value) -> String {
         ("last error", text(delivery, "error"), None),
         ("part", text(delivery, "part_id"), None),
         ("replay of", text(delivery, "replay_of"), None),
+        ("takes back", text(delivery, "redacts"), None),
     ];
     let mut lines = labelled(out, INDENT, fields);
     let note = text_as_it_is(delivery, "text");
@@ -108,6 +109,12 @@ pub(super) fn replayed(id: &str, delivery: &Value, is_asleep: bool) -> String {
         (false, _) => "is sent again",
     };
     format!("{which} {when}")
+}
+
+/// What taking a note back has led to.
+pub(super) fn redacted(id: &str, delivery: &Value) -> String {
+    let redacted_as = text(delivery, "id");
+    format!("{} is taken back by {redacted_as}", printable(id))
 }
 
 fn calls(out: Terminal, delivery: &Value) -> String {

@@ -84,6 +84,19 @@ impl Source {
         }
     }
 
+    /// Has a note taken back; answers the delivery that does it.
+    pub(super) async fn redact(&self, id: &str) -> anyhow::Result<Value> {
+        match self {
+            Self::Service(connector) => {
+                let path = ["deliveries", id, "redact"];
+                connector.post(&path, None).await.map_err(failed)
+            }
+            Self::Store { .. } => anyhow::bail!(
+                "no service runs, and a note is taken back by one; start it, or name it with --url"
+            ),
+        }
+    }
+
     /// Whether what is to be sent waits for a service to be started.
     pub(super) fn is_asleep(&self) -> bool {
         matches!(self, Self::Store { .. })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::index::LinkRequest;
+use super::notes::RedactionBody;
 use super::offers::{OpenOffer, Verdict};
 use super::page::Reporter;
 use crate::domain::action::Activity;
@@ -20,6 +21,8 @@ pub enum Input {
     Link(LinkRequest),
     /// A delivery came to its end.
     Settled(Settlement),
+    /// An operator wants a note to be taken back.
+    Redact(Redaction),
     /// The page asks whether there is something to offer.
     Poll,
     /// Somebody reports what the user did with an offer or in a chat.
@@ -34,6 +37,17 @@ pub enum Errand {
     /// A batch of actions to the product's push target: for the session it is done once it is written
     /// down. It only remembers why one was given up.
     Push,
+    /// A note is taken back: it is an operator's matter, and no session's.
+    Redaction,
+}
+
+/// A note that is to be taken back.
+#[derive(Clone, Debug)]
+pub struct Redaction {
+    /// The order group of the note, which its redaction joins.
+    pub lane: Arc<str>,
+    /// What to take back.
+    pub body: RedactionBody,
 }
 
 /// The end of a delivery.
@@ -53,22 +67,24 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// All that is to be written down of an end that no session has to hear of: that a push arrived changes none.
-    /// `None` of every other end.
+    /// All that is to be written down of an end that no session has to hear of: that a push arrived changes none,
+    /// nor does whatever became of a redaction. `None` of every other end.
     pub fn alone(&self) -> Option<Effects> {
-        let arrived = matches!(
-            (self.errand, &self.outcome),
-            (Errand::Push, Outcome::Delivered(_))
-        );
-        arrived.then(|| {
-            let end = OutboxChange::Delivered {
-                id: self.delivery.clone(),
-                part: None,
-            };
-            Effects {
-                outbox: self.attempted().into_iter().chain([end]).collect(),
-                ..Effects::default()
+        let id = self.delivery.clone();
+        let end = match (self.errand, &self.outcome) {
+            (Errand::Push | Errand::Redaction, Outcome::Delivered(_)) => {
+                OutboxChange::Delivered { id, part: None }
             }
+            (Errand::Redaction, Outcome::Failed(reason)) => {
+                let reason = Arc::clone(reason);
+                OutboxChange::Dead { id, reason }
+            }
+            (Errand::Redaction, Outcome::Gone(_)) => OutboxChange::Withdrawn { id },
+            (Errand::Note, _) | (Errand::Push, _) => return None,
+        };
+        Some(Effects {
+            outbox: self.attempted().into_iter().chain([end]).collect(),
+            ..Effects::default()
         })
     }
 
@@ -122,6 +138,8 @@ pub enum Reply {
     Refused,
     /// A delivery's end was noted.
     Settled,
+    /// This delivery is in the outbox.
+    Queued(DeliveryId),
     /// What the page is to show, or why nothing.
     Polled(Arc<Polled>),
     /// A report was taken.

@@ -5,7 +5,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 use super::activity::to_json;
-use super::input::{Errand, Outcome, Settlement};
+use super::input::{Errand, Outcome, Redaction, Settlement};
 use super::policy::Policy;
 use super::settling::Settling;
 use super::state::{Held, LastError, Link, Session};
@@ -39,6 +39,20 @@ pub struct NoteBody {
     pub session_id: SessionId,
     /// The text as documented in contract 4.0, plain.
     pub text: Arc<str>,
+}
+
+/// The body of the outbox row that takes a note back. It holds no credentials.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RedactionBody {
+    /// The delivery whose note it is.
+    pub redacts: DeliveryId,
+    /// The platform's number for the note; absent where it gave none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_id: Option<PartId>,
+    /// Where it was posted.
+    pub conversation_id: ConversationId,
+    /// Whose activity it told.
+    pub session_id: SessionId,
 }
 
 impl Session {
@@ -157,6 +171,21 @@ impl Session {
         moment.effects.deliveries.append(&mut new);
     }
 
+    /// Puts a redaction into the outbox, behind whatever waits for the conversation.
+    pub(super) fn queue_redaction(
+        redaction: &Redaction,
+        moment: &mut Moment<'_, Policy>,
+    ) -> DeliveryId {
+        let id = (moment.new_id)();
+        let body = serde_json::to_string(&redaction.body);
+        moment.effects.deliveries.push(NewDelivery {
+            id: id.clone(),
+            lane: Arc::clone(&redaction.lane),
+            body: body.expect("texts become JSON").into(),
+        });
+        id
+    }
+
     /// The order group of everything sent to `conversation`.
     pub(super) fn lane(
         &self,
@@ -194,7 +223,7 @@ impl Session {
                 self.take_delivered(id, part.clone(), replayed, moment)
             }
             // It has no conversation that could be gone.
-            (Errand::Push, Outcome::Failed(reason) | Outcome::Gone(reason)) => {
+            (Errand::Push | Errand::Redaction, Outcome::Failed(reason) | Outcome::Gone(reason)) => {
                 self.remember_error(reason, moment.now);
                 Self::give_up(id, reason, moment);
             }

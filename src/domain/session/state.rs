@@ -240,7 +240,7 @@ impl Machine for Session {
                 let counters = self.quotas(policy, now).into_iter();
                 counters.map(|(row, _)| row).collect()
             }
-            Input::Reported(..) => Vec::new(),
+            Input::Redact(_) | Input::Reported(..) => Vec::new(),
         };
         keys.retain(|key| !facts.knows(key));
         keys
@@ -265,6 +265,7 @@ impl Machine for Session {
                 self.take_settlement(&settlement, moment);
                 Reply::Settled
             }
+            Input::Redact(redaction) => Reply::Queued(Self::queue_redaction(&redaction, moment)),
             Input::Poll => {
                 self.tick("page", moment);
                 self.take_poll(moment)

@@ -1,4 +1,4 @@
-//! The two calls: post a note, read a conversation.
+//! The three calls: post a note, read a conversation, take a note back.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, Url};
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::NAME;
 use super::account::{Account, Accounts};
@@ -18,6 +18,7 @@ use crate::delivery::client::{Client, Error};
 use crate::delivery::destination::{Destination, Job, Lookup, Receipt, Refusal, Reply};
 use crate::delivery::excerpt::excerpt;
 use crate::domain::id::{ConversationId, PartId, ProductId};
+use crate::domain::session::RedactionBody;
 
 /// Posts notes into Intercom conversations.
 pub struct Intercom {
@@ -36,31 +37,27 @@ impl Intercom {
         }
     }
 
-    fn request(
-        &self,
-        job: &Job,
-        account: &Account,
-        (method, tail, body): (Method, &str, Option<String>),
-    ) -> Result<RequestBuilder, Refusal> {
-        let url = address(account, &job.body.conversation_id, tail)?;
-        let request = self.client.request(method, url).headers(headers(account)?);
-        Ok(match body {
+    fn request(&self, account: &Account, call: Call<'_>) -> Result<RequestBuilder, Refusal> {
+        let url = address(account, call.path?)?;
+        let request = self.client.request(call.method, url);
+        let request = request.headers(headers(account)?);
+        Ok(match call.body {
             None => request,
             Some(body) => request
                 .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-                .body(body),
+                .body(body.to_string()),
         })
     }
 
     /// Calls, and tells what the answer means for the account and the delivery.
     async fn ask<T>(
         &self,
-        job: &Job,
         account: &Account,
-        call: (Method, &str, Option<String>),
+        call: Call<'_>,
         read: impl FnOnce(Accepted) -> Result<T, Refusal>,
     ) -> Reply<T> {
-        let request = match self.request(job, account, call) {
+        let hidden = call.hidden;
+        let request = match self.request(account, call) {
             Ok(request) => request,
             Err(refusal) => return Reply::not_called(refusal),
         };
@@ -77,12 +74,22 @@ impl Intercom {
             excerpt: is_error
                 .then(|| {
                     let token = account.access_token.expose_secret();
-                    excerpt(&answer.body, &job.body.text, token)
+                    excerpt(&answer.body, hidden, token)
                 })
                 .flatten(),
             result: accepted.and_then(read),
         }
     }
+}
+
+/// A call, as far as the account has no part in it.
+struct Call<'a> {
+    method: Method,
+    /// Below all conversations; a refusal where there is none.
+    path: Result<String, Refusal>,
+    body: Option<Value>,
+    /// What an excerpt of the answer must not repeat.
+    hidden: &'a str,
 }
 
 /// What it means that no answer came.
@@ -123,8 +130,13 @@ impl Destination for Intercom {
             "admin_id": account.admin_id,
             "body": text::to_html(&job.body.text),
         });
-        let call = (Method::POST, "/reply", Some(body.to_string()));
-        self.ask(job, &account, call, |accepted| {
+        let call = Call {
+            method: Method::POST,
+            path: path(&job.body.conversation_id, "/reply"),
+            body: Some(body),
+            hidden: &job.body.text,
+        };
+        self.ask(&account, call, |accepted| {
             let part = match accepted {
                 Accepted::Parts(parts) => answer::posted(&parts, &job.body.text),
                 Accepted::TooLong => None,
@@ -132,6 +144,29 @@ impl Destination for Intercom {
             Ok(Receipt { part })
         })
         .await
+    }
+
+    async fn redact(&self, job: &Job<RedactionBody>) -> Reply<Receipt> {
+        let Some(account) = (self.accounts)(&job.product) else {
+            return Reply::not_called(no_account(&job.product));
+        };
+        let Some(part) = &job.body.part_id else {
+            let reason = Arc::from("Intercom gave no number for the note");
+            return Reply::not_called(Refusal::Never { reason });
+        };
+        let body = json!({
+            "type": "conversation_part",
+            "conversation_id": job.body.conversation_id,
+            "conversation_part_id": part,
+        });
+        let call = Call {
+            method: Method::POST,
+            path: Ok("redact".to_owned()),
+            body: Some(body),
+            hidden: "",
+        };
+        let redacted = |_| Ok(Receipt { part: None });
+        self.ask(&account, call, redacted).await
     }
 }
 
@@ -141,8 +176,13 @@ impl Lookup for Intercom {
         let Some(account) = (self.accounts)(&job.product) else {
             return Reply::not_called(no_account(&job.product));
         };
-        let call = (Method::GET, "?display_as=plaintext", None);
-        self.ask(job, &account, call, |accepted| match accepted {
+        let call = Call {
+            method: Method::GET,
+            path: path(&job.body.conversation_id, "?display_as=plaintext"),
+            body: None,
+            hidden: &job.body.text,
+        };
+        self.ask(&account, call, |accepted| match accepted {
             Accepted::Parts(parts) => {
                 let oldest_ms = since_ms.saturating_sub(self.clock_skew_ms);
                 Ok(answer::candidates(parts, &job.body.text, oldest_ms))
@@ -159,9 +199,9 @@ fn no_account(product: &ProductId) -> Refusal {
     Refusal::later(format!("product {product} has no Intercom account"))
 }
 
-/// The conversation's address. Intercom reads `last` in its place as "whichever is newest", and
+/// Where a conversation is, below all of them. Intercom reads `last` in its place as "whichever is newest", and
 /// dots would climb the path, so such identifiers name no conversation.
-fn address(account: &Account, conversation: &ConversationId, tail: &str) -> Result<Url, Refusal> {
+fn path(conversation: &ConversationId, tail: &str) -> Result<String, Refusal> {
     let id = conversation.as_str();
     let is_dots = id.bytes().all(|b| b == b'.');
     if is_dots || id.eq_ignore_ascii_case("last") {
@@ -169,9 +209,12 @@ fn address(account: &Account, conversation: &ConversationId, tail: &str) -> Resu
             reason: Arc::from("the identifier names no conversation"),
         });
     }
+    Ok(format!("{}{tail}", utf8_percent_encode(id, SEGMENT)))
+}
+
+fn address(account: &Account, path: String) -> Result<Url, Refusal> {
     let base = account.base_url.trim_end_matches('/');
-    let id = utf8_percent_encode(id, SEGMENT);
-    Url::parse(&format!("{base}/conversations/{id}{tail}"))
+    Url::parse(&format!("{base}/conversations/{path}"))
         .map_err(|error| Refusal::misconfigured(format!("the base URL cannot be used: {error}")))
 }
 

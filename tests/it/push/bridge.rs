@@ -82,6 +82,44 @@ async fn a_linked_session_is_told_through_the_bridge_with_or_without_a_part() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operator_has_a_note_taken_back_with_or_without_a_part() {
+    let (receiver, service) = stage().await;
+    for (part_id, answer) in [
+        (json!("p-1"), part("p-1")),
+        (json!(null), Answer::status(204)),
+    ] {
+        let calls = receiver.calls().len();
+        receiver.script([answer, Answer::status(503), Answer::status(204)]);
+        let session = format!("s{calls}");
+        service.click(&session, "u1", "Save").await;
+        let body = json!({"conversation_id": format!("c{calls}"), "session_id": session});
+        signs(&service, &body).await;
+        let note = receiver.called(calls + 1).await.remove(calls).json();
+        let id = note["delivery_id"].as_str().expect("an identifier");
+        let sent = eventually("it can be taken back", || async {
+            let answer = service.operate(&format!("/deliveries/{id}/redact")).await;
+            match answer.status().as_u16() {
+                202 => Ok(json_of(answer).await),
+                status => Err(status),
+            }
+        })
+        .await;
+        assert_eq!(sent["redacts"], id);
+        let calls = receiver.called(calls + 3).await.split_off(calls + 1);
+        let redaction = json!({
+            "type": "redact", "delivery_id": sent["id"], "product_id": "acme", "session_id": session,
+            "conversation_id": note["conversation_id"], "redacts": id, "part_id": part_id,
+        });
+        for call in calls {
+            assert_eq!(call.json(), redaction);
+            let signed = call.header("x-connector-signature");
+            assert!(signature::verify(SHARED, &call.body, signed));
+            assert_eq!(sent["id"], call.header("webhook-id"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_note_without_an_answer_is_sent_again_under_its_name() {
     let (receiver, service) = stage().await;
     receiver.script([Answer::Silence, Answer::status(503), Answer::status(429)]);
