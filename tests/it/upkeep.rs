@@ -56,7 +56,7 @@ async fn a_store_is_backed_up_while_it_is_served_and_restored_when_it_is_not() {
     assert_eq!(code, Some(0), "{said}");
     for part in [
         "bytes in",
-        "schema 4",
+        "schema 5",
         "1 sessions, 1 log entries",
         "acme: up to offset ",
     ] {

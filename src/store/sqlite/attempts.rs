@@ -14,6 +14,16 @@ pub(super) fn append(db: &Connection, seq: i64, attempt: &AttemptRecord) -> rusq
             "UPDATE outbox SET calls = calls + 1, http_status = ?2 WHERE seq = ?1 RETURNING calls",
         )?
         .query_row(params![seq, attempt.http_status], |row| row.get(0))?;
+    insert(db, seq, number, attempt)
+}
+
+/// Writes down the call of this number, as the delivery counts it already.
+pub(super) fn insert(
+    db: &Connection,
+    seq: i64,
+    number: u32,
+    attempt: &AttemptRecord,
+) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO attempts (delivery, number, call, started_ms, took_ms, http_status, outcome,
          reason, excerpt) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",

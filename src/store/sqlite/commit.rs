@@ -52,9 +52,7 @@ pub(super) fn apply(ledger: &mut Ledger, commit: &Commit) -> rusqlite::Result<Ou
 /// What needs no state: changes of the outbox and of the index. Deliveries of the same commit are
 /// in the outbox by now, for one run of a state machine may ask for a delivery and withdraw it.
 fn write_rows(db: &Connection, product: i64, commit: &Commit) -> rusqlite::Result<()> {
-    for change in &commit.effects.outbox {
-        outbox::change(db, change, commit.now_ms)?;
-    }
+    outbox::change(db, &commit.effects.outbox, commit.now_ms)?;
     for write in &commit.effects.index {
         index::write(db, product, write)?;
     }

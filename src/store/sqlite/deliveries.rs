@@ -75,16 +75,18 @@ pub(super) fn replay(
     copy: &DeliveryId,
     now_ms: u64,
 ) -> rusqlite::Result<Option<DeliveryId>> {
-    let found: Option<(i64, String)> = db
-        .prepare_cached("SELECT seq, status FROM outbox WHERE id = ?1")?
-        .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+    let found: Option<(i64, String, String)> = db
+        .prepare_cached("SELECT seq, status, lane FROM outbox WHERE id = ?1")?
+        .query_row([id.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
         .optional()?;
-    let Some((seq, status)) = found else {
+    let Some((seq, status, lane)) = found else {
         return Ok(None);
     };
     match DeliveryStatus::parse(&status) {
-        Some(DeliveryStatus::Waiting) => outbox::hurry(db, seq, now_ms)?,
-        Some(DeliveryStatus::Dead) => revive(db, seq, now_ms)?,
+        Some(DeliveryStatus::Waiting) => outbox::hurry(db, &lane, now_ms)?,
+        Some(DeliveryStatus::Dead) => outbox::revive(db, seq, &lane, now_ms)?,
         Some(DeliveryStatus::Delivered | DeliveryStatus::Withdrawn) => {
             duplicate(db, seq, copy, now_ms)?;
             return Ok(Some(copy.clone()));
@@ -94,29 +96,15 @@ pub(super) fn replay(
     Ok(Some(id.clone()))
 }
 
-/// A dead letter waits again in its old place. Whoever waits in front of its lane steps back; whoever
-/// is under way there goes first.
-fn revive(db: &Connection, seq: i64, now_ms: u64) -> rusqlite::Result<()> {
-    db.prepare_cached(
-        "UPDATE outbox SET due_ms = NULL WHERE lane = (SELECT lane FROM outbox WHERE seq = ?1)
-         AND due_ms IS NOT NULL AND status = 'waiting'",
-    )?
-    .execute([seq])?;
-    db.prepare_cached(
-        "UPDATE outbox SET status = 'waiting', finished_ms = NULL, due_ms = NULL, attempts = 0,
-         started_ms = NULL, revived = revived + 1 WHERE seq = ?1",
-    )?
-    .execute([seq])?;
-    outbox::advance(db, seq, now_ms)
-}
-
 fn duplicate(db: &Connection, seq: i64, copy: &DeliveryId, now_ms: u64) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "INSERT INTO outbox (id, product, kind, name, lane, status, created_ms, body, replay_of)
-         SELECT ?2, product, kind, name, lane, 'waiting', ?3, body, id FROM outbox WHERE seq = ?1",
+        "INSERT INTO outbox (id, product, kind, name, lane, status, created_ms, due_ms, body, replay_of)
+         SELECT ?2, product, kind, name, lane, 'waiting', ?3,
+         iif(EXISTS (SELECT 1 FROM outbox open WHERE open.lane = old.lane AND open.finished_ms IS NULL), NULL, ?3),
+         body, id FROM outbox old WHERE seq = ?1",
     )?
     .execute(params![seq, copy.as_str(), signed(now_ms)])?;
-    outbox::advance(db, seq, now_ms)
+    Ok(())
 }
 
 /// Everything but the body.

@@ -9,7 +9,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::attempts;
 use super::row::{signed, unsigned};
-use crate::domain::id::{Key, PartId};
+use crate::domain::attempt::AttemptRecord;
+use crate::domain::id::{DeliveryId, Key, PartId};
 use crate::domain::log::{NewDelivery, OutboxChange};
 use crate::store::Retry;
 
@@ -55,85 +56,188 @@ pub(super) fn oldest(db: &Connection) -> rusqlite::Result<Vec<(Arc<str>, u64)>> 
     .collect()
 }
 
-/// Changes work in the outbox. What is finished stays as it is.
-pub(super) fn change(db: &Connection, change: &OutboxChange, now_ms: u64) -> rusqlite::Result<()> {
-    let (id, status, part, error) = match change {
-        OutboxChange::Attempted { id, attempt } => {
-            let open: Option<i64> = db
-                .prepare_cached("SELECT seq FROM outbox WHERE id = ?1 AND finished_ms IS NULL")?
-                .query_row([id.as_str()], |row| row.get(0))
-                .optional()?;
-            return open.map_or(Ok(()), |seq| attempts::append(db, seq, attempt));
+/// Changes work in the outbox, in order. What is finished stays as it is.
+pub(super) fn change(
+    db: &Connection,
+    changes: &[OutboxChange],
+    now_ms: u64,
+) -> rusqlite::Result<()> {
+    let mut rest = changes;
+    while let Some((change, after)) = rest.split_first() {
+        rest = after;
+        let end = match change {
+            // The call that ended it, and then the end: one row, written once.
+            OutboxChange::Attempted { id, attempt } => {
+                let end = after.first().and_then(End::of);
+                match end.filter(|end| end.id == id) {
+                    Some(end) => {
+                        finish(db, &end, Some(attempt), now_ms)?;
+                        rest = &after[1..];
+                    }
+                    None => attempted(db, id, attempt)?,
+                }
+                continue;
+            }
+            OutboxChange::RetryNow { lane } => {
+                hurry(db, lane, now_ms)?;
+                continue;
+            }
+            end => End::of(end),
+        };
+        if let Some(end) = end {
+            finish(db, &end, None, now_ms)?;
         }
-        OutboxChange::Delivered { id, part } => (id, "delivered", part.as_ref(), None),
-        OutboxChange::Dead { id, reason } => (id, "dead", None, Some(&**reason)),
-        OutboxChange::Withdrawn { id } => (id, "withdrawn", None, None),
-        OutboxChange::RetryNow { lane } => {
-            db.prepare_cached(
-                "UPDATE outbox SET due_ms = ?2
-                 WHERE lane = ?1 AND due_ms > ?2 AND status = 'waiting'",
-            )?
-            .execute(params![&**lane, signed(now_ms)])?;
-            return Ok(());
-        }
-    };
-    let finished: Option<i64> = db
-        .prepare_cached(
-            "UPDATE outbox SET status = ?2, part = ?3, error = coalesce(?4, error),
-             finished_ms = ?5, due_ms = NULL
-             WHERE id = ?1 AND finished_ms IS NULL RETURNING seq",
-        )?
-        .query_row(
-            params![
-                id.as_str(),
-                status,
-                part.map(PartId::as_str),
-                error,
-                signed(now_ms)
-            ],
-            |row| row.get(0),
-        )
+    }
+    Ok(())
+}
+
+/// How a delivery ends.
+struct End<'a> {
+    id: &'a DeliveryId,
+    status: &'static str,
+    part: Option<&'a PartId>,
+    error: Option<&'a str>,
+}
+
+impl<'a> End<'a> {
+    fn of(change: &'a OutboxChange) -> Option<Self> {
+        let (id, status, part, error) = match change {
+            OutboxChange::Delivered { id, part } => (id, "delivered", part.as_ref(), None),
+            OutboxChange::Dead { id, reason } => (id, "dead", None, Some(&**reason)),
+            OutboxChange::Withdrawn { id } => (id, "withdrawn", None, None),
+            OutboxChange::Attempted { .. } | OutboxChange::RetryNow { .. } => return None,
+        };
+        Some(Self {
+            id,
+            status,
+            part,
+            error,
+        })
+    }
+}
+
+fn attempted(db: &Connection, id: &DeliveryId, attempt: &AttemptRecord) -> rusqlite::Result<()> {
+    let open: Option<i64> = db
+        .prepare_cached("SELECT seq FROM outbox WHERE id = ?1 AND finished_ms IS NULL")?
+        .query_row([id.as_str()], |row| row.get(0))
         .optional()?;
-    if let Some(seq) = finished {
+    open.map_or(Ok(()), |seq| attempts::append(db, seq, attempt))
+}
+
+fn finish(
+    db: &Connection,
+    end: &End<'_>,
+    attempt: Option<&AttemptRecord>,
+    now_ms: u64,
+) -> rusqlite::Result<()> {
+    let open: Option<(i64, bool, u32, Option<u16>)> = db
+        .prepare_cached(
+            "SELECT seq, due_ms IS NOT NULL, calls, http_status FROM outbox
+             WHERE id = ?1 AND finished_ms IS NULL",
+        )?
+        .query_row([end.id.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
+        .optional()?;
+    let Some((seq, was_due, calls, http_status)) = open else {
+        return Ok(());
+    };
+    let number = calls + u32::from(attempt.is_some());
+    db.prepare_cached(
+        "UPDATE outbox SET status = ?2, part = ?3, error = coalesce(?4, error),
+         finished_ms = ?5, due_ms = NULL, calls = ?6, http_status = ?7 WHERE seq = ?1",
+    )?
+    .execute(params![
+        seq,
+        end.status,
+        end.part.map(PartId::as_str),
+        end.error,
+        signed(now_ms),
+        number,
+        attempt.map_or(http_status, |attempt| attempt.http_status),
+    ])?;
+    if let Some(attempt) = attempt {
+        attempts::insert(db, seq, number, attempt)?;
+    }
+    if was_due {
         advance(db, seq, now_ms)?;
     }
     Ok(())
 }
 
-/// Makes the oldest unfinished delivery of the lane of `seq` due, unless the lane has a due time
-/// already.
-pub(super) fn advance(db: &Connection, seq: i64, now_ms: u64) -> rusqlite::Result<()> {
+/// Makes the oldest unfinished delivery of the lane of `seq` due, where none is.
+fn advance(db: &Connection, seq: i64, now_ms: u64) -> rusqlite::Result<()> {
     db.prepare_cached(
         "UPDATE outbox SET due_ms = ?2 WHERE seq =
          (SELECT next.seq FROM outbox known JOIN outbox next ON next.lane = known.lane
-          WHERE known.seq = ?1 AND next.finished_ms IS NULL ORDER BY next.seq LIMIT 1)
-         AND NOT EXISTS
-         (SELECT 1 FROM outbox known JOIN outbox other ON other.lane = known.lane
-          WHERE known.seq = ?1 AND other.due_ms IS NOT NULL)",
+          WHERE known.seq = ?1 AND next.finished_ms IS NULL ORDER BY next.seq LIMIT 1)",
     )?
     .execute(params![seq, signed(now_ms)])?;
     Ok(())
 }
 
+/// The delivery of the lane that carries its due time. It is nearly always the oldest that is not finished, which is
+/// looked at first.
+fn due(db: &Connection, lane: &str) -> rusqlite::Result<Option<i64>> {
+    db.prepare_cached(
+        "SELECT seq FROM outbox WHERE lane = ?1 AND finished_ms IS NULL AND due_ms IS NOT NULL
+         ORDER BY seq LIMIT 1",
+    )?
+    .query_row([lane], |row| row.get(0))
+    .optional()
+}
+
 /// Removes a delivery, whatever became of it, and lets its lane go on.
 pub(super) fn remove(db: &Connection, seq: i64, now_ms: u64) -> rusqlite::Result<()> {
-    // Finished first, so that the lane goes on to the next one.
-    db.prepare_cached("UPDATE outbox SET due_ms = NULL, finished_ms = ?2 WHERE seq = ?1")?
-        .execute(params![seq, signed(now_ms)])?;
-    advance(db, seq, now_ms)?;
+    let was_due: Option<bool> = db
+        .prepare_cached("SELECT due_ms IS NOT NULL FROM outbox WHERE seq = ?1")?
+        .query_row([seq], |row| row.get(0))
+        .optional()?;
+    if was_due == Some(true) {
+        // Finished first, so that the lane goes on to the next one.
+        db.prepare_cached("UPDATE outbox SET due_ms = NULL, finished_ms = ?2 WHERE seq = ?1")?
+            .execute(params![seq, signed(now_ms)])?;
+        advance(db, seq, now_ms)?;
+    }
     db.prepare_cached("DELETE FROM outbox WHERE seq = ?1")?
         .execute([seq])?;
     Ok(())
 }
 
-/// Whatever waits in front of the lane of `seq` for a later attempt is due now.
-pub(super) fn hurry(db: &Connection, seq: i64, now_ms: u64) -> rusqlite::Result<()> {
-    db.prepare_cached(
-        "UPDATE outbox SET due_ms = ?2 WHERE lane = (SELECT lane FROM outbox WHERE seq = ?1)
-         AND due_ms > ?2 AND status = 'waiting'",
-    )?
-    .execute(params![seq, signed(now_ms)])?;
+/// Whatever waits in front of a lane for a later attempt is due now.
+pub(super) fn hurry(db: &Connection, lane: &str, now_ms: u64) -> rusqlite::Result<()> {
+    if let Some(seq) = due(db, lane)? {
+        db.prepare_cached(
+            "UPDATE outbox SET due_ms = ?2 WHERE seq = ?1 AND due_ms > ?2 AND status = 'waiting'",
+        )?
+        .execute(params![seq, signed(now_ms)])?;
+    }
     Ok(())
+}
+
+/// Puts a finished delivery back into its old place in the lane. Whoever waits in front of the lane steps back;
+/// whoever is under way there goes first.
+pub(super) fn revive(db: &Connection, seq: i64, lane: &str, now_ms: u64) -> rusqlite::Result<()> {
+    let is_under_way = match due(db, lane)? {
+        None => false,
+        Some(front) => {
+            let stepped_back = db
+                .prepare_cached(
+                    "UPDATE outbox SET due_ms = NULL WHERE seq = ?1 AND status = 'waiting'",
+                )?
+                .execute([front])?;
+            stepped_back == 0
+        }
+    };
+    db.prepare_cached(
+        "UPDATE outbox SET status = 'waiting', finished_ms = NULL, due_ms = NULL, attempts = 0,
+         started_ms = NULL, revived = revived + 1 WHERE seq = ?1",
+    )?
+    .execute([seq])?;
+    if is_under_way {
+        return Ok(());
+    }
+    advance(db, seq, now_ms)
 }
 
 /// Puts a leased delivery back, if `retry` comes from the newest lease.

@@ -47,6 +47,13 @@ pub const STEPS: &[Step] = &[
             "../../../migrations/sqlite/down/V4__settled.sql"
         )),
     },
+    Step {
+        name: "V5__fronts",
+        up: include_str!("../../../migrations/sqlite/V5__fronts.sql"),
+        down: Some(include_str!(
+            "../../../migrations/sqlite/down/V5__fronts.sql"
+        )),
+    },
 ];
 
 /// Why a database could not be brought to another version.

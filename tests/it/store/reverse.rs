@@ -111,11 +111,13 @@ async fn what_has_settled_is_whole_again_in_an_older_schema() {
     house.store.close().await;
     let directory = house.directory.take().expect("a database has a directory");
     let db = Connection::open(directory.path().join("store.db")).expect("readable");
-    let down = STEPS[3].down.expect("there is a way back");
-    db.execute_batch(&format!(
-        "BEGIN; {down} DELETE FROM refinery_schema_history WHERE version = 4; COMMIT;"
-    ))
-    .expect("taken back");
+    for version in (4..=STEPS.len()).rev() {
+        let down = STEPS[version - 1].down.expect("there is a way back");
+        db.execute_batch(&format!(
+            "BEGIN; {down} DELETE FROM refinery_schema_history WHERE version = {version}; COMMIT;"
+        ))
+        .expect("taken back");
+    }
     let state: Vec<u8> = db
         .query_row("SELECT state FROM keys WHERE name = 'busy'", [], |row| {
             row.get(0)
