@@ -91,6 +91,12 @@
 //!   before may be another address by then. What is not known to be public is private.
 //! * Which endpoints are disabled only the gates remember, as they do of refused credentials: a restart costs one
 //!   call for each, and there is no second truth that somebody has to reset.
+//! * What waits for an account that somebody has to mend is due since it was committed: the oldest are looked at first,
+//!   to see whether they have waited for too long, and no backend needs a question of its own for that.
+//! * A chatbot is a value in a list, and what a product has there an object behind a trait: with an enum, rows, doors,
+//!   risks and the outbox would each say its name.
+//! * That a note is taken back is written down by its session's commit, as all that is new in the outbox is. How that
+//!   ends concerns no session.
 //! * A lease has a fence: whoever lost it can put nothing back. The end of a delivery needs none, for
 //!   it is a fact about the vendor, whoever tells it, and the first one told stays.
 //! * `SQLite` overwrites whatever is deleted, all the time: old copies of a state are freed long before
