@@ -176,11 +176,12 @@ fn confirm(id: &str) -> anyhow::Result<()> {
             Some("the same with --yes".to_owned())
         ));
     }
-    let _ = write!(
-        asked,
+    let question = format!(
         "Remove {id}? What it sends is refused and its streams end at once; after registration.purge_after_s \
          everything stored of it goes. [y/N] "
     );
+    // In one piece: what somebody types meanwhile is shown before or behind it.
+    let _ = asked.write_all(question.as_bytes());
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     if !matches!(answer.trim(), "y" | "Y" | "yes") {

@@ -17,6 +17,17 @@ fn shown_on(terminal: &mut File) -> String {
     String::from_utf8_lossy(&shown).into_owned()
 }
 
+/// What is written to a terminal up to these words, after which somebody may type.
+fn shown_until(terminal: &mut File, words: &str) -> String {
+    let (mut shown, mut piece) = (String::new(), [0; 256]);
+    while !shown.ends_with(words) {
+        let length = terminal.read(&mut piece).expect("it is open");
+        assert!(length > 0, "it ended: {shown}");
+        shown += &String::from_utf8_lossy(&piece[..length]);
+    }
+    shown
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_product_is_removed_once_somebody_said_yes() {
     let service = Service::start().await;
@@ -34,6 +45,8 @@ async fn a_product_is_removed_once_somebody_said_yes() {
         command.stdout(Stdio::piped()).stderr(theirs);
         let mut child = command.spawn().expect("it starts");
         drop(command);
+        let asked = shown_until(&mut ours, "[y/N] ");
+        assert!(asked.contains("Remove northwind?"), "{asked}");
         ours.write_all(format!("{answer}\n").as_bytes())
             .expect("typed");
         assert_eq!(
@@ -41,8 +54,6 @@ async fn a_product_is_removed_once_somebody_said_yes() {
             Some(code),
             "{answer}"
         );
-        let asked = shown_on(&mut ours);
-        assert!(asked.contains("Remove northwind?"), "{asked}");
         assert_eq!(post_click(&service, "northwind", secret, "A").await, status);
     }
     let shown = done(&service, &["products", "show", "northwind"]);
