@@ -175,9 +175,8 @@ pub trait Destination: Send + Sync + 'static {
     async fn deliver(&self, job: &Job) -> Reply<Receipt>;
 
     /// Takes a note back. Once it is, doing it again changes nothing.
-    async fn redact(&self, job: &Job<RedactionBody>) -> Reply<Receipt> {
+    async fn redact(&self, _job: &Job<RedactionBody>) -> Reply<Receipt> {
         let reason = format!("{} cannot take a note back", self.name());
-        let _ = job;
         Reply::not_called(Refusal::Never {
             reason: reason.into(),
         })
