@@ -21,7 +21,7 @@ use crate::domain::id::Key;
 use crate::domain::log::{Effects, OutboxChange};
 use crate::domain::retry::Schedule;
 use crate::domain::session::Session;
-use crate::domain::time::to_ms;
+use crate::domain::time::{bound_ms, to_ms};
 use crate::feed::{self, Feed};
 use crate::http::{Admission, AppState, Handles};
 use crate::metrics::Metrics;
@@ -320,7 +320,7 @@ fn outbox(
             base_ms: own.retry_base_ms,
             cap_ms: own.retry_cap_ms,
         },
-        give_up_after_ms: Some(to_ms(own.give_up_after_s)).filter(|ms| *ms > 0),
+        give_up_after_ms: bound_ms(own.give_up_after_s),
         account: delivery::admission::Limits {
             account_workers: own.account_workers,
             breaker_failures: own.breaker_failures,

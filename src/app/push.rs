@@ -8,7 +8,7 @@ use crate::delivery::admission::Terms;
 use crate::delivery::client::Limits;
 use crate::delivery::guard::{Guard, GuardedClient, System};
 use crate::delivery::push::{Push, Target, Targets};
-use crate::domain::time::to_ms;
+use crate::domain::time::{bound_ms, to_ms};
 use crate::http::PushTest;
 
 /// The destination of all pushes.
@@ -22,7 +22,7 @@ pub(super) fn push(parts: &Parts) -> anyhow::Result<Push> {
     let terms = Terms {
         workers: Some(own.endpoint_workers),
         second_max: NonZeroU32::new(own.endpoint_second_max),
-        disable_after_ms: Some(to_ms(own.disable_after_s)).filter(|ms| *ms > 0),
+        disable_after_ms: bound_ms(own.disable_after_s),
     };
     Ok(Push::new(
         client,

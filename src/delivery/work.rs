@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
-
 use super::admission::{Party, Terms};
 use super::destination::{Destination, Job, Lookup, Receipt, Reply};
 use super::outbox::Options;
@@ -11,7 +9,7 @@ use super::push::Push;
 use crate::domain::id::ProductId;
 use crate::domain::lane::{PUSH, parse_lane};
 use crate::domain::retry::Schedule;
-use crate::domain::session::{Errand, NoteBody, RedactionBody};
+use crate::domain::session::{ConversationBody, Errand, RedactionBody};
 use crate::store::Lease;
 
 /// Where a delivery goes.
@@ -73,9 +71,11 @@ impl Route {
         Some(match self {
             Self::Note(destination) => {
                 let destination = Arc::clone(destination);
-                match serde_json::from_str(&lease.body).ok()? {
-                    Told::Note(note) => Work::Note(destination, job(lease, note)),
-                    Told::Redaction(body) => Work::Redaction(destination, job(lease, body)),
+                match ConversationBody::read(&lease.body)? {
+                    ConversationBody::Note(note) => Work::Note(destination, job(lease, note)),
+                    ConversationBody::Redaction(redaction) => {
+                        Work::Redaction(destination, job(lease, redaction))
+                    }
                 }
             }
             Self::Push(push) => {
@@ -84,14 +84,6 @@ impl Route {
             }
         })
     }
-}
-
-/// What a platform is told.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Told {
-    Note(NoteBody),
-    Redaction(RedactionBody),
 }
 
 impl Work {

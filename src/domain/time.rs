@@ -24,6 +24,11 @@ pub fn to_ms(seconds: f64) -> u64 {
     whole.clamp(0.0, MS_MAX) as u64
 }
 
+/// A bound in whole milliseconds, of one for which zero seconds mean that there is none.
+pub fn bound_ms(seconds: f64) -> Option<u64> {
+    Some(to_ms(seconds)).filter(|ms| *ms > 0)
+}
+
 /// Milliseconds as the wire's seconds.
 #[expect(
     clippy::cast_precision_loss,

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::domain::attempt::AttemptRecord;
 use crate::domain::id::{DeliveryId, ProductId};
 use crate::domain::lane::{self, PUSH, parse_lane};
-use crate::domain::session::{NoteBody, Redaction, RedactionBody};
+use crate::domain::session::{ConversationBody, NoteBody, Redaction, RedactionBody};
 use crate::domain::time::{parse_s, seconds, to_ms};
 use crate::store::{
     DeliveryHistory, DeliveryPage, DeliveryQuery, DeliveryRecord, DeliveryStatus, Error, Store,
@@ -202,8 +202,11 @@ pub(crate) fn redaction(delivery: &DeliveryRecord) -> Option<Redaction> {
 
 fn describe(delivery: &DeliveryRecord) -> Value {
     let place = parse_lane(&delivery.key.product, &delivery.lane);
-    let note = note(delivery);
-    let redaction: Option<RedactionBody> = serde_json::from_str(&delivery.body).ok();
+    let (text_length, redacts) = match ConversationBody::read(&delivery.body) {
+        Some(ConversationBody::Note(note)) => (Some(note.text.chars().count()), None),
+        Some(ConversationBody::Redaction(redaction)) => (None, Some(redaction.redacts)),
+        None => (None, None),
+    };
     json!({
         "id": delivery.id,
         "product_id": delivery.key.product,
@@ -219,8 +222,8 @@ fn describe(delivery: &DeliveryRecord) -> Value {
         "error": delivery.error,
         "part_id": delivery.part,
         "replay_of": delivery.replay_of,
-        "redacts": redaction.map(|redaction| redaction.redacts),
-        "text_length": note.map(|note| note.text.chars().count()),
+        "redacts": redacts,
+        "text_length": text_length,
     })
 }
 
@@ -274,5 +277,8 @@ fn payload(delivery: &DeliveryRecord) -> Option<Value> {
 }
 
 fn note(delivery: &DeliveryRecord) -> Option<NoteBody> {
-    serde_json::from_str(&delivery.body).ok()
+    match ConversationBody::read(&delivery.body)? {
+        ConversationBody::Note(note) => Some(note),
+        ConversationBody::Redaction(_) => None,
+    }
 }

@@ -34,10 +34,7 @@ async fn service() -> Service {
     service.intercom.script(Call::Reply, None, rejected);
     service.click("s2", "u2", "Send").await;
     service.chat("c2", "u2", "").await;
-    let asked = [
-        ("CONNECTOR_URL", &*service.url),
-        ("CONNECTOR_ADMIN_KEY", ADMIN_KEY),
-    ];
+    let asked = of_service(&service);
     eventually("both are finished", || async {
         let statuses: Vec<_> = lines(&["list"], &asked)
             .iter()
@@ -51,6 +48,20 @@ async fn service() -> Service {
     })
     .await;
     service
+}
+
+/// The variables with which a command finds a service.
+fn of_service(service: &Service) -> [(&str, &str); 2] {
+    [
+        ("CONNECTOR_URL", &service.url),
+        ("CONNECTOR_ADMIN_KEY", ADMIN_KEY),
+    ]
+}
+
+/// The dead letter and the delivered note of [`service`].
+fn finished(asked: &[(&str, &str)]) -> [String; 2] {
+    let listed = lines(&["list"], asked);
+    [0, 1].map(|at| listed[at]["id"].as_str().expect("an id").to_owned())
 }
 
 /// The variables with which a command finds the store, and nobody who serves it.
@@ -151,12 +162,9 @@ async fn a_service_and_its_store_tell_the_same_and_what_is_replayed_is_sent_at_t
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_is_sent_and_says_as_which_delivery() {
     let service = service().await;
-    let asked = [
-        ("CONNECTOR_URL", &*service.url),
-        ("CONNECTOR_ADMIN_KEY", ADMIN_KEY),
-    ];
-    let listed = lines(&["list"], &asked);
-    let [dead, delivered] = [0, 1].map(|at| listed[at]["id"].as_str().expect("an id"));
+    let asked = of_service(&service);
+    let [dead, delivered] = finished(&asked);
+    let [dead, delivered] = [&*dead, &*delivered];
     let (code, out, _) = said(&["replay", dead], &asked);
     assert_eq!((code, out), (Some(0), format!("{dead} is sent again\n")));
     service.notes("c2", |notes| notes.len() == 1).await;
@@ -172,12 +180,9 @@ async fn a_replay_is_sent_and_says_as_which_delivery() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_note_is_taken_back_from_the_command_line() {
     let service = service().await;
-    let asked = [
-        ("CONNECTOR_URL", &*service.url),
-        ("CONNECTOR_ADMIN_KEY", ADMIN_KEY),
-    ];
-    let listed = lines(&["list"], &asked);
-    let [dead, delivered] = [0, 1].map(|at| listed[at]["id"].as_str().expect("an id"));
+    let asked = of_service(&service);
+    let [dead, delivered] = finished(&asked);
+    let [dead, delivered] = [&*dead, &*delivered];
     let (code, out, err) = said(&["redact", delivered], &asked);
     assert_eq!(code, Some(0), "{err}");
     let redacted_as = lines(&["list"], &asked)[0]["id"].clone();
@@ -195,10 +200,7 @@ async fn a_note_is_taken_back_from_the_command_line() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listing_goes_on_over_pages_and_says_when_there_is_more() {
     let service = service().await;
-    let asked = [
-        ("CONNECTOR_URL", &*service.url),
-        ("CONNECTOR_ADMIN_KEY", ADMIN_KEY),
-    ];
+    let asked = of_service(&service);
     let delivered = lines(&["list", "--status", "delivered"], &asked)[0]["id"].clone();
     for _ in 0..200 {
         let path = format!("/deliveries/{}/replay", delivered.as_str().expect("an id"));

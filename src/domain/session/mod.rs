@@ -36,7 +36,7 @@ mod stored;
 
 pub use activity::wire_json;
 pub use input::{Errand, Input, Outcome, Polled, Redaction, Reply, Settlement};
-pub use notes::{NoteBody, OpenNote, RedactionBody};
+pub use notes::{ConversationBody, NoteBody, OpenNote, RedactionBody};
 pub use offers::{Decision, Matched, Occasion, OfferPolicy, Offers, OpenOffer, Verdict};
 pub use page::Reporter;
 pub use policy::{IndexMode, Policy};

@@ -55,6 +55,23 @@ pub struct RedactionBody {
     pub session_id: SessionId,
 }
 
+/// The body of an outbox row that goes to a conversation, whichever it is.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum ConversationBody {
+    /// A note.
+    Note(NoteBody),
+    /// A note that is taken back.
+    Redaction(RedactionBody),
+}
+
+impl ConversationBody {
+    /// Reads a row's body; `None` of a push's, and of what cannot be read.
+    pub fn read(body: &str) -> Option<Self> {
+        serde_json::from_str(body).ok()
+    }
+}
+
 impl Session {
     /// Keeps actions for a note: in the window before a link, pending after it.
     pub(super) fn hold_for_note(&mut self, held: Vec<Held>, moment: &mut Moment<'_, Policy>) {
@@ -177,11 +194,10 @@ impl Session {
         moment: &mut Moment<'_, Policy>,
     ) -> DeliveryId {
         let id = (moment.new_id)();
-        let body = serde_json::to_string(&redaction.body);
         moment.effects.deliveries.push(NewDelivery {
             id: id.clone(),
             lane: Arc::clone(&redaction.lane),
-            body: body.expect("texts become JSON").into(),
+            body: to_json(&redaction.body),
         });
         id
     }

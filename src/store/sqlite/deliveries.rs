@@ -86,9 +86,9 @@ pub(super) fn replay(
     };
     match DeliveryStatus::parse(&status) {
         Some(DeliveryStatus::Waiting) => outbox::hurry(db, &lane, now_ms)?,
-        Some(DeliveryStatus::Dead) => outbox::revive(db, seq, &lane, now_ms)?,
+        Some(DeliveryStatus::Dead) => outbox::revive(db, (seq, &lane), now_ms)?,
         Some(DeliveryStatus::Delivered | DeliveryStatus::Withdrawn) => {
-            duplicate(db, seq, copy, now_ms)?;
+            duplicate(db, (seq, &lane), copy, now_ms)?;
             return Ok(Some(copy.clone()));
         }
         Some(DeliveryStatus::Leased) | None => {}
@@ -96,15 +96,18 @@ pub(super) fn replay(
     Ok(Some(id.clone()))
 }
 
-fn duplicate(db: &Connection, seq: i64, copy: &DeliveryId, now_ms: u64) -> rusqlite::Result<()> {
+fn duplicate(
+    db: &Connection,
+    (seq, lane): (i64, &str),
+    copy: &DeliveryId,
+    now_ms: u64,
+) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "INSERT INTO outbox (id, product, kind, name, lane, status, created_ms, due_ms, body, replay_of)
-         SELECT ?2, product, kind, name, lane, 'waiting', ?3,
-         iif(EXISTS (SELECT 1 FROM outbox open WHERE open.lane = old.lane AND open.finished_ms IS NULL), NULL, ?3),
-         body, id FROM outbox old WHERE seq = ?1",
+        "INSERT INTO outbox (id, product, kind, name, lane, status, created_ms, body, replay_of)
+         SELECT ?2, product, kind, name, lane, 'waiting', ?3, body, id FROM outbox WHERE seq = ?1",
     )?
     .execute(params![seq, copy.as_str(), signed(now_ms)])?;
-    Ok(())
+    outbox::go_on(db, (seq, lane), now_ms)
 }
 
 /// Everything but the body.

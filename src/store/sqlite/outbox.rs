@@ -62,30 +62,28 @@ pub(super) fn change(
     changes: &[OutboxChange],
     now_ms: u64,
 ) -> rusqlite::Result<()> {
-    let mut rest = changes;
-    while let Some((change, after)) = rest.split_first() {
-        rest = after;
-        let end = match change {
-            // The call that ended it, and then the end: one row, written once.
+    let mut rest = changes.iter().peekable();
+    while let Some(change) = rest.next() {
+        match change {
             OutboxChange::Attempted { id, attempt } => {
-                let end = after.first().and_then(End::of);
-                match end.filter(|end| end.id == id) {
+                let next = rest.peek().and_then(|next| End::of(next));
+                match next.filter(|end| end.id == id) {
+                    // The call that ended it, and then the end: one row, written once.
                     Some(end) => {
                         finish(db, &end, Some(attempt), now_ms)?;
-                        rest = &after[1..];
+                        rest.next();
                     }
                     None => attempted(db, id, attempt)?,
                 }
-                continue;
             }
-            OutboxChange::RetryNow { lane } => {
-                hurry(db, lane, now_ms)?;
-                continue;
+            OutboxChange::RetryNow { lane } => hurry(db, lane, now_ms)?,
+            OutboxChange::Delivered { .. }
+            | OutboxChange::Dead { .. }
+            | OutboxChange::Withdrawn { .. } => {
+                if let Some(end) = End::of(change) {
+                    finish(db, &end, None, now_ms)?;
+                }
             }
-            end => End::of(end),
-        };
-        if let Some(end) = end {
-            finish(db, &end, None, now_ms)?;
         }
     }
     Ok(())
@@ -130,22 +128,23 @@ fn finish(
     attempt: Option<&AttemptRecord>,
     now_ms: u64,
 ) -> rusqlite::Result<()> {
-    let open: Option<(i64, bool, u32, Option<u16>)> = db
+    let open: Option<(i64, bool, u32)> = db
         .prepare_cached(
-            "SELECT seq, due_ms IS NOT NULL, calls, http_status FROM outbox
+            "SELECT seq, due_ms IS NOT NULL, calls FROM outbox
              WHERE id = ?1 AND finished_ms IS NULL",
         )?
         .query_row([end.id.as_str()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })
         .optional()?;
-    let Some((seq, was_due, calls, http_status)) = open else {
+    let Some((seq, was_due, calls)) = open else {
         return Ok(());
     };
     let number = calls + u32::from(attempt.is_some());
     db.prepare_cached(
         "UPDATE outbox SET status = ?2, part = ?3, error = coalesce(?4, error),
-         finished_ms = ?5, due_ms = NULL, calls = ?6, http_status = ?7 WHERE seq = ?1",
+         finished_ms = ?5, due_ms = NULL, calls = ?6,
+         http_status = iif(?6 = calls, http_status, ?7) WHERE seq = ?1",
     )?
     .execute(params![
         seq,
@@ -154,7 +153,7 @@ fn finish(
         end.error,
         signed(now_ms),
         number,
-        attempt.map_or(http_status, |attempt| attempt.http_status),
+        attempt.and_then(|attempt| attempt.http_status),
     ])?;
     if let Some(attempt) = attempt {
         attempts::insert(db, seq, number, attempt)?;
@@ -174,6 +173,18 @@ fn advance(db: &Connection, seq: i64, now_ms: u64) -> rusqlite::Result<()> {
     )?
     .execute(params![seq, signed(now_ms)])?;
     Ok(())
+}
+
+/// The same of a lane in which one may be.
+pub(super) fn go_on(
+    db: &Connection,
+    (seq, lane): (i64, &str),
+    now_ms: u64,
+) -> rusqlite::Result<()> {
+    match due(db, lane)? {
+        None => advance(db, seq, now_ms),
+        Some(_) => Ok(()),
+    }
 }
 
 /// The delivery of the lane that carries its due time. It is nearly always the oldest that is not finished, which is
@@ -217,23 +228,23 @@ pub(super) fn hurry(db: &Connection, lane: &str, now_ms: u64) -> rusqlite::Resul
 
 /// Puts a finished delivery back into its old place in the lane. Whoever waits in front of the lane steps back;
 /// whoever is under way there goes first.
-pub(super) fn revive(db: &Connection, seq: i64, lane: &str, now_ms: u64) -> rusqlite::Result<()> {
+pub(super) fn revive(
+    db: &Connection,
+    (seq, lane): (i64, &str),
+    now_ms: u64,
+) -> rusqlite::Result<()> {
+    let mut step_back =
+        db.prepare_cached("UPDATE outbox SET due_ms = NULL WHERE seq = ?1 AND status = 'waiting'")?;
     let is_under_way = match due(db, lane)? {
         None => false,
-        Some(front) => {
-            let stepped_back = db
-                .prepare_cached(
-                    "UPDATE outbox SET due_ms = NULL WHERE seq = ?1 AND status = 'waiting'",
-                )?
-                .execute([front])?;
-            stepped_back == 0
-        }
+        Some(front) => step_back.execute([front])? == 0,
     };
     db.prepare_cached(
         "UPDATE outbox SET status = 'waiting', finished_ms = NULL, due_ms = NULL, attempts = 0,
          started_ms = NULL, revived = revived + 1 WHERE seq = ?1",
     )?
     .execute([seq])?;
+    // Asking again whether one is due would look through the whole lane.
     if is_under_way {
         return Ok(());
     }
