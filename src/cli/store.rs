@@ -56,6 +56,7 @@ pub(super) fn redis_options(config: &Config, chance: &Chance) -> anyhow::Result<
         key_prefix: own.key_prefix.clone(),
         buckets: own.buckets,
         connections: own.connections,
+        group_max: config.store.group_max,
         wait_replicas: own.wait_replicas,
         timeout: Duration::from_millis(own.timeout_ms),
         instance: format!("{instance:016x}"),

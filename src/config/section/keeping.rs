@@ -21,7 +21,7 @@ section! {
         bytes_max: u64 = whole(DISK_BYTES),
         /// The most commits waiting for the writer.
         queue_max: usize = whole(COUNT),
-        /// The most commits in one transaction.
+        /// The most commits in one transaction, or in one run of a script.
         group_max: usize = whole(COUNT),
         /// Connections that read.
         readers: usize = whole(1..=64),

@@ -10,6 +10,7 @@ use super::options::Options;
 use super::reply::List;
 use super::scrub::Scrubber;
 use super::states::SessionStates;
+use super::writer::Writer;
 use super::{age, aside, commit, deadlines, deliveries, erase, lease, log, name, script};
 use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
 use crate::domain::log::{IndexKey, Offset, Space};
@@ -25,6 +26,7 @@ const LISTED_OF_EACH: usize = 200;
 /// A store in Redis.
 pub struct Redis {
     link: Arc<Link>,
+    writer: Writer,
     /// The tenant that leased last; the next one has the next turn.
     served: Mutex<Option<ProductId>>,
     scrubber: Scrubber,
@@ -37,8 +39,10 @@ impl Redis {
     ///
     /// [`Error::Unavailable`] when the address is none.
     pub fn new(options: &Options) -> Result<Self, Error> {
+        let link = Link::new(options)?;
         Ok(Self {
-            link: Arc::new(Link::new(options)?),
+            writer: Writer::new(link.queues(), options.connections, options.group_max),
+            link: Arc::new(link),
             served: Mutex::new(None),
             scrubber: Scrubber::default(),
         })
@@ -69,10 +73,7 @@ impl Store for Redis {
         if let Some(flaw) = commit.flaw() {
             return Outcome::NotWritten(flaw);
         }
-        let answer = self.link.commit(&commit.product, |command| {
-            commit::write(&commit, command);
-        });
-        let outcome = commit::outcome(&commit, answer.await);
+        let outcome = self.writer.write(&self.link, Arc::clone(&commit)).await;
         let is_missing = matches!(outcome, Outcome::Conflict(None));
         if is_missing && commit.state.as_ref().is_some_and(|new| new.base > 0) {
             // Whoever asks wants to know whether it was removed or lost.

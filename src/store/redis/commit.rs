@@ -1,5 +1,7 @@
 //! A commit as its script reads it, and a state as it is read back.
 
+use std::sync::Arc;
+
 use redis::{Cmd, Value};
 
 use super::link::{Failure, Waited};
@@ -9,9 +11,27 @@ use crate::domain::attempt::AttemptRecord;
 use crate::domain::log::{OutboxChange, Space};
 use crate::store::{Commit, CommitId, Error, Guard, Outcome, Stored};
 
-/// Says a commit in the order in which the script reads it.
-pub(super) fn write(commit: &Commit, command: &mut Cmd) {
+/// Says commits in the order in which the script reads them, each with the place of its bucket among those that the
+/// script is told.
+pub(super) fn write<'a>(
+    commits: impl ExactSizeIterator<Item = (&'a Arc<Commit>, usize)>,
+    command: &mut Cmd,
+) {
+    command.arg(commits.len());
+    for (commit, place) in commits {
+        write_one(commit, place, command);
+    }
+}
+
+fn write_one(commit: &Commit, place: usize, command: &mut Cmd) {
+    let effects = &commit.effects;
+    // How long each list is comes first; places in Lua begin at one.
     command
+        .arg(commit.guards.len())
+        .arg(effects.entries.len())
+        .arg(effects.deliveries.len() + effects.outbox.len())
+        .arg(effects.index.len())
+        .arg(place + 1)
         .arg(commit.product.as_str())
         .arg(commit.now_ms)
         .arg(&commit.id[..]);
@@ -31,11 +51,6 @@ pub(super) fn write(commit: &Commit, command: &mut Cmd) {
             command.arg(&["", "0", "", "", "0", "0", "", "0", ""]);
         }
     }
-    let effects = &commit.effects;
-    command
-        .arg(commit.guards.len())
-        .arg(effects.entries.len())
-        .arg(effects.deliveries.len() + effects.outbox.len());
     guards(commit, command);
     for entry in &effects.entries {
         command
@@ -57,7 +72,6 @@ pub(super) fn write(commit: &Commit, command: &mut Cmd) {
     for change in &effects.outbox {
         outbox(change, command);
     }
-    command.arg(effects.index.len());
     for write in &effects.index {
         command.arg(name::row(&commit.product, &write.key));
         optional(write.value.as_deref().map(str::as_bytes), command);
@@ -134,48 +148,62 @@ pub(super) fn optional_number(number: Option<u64>, command: &mut Cmd) {
     };
 }
 
-/// What became of a commit. What too few replicas have may be gone after a failover, so that nobody knows; a
-/// repetition that finds itself written waits for them once more.
-pub(super) fn outcome(
-    commit: &Commit,
+/// What became of each of the commits. What too few replicas have may be gone after a failover, so that nobody knows;
+/// a repetition that finds itself written waits for them once more.
+pub(super) fn outcomes(
+    commits: &[Arc<Commit>],
     answer: Result<(Value, Option<Waited>), Failure>,
-) -> Outcome {
+) -> Vec<Outcome> {
+    let all = |outcome: Outcome| vec![outcome; commits.len()];
     let (value, waited) = match answer {
-        Err(Failure::Refused(error)) => return Outcome::NotWritten(error),
-        Err(Failure::Unknown(error)) => return Outcome::Unknown(error),
+        Err(Failure::Refused(error)) => return all(Outcome::NotWritten(error)),
+        Err(Failure::Unknown(error)) => return all(Outcome::Unknown(error)),
         Ok(answered) => answered,
     };
-    let outcome = told(commit, value).unwrap_or_else(Outcome::Unknown);
-    let is_written = match &outcome {
-        Outcome::Committed => true,
-        Outcome::Conflict(newest) => newest
-            .as_ref()
-            .is_some_and(|newest| newest.commits.contains(&commit.id)),
-        _ => false,
+    let answers = match value {
+        Value::Array(answers) if answers.len() == commits.len() => answers,
+        _ => return all(Outcome::Unknown(surprise("another number of outcomes"))),
     };
-    match waited {
-        Some(Waited { reached, wanted }) if is_written && reached < wanted => {
-            let text = format!("{reached} of {wanted} replicas have it");
-            Outcome::Unknown(Error::Unavailable(text.into()))
+    let told = commits.iter().zip(answers).map(|(commit, answer)| {
+        let outcome = outcome(commit, answer).unwrap_or_else(Outcome::Unknown);
+        match waited {
+            Some(Waited { reached, wanted })
+                if reached < wanted && is_written(commit, &outcome) =>
+            {
+                let text = format!("{reached} of {wanted} replicas have it");
+                Outcome::Unknown(Error::Unavailable(text.into()))
+            }
+            _ => outcome,
         }
-        _ => outcome,
+    });
+    told.collect()
+}
+
+fn is_written(commit: &Commit, outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Committed => true,
+        Outcome::Conflict(Some(newest)) => newest.commits.contains(&commit.id),
+        _ => false,
     }
 }
 
-fn told(commit: &Commit, value: Value) -> Result<Outcome, Error> {
-    let mut answer = List::of(value)?;
-    match answer.text()?.as_str() {
-        "committed" => Ok(Outcome::Committed),
-        "conflict" if answer.len() == 0 => Ok(Outcome::Conflict(None)),
-        "conflict" => {
-            let mut newest = stored(answer.value()?)?;
-            if let Some(newest) = &mut newest {
-                newest.news = log::sound(&commit.product, answer.list()?)?;
-            }
-            Ok(Outcome::Conflict(newest))
+/// What the script says of a commit: 1, what its writer has to know, or what stood in its way.
+fn outcome(commit: &Commit, answer: Value) -> Result<Outcome, Error> {
+    let mut conflict = match answer {
+        Value::Int(1) => return Ok(Outcome::Committed),
+        Value::BulkString(text) => {
+            return Err(Error::Backend(String::from_utf8_lossy(&text).into()));
         }
-        _ => Err(surprise("an unknown outcome")),
+        other => List::of(other)?,
+    };
+    if conflict.len() == 0 {
+        return Ok(Outcome::Conflict(None));
     }
+    let mut newest = stored(conflict.value()?)?;
+    if let Some(newest) = &mut newest {
+        newest.news = log::sound(&commit.product, conflict.list()?)?;
+    }
+    Ok(Outcome::Conflict(newest))
 }
 
 /// A state, if the key has one.

@@ -15,11 +15,11 @@ use super::address::Address;
 use super::lines::Lines;
 use super::lives::Lives;
 use super::master::Master;
-use super::name;
 use super::options::Options;
 use super::script::{self, Script, in_full, is_unknown_script};
+use super::{commit, name};
 use crate::domain::id::ProductId;
-use crate::store::Error;
+use crate::store::{Commit, Error};
 
 /// All buckets, and the way to them.
 pub(super) struct Link {
@@ -249,35 +249,56 @@ impl Link {
         let mut command = redis::cmd("EVALSHA");
         command.arg(&script.sha).arg(bases.len()).arg(bases);
         with(&mut command);
-        match self.send(&command).await {
+        self.answered(script, &command).await
+    }
+
+    /// What a script answers, whether the server knows it already or not.
+    async fn answered(&self, script: &Script, command: &Cmd) -> Result<Value, Failure> {
+        match self.send(command).await {
             Err(error) if is_unknown_script(&error) => {
-                self.noticed(self.send(&in_full(script, &command)).await)
+                self.noticed(self.send(&in_full(script, command)).await)
             }
             answer => self.noticed(answer),
         }
     }
 
-    /// Runs the script of a commit. Answers as well how many replicas have it, and how many must.
+    /// How many queues commits wait in: those of one run of a script are on one node.
+    pub(super) fn queues(&self) -> usize {
+        match &self.nodes {
+            Nodes::One(_) => 1,
+            Nodes::Cluster { .. } => self.bases.len(),
+        }
+    }
+
+    /// Runs the script of commits, of one bucket on a cluster. Answers as well how many replicas have them, and how
+    /// many must.
     pub(super) async fn commit(
         &self,
-        product: &ProductId,
-        with: impl FnOnce(&mut Cmd),
+        commits: &[Arc<Commit>],
     ) -> Result<(Value, Option<Waited>), Failure> {
-        let script = &*script::COMMIT;
-        let sign = |command: &mut Cmd| {
-            command.arg(&self.channel).arg(&self.instance);
-            with(command);
-        };
-        let (Nodes::One(lines), Some((wanted, wait_ms))) = (&self.nodes, self.wait) else {
-            return Ok((self.of(product, script, sign).await?, None));
-        };
         self.check().await?;
+        let script = &*script::COMMIT;
+        let mut buckets = Vec::new();
+        let mut numbers = Vec::with_capacity(commits.len());
+        for commit in commits {
+            let bucket = self.bucket(&commit.product);
+            let known = buckets.iter().position(|known| *known == bucket);
+            numbers.push(known.unwrap_or(buckets.len()));
+            if known.is_none() {
+                buckets.push(bucket);
+            }
+        }
         let mut command = redis::cmd("EVALSHA");
-        command
-            .arg(&script.sha)
-            .arg(1)
-            .arg(&self.bases[self.bucket(product)]);
-        sign(&mut command);
+        command.arg(&script.sha).arg(buckets.len());
+        for bucket in buckets {
+            command.arg(&self.bases[bucket]);
+        }
+        command.arg(&self.channel).arg(&self.instance);
+        commit::write(commits.iter().zip(numbers), &mut command);
+        let (Nodes::One(lines), Some((wanted, wait_ms))) = (&self.nodes, self.wait) else {
+            let value = self.answered(script, &command).await?;
+            return Ok((value, None));
+        };
         let mut wait = redis::cmd("WAIT");
         wait.arg(wanted).arg(wait_ms);
         // Both over one connection: what is waited for is what it has written.
@@ -344,7 +365,7 @@ pub(super) struct Waited {
 }
 
 /// What the server says when it does not do as asked: nothing has changed then.
-const REFUSALS: [&str; 14] = [
+pub(super) const REFUSALS: [&str; 15] = [
     "ASK",
     "BUSY",
     "CLUSTERDOWN",
@@ -356,6 +377,7 @@ const REFUSALS: [&str; 14] = [
     "NOAUTH",
     "NOPERM",
     "NOREPLICAS",
+    "OOM",
     "READONLY",
     "TRYAGAIN",
     "WRONGPASS",

@@ -1,14 +1,16 @@
 //! The store of many instances: one Redis, a cluster of them, or the one that Sentinels name.
 //!
 //! The cast: every tenant lives in one of a fixed number of **buckets**, and everything in a bucket has
-//! one hash tag, so that a **script** may change all of it in one step, on a cluster too; the **link**
-//! is the connections, and knows which failure leaves a commit's fate open; the **master** is the server that takes
+//! one hash tag, so that a **script** may change all of it in one step, on a cluster too; the **writer** is where commits
+//! wait for each other, and go as a group; the **link** is the connections, and knows which failure leaves a commit's
+//! fate open; the **master** is the server that takes
 //! the writes, wherever it is; a **reply** is what comes back, read with suspicion.
 //!
 //! Guarantees beyond those of [`super::Store`]:
 //!
-//! * A commit is one script: it checks version and guards before it writes, and Redis runs nothing in
-//!   between. Where memory or disk are exhausted Redis refuses its first write, so it never writes half.
+//! * A commit is one step of a script: it checks version and guards before it writes, and Redis runs nothing in
+//!   between. Those of a group are judged one after another, and none fails because of another. Where memory or disk
+//!   are exhausted Redis refuses the first write of the script, so it never writes half.
 //! * [`super::Outcome::Committed`] is as durable as Redis is told to be: nothing acknowledged is lost with
 //!   `appendfsync always` and `noeviction`.
 //! * With Sentinels in the address a broken or silent connection, or one to a replica, is a reason to ask them
@@ -43,6 +45,7 @@ mod reply;
 mod script;
 mod scrub;
 mod states;
+mod writer;
 
 pub use address::Address;
 pub use backend::Redis;

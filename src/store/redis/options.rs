@@ -17,8 +17,10 @@ pub struct Options {
     pub key_prefix: String,
     /// Over how many hash tags tenants are spread. Fixed when the store is used first.
     pub buckets: u16,
-    /// How many connections share the commands. One would let Redis sync after every few of them.
+    /// How many connections share the commands, and how many groups of commits may be under way.
     pub connections: usize,
+    /// The most commits in one run of a script.
+    pub group_max: usize,
     /// How many replicas must have a commit before it is acknowledged. Not on a cluster.
     pub wait_replicas: u16,
     /// Tells instances apart: each passes over the news that it caused itself.
@@ -37,6 +39,7 @@ impl Options {
             key_prefix: "event-connector".to_owned(),
             buckets: 16,
             connections: 8,
+            group_max: 512,
             wait_replicas: 0,
             instance: String::new(),
             timeout: Duration::from_secs(5),

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use redis::{Arg, Cmd, ErrorKind, RedisError, ServerErrorKind};
 use sha1::{Digest, Sha1};
 
+use super::link::REFUSALS;
 use crate::domain::attempt::AttemptRecord;
 use crate::domain::log::SCHEMA_VERSION;
 use crate::store::{ATTEMPTS_MAX, COMMIT_IDS_MAX, CommitId, NEWS_MAX};
@@ -100,15 +101,20 @@ scripts! {
     LISTED = "listed.lua" after [];
 }
 
-/// The functions of the outbox are made anew in every run of a script, so that a commit does so only where
-/// it has something for the outbox.
+/// The functions of the outbox are made anew whenever they are called, so that a commit does so only where it has
+/// something for the outbox.
 pub(super) static COMMIT: LazyLock<Script> = LazyLock::new(|| {
+    let refusals: String = (REFUSALS.iter())
+        .map(|code| format!("{code} = true, "))
+        .collect();
     script(&[
+        &format!("local REFUSALS = {{ {refusals}}}\n"),
         include_str!("script/commit.lua"),
-        "if works > 0 then\n",
+        "\nlocal function outbox(base, product, key, now, at, works)\n",
         OUTBOX,
         include_str!("script/commit_outbox.lua"),
-        "end\n",
+        "end\n\n",
         include_str!("script/commit_index.lua"),
+        include_str!("script/commit_run.lua"),
     ])
 });

@@ -12,6 +12,7 @@ mod erasure;
 mod faults;
 mod feed;
 mod files;
+mod groups;
 mod guards;
 mod history;
 mod house;

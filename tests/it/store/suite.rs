@@ -101,6 +101,7 @@ macro_rules! store_suite {
                 erasure: pages_follow_each_other_through_every_table
                 erasure: requests_are_listed_until_they_are_removed
                 erasure: a_page_is_looked_at_again_before_anything_goes
+                groups: commits_that_come_together_are_judged_one_by_one
                 crowd: every_commit_of_a_crowd_is_kept_once
                 crowd: one_of_many_rivals_wins_each_version
                 crowd: offsets_follow_the_order_of_commits

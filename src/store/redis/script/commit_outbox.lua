@@ -1,8 +1,6 @@
 
-for _ = 1, works do
-  local what, id, first, second =
-    ARGV[next_arg], ARGV[next_arg + 1], ARGV[next_arg + 2], ARGV[next_arg + 3]
-  next_arg = next_arg + 4
+for work = at, at + 4 * (works - 1), 4 do
+  local what, id, first, second = unpack(ARGV, work, work + 3)
   local has_work = false
   if what == 'insert' then
     insert(base, product, key, id, first, second, now, nil)
@@ -21,5 +19,5 @@ for _ = 1, works do
     hurry(base, product, id, now)
     has_work = true
   end
-  if has_work and news[#news] ~= 'outbox' then news[#news + 1] = 'outbox' end
+  if has_work then tell(product_of(base, product), 'outbox') end
 end

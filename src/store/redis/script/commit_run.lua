@@ -1,0 +1,78 @@
+
+-- One commit, read from `at`: how long each of its lists is, what it is, and then the lists.
+local function commit(at, guards, entries, works, rows)
+  local bucket, product, now, commit_id, key, version, state, due, written, has_settled, settled, is_restored,
+    known = unpack(ARGV, at, at + 12)
+  local base = KEYS[tonumber(bucket)]
+  local has_state = key ~= ''
+  local member = product .. '/' .. key
+  local stored = base .. 'state:' .. member
+  local base_version = tonumber(version)
+  at = at + 13
+
+  local held, follows = {}, true
+  if has_state then
+    held = call('HMGET', stored, 'version', 'sequence', 'commits', 'newest', 'written', 'due')
+    local newest = tonumber(held[1] or 0)
+    if is_restored == '1' then
+      follows = newest < base_version
+    else
+      follows = newest == base_version
+    end
+  end
+  if not (follows and holds(base, now, at, guards)) then
+    return has_state and conflict(base, product, stored, commit_id, held[3], known) or {}
+  end
+  at = at + 4 * guards
+
+  local sequence, newest = tonumber(held[2] or 0), held[4] or ''
+  if entries > 0 then
+    sequence, newest = append(product_of(base, product), key, now, sequence, newest, at, entries)
+    at = at + 7 * entries
+  end
+  if has_state then
+    local commits = string.sub((held[3] or '') .. commit_id, -COMMITS_BYTES)
+    call('HSET', stored, 'version', base_version + 1, 'sequence', sequence, 'commits', commits, 'written', written,
+      'state', state, 'newest', newest)
+    if has_settled == '1' then call('HSET', stored, 'settled', settled) end
+    remind(base, member, stored, held[5], written, held[6], due)
+  end
+  if works > 0 then
+    outbox(base, product, key, now, at, works)
+    at = at + 4 * works
+  end
+  if rows > 0 then index(base, product, now, at, rows) end
+  return 1
+end
+
+local answers, next_arg = {}, 4
+for i = 1, tonumber(ARGV[3]) do
+  local guards, entries, works, rows = unpack(ARGV, next_arg, next_arg + 3)
+  guards, entries, works, rows = tonumber(guards), tonumber(entries), tonumber(works), tonumber(rows)
+  local is_done, answer = pcall(commit, next_arg + 4, guards, entries, works, rows)
+  if not is_done then
+    -- Whatever is refused is refused before anything was written, and all that follows would be as well. What one
+    -- commit has met that cannot be is no other's concern.
+    local text = type(answer) == 'table' and answer.err or tostring(answer)
+    if REFUSALS[string.match(text, '^%u+')] then return redis.error_reply(text) end
+    answer = text
+  end
+  answers[i] = answer
+  next_arg = next_arg + 17 + 4 * guards + 7 * entries + 4 * works + 5 * rows
+end
+
+-- First what entries cannot be appended without.
+for _, product in ipairs(touched) do
+  if product.last then call('HSET', product.base .. 'product:' .. product.name, 'last', product.last) end
+end
+for _, product in ipairs(touched) do
+  local base = product.base
+  if product.last then
+    call('HINCRBY', base .. 'counts', 'log_bytes', product.bytes)
+    call('ZADD', base .. 'heads', whole(product.ms), product.name)
+  end
+  if #product.news > 0 then
+    call('PUBLISH', channel, instance .. ' ' .. table.concat(product.news, '+') .. ' ' .. product.name)
+  end
+end
+return answers
