@@ -1,10 +1,10 @@
 //! The store of many instances: one Redis, a cluster of them, or the one that Sentinels name.
 //!
-//! The cast: every tenant lives in one of a fixed number of **buckets**, and everything in a bucket has
-//! one hash tag, so that a **script** may change all of it in one step, on a cluster too; the **writer** is where commits
-//! wait for each other, and go as a group; the **link** is the connections, and knows which failure leaves a commit's
-//! fate open; the **master** is the server that takes
-//! the writes, wherever it is; a **reply** is what comes back, read with suspicion.
+//! The cast: every tenant lives in one of a fixed number of **buckets**, and everything in a bucket has one hash
+//! tag, so that a **script** may change all of it in one step, on a cluster too; the **writer** is where commits
+//! wait for each other, and go as a group; the **link** is the connections, and knows which failure leaves a
+//! commit's fate open; the **master** is the server that takes the writes, wherever it is; a **reply** is what
+//! comes back, read with suspicion.
 //!
 //! Guarantees beyond those of [`super::Store`]:
 //!
