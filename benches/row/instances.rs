@@ -34,6 +34,12 @@ const CONTENDERS: [(&str, usize, Route); 5] = [
 /// The last turn of a round: as the last contender, but each session is sent two requests at a time.
 const CROWDED: &str = "three, two at once";
 
+/// Whose round trips are counted: one request at a time, so that no commits share a run of a script.
+const COUNTED: [(&str, usize, Route); 2] = [
+    ("two, one request", 2, Route::Even),
+    ("alternating, one", 2, Route::Alternating),
+];
+
 /// What was counted until now.
 #[derive(Clone, Copy, Default)]
 struct Counts {
@@ -41,7 +47,7 @@ struct Counts {
     conflicts: f64,
     /// Of those, by decisions that had conflicted before.
     repeated: f64,
-    /// Scripts that Redis was asked to run: each is one round trip.
+    /// Scripts that Redis was asked to run: each is one round trip, of one commit or of several.
     scripts: f64,
 }
 
@@ -68,6 +74,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Vec<Figure>> {
     // All requests of a session come from the same connection, so that they alternate strictly.
     let mut requests = Requests::new("acme", "s", connections * SESSIONS);
     let mut crowded = Requests::new("acme", "crowded", connections.div_ceil(2));
+    let mut lone = Requests::new("acme", "lone", SESSIONS);
     // Everybody knows every session and has met another's commit before the first turn.
     for instance in instances.iter().chain(&instances) {
         let count = connections * SESSIONS;
@@ -85,15 +92,20 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Vec<Figure>> {
         instances,
     };
     let (mut turns, mut crowds): ([Vec<Shared>; 5], Vec<Shared>) = Default::default();
+    let mut counted: [Vec<Shared>; 2] = Default::default();
+    let many = arguments.connections;
     for _ in 0..arguments.rounds {
         for (contender, turns) in CONTENDERS.into_iter().zip(&mut turns) {
-            turns.push(stage.turn(contender, &mut requests).await?);
+            turns.push(stage.turn(contender, &mut requests, many).await?);
         }
         let contender = (CROWDED, INSTANCES, Route::Alternating);
-        crowds.push(stage.turn(contender, &mut crowded).await?);
+        crowds.push(stage.turn(contender, &mut crowded, many).await?);
+        for (contender, turns) in COUNTED.into_iter().zip(&mut counted) {
+            turns.push(stage.turn(contender, &mut lone, 1).await?);
+        }
     }
     let mut figures = rates(&mut turns);
-    figures.push(round_trips(&turns));
+    figures.push(round_trips(&counted));
     figures.push(repeated(&turns, &crowds));
     Ok(figures)
 }
@@ -104,10 +116,11 @@ impl Stage<'_> {
         &self,
         (name, count, route): (&str, usize, Route),
         requests: &mut Requests,
+        connections: usize,
     ) -> anyhow::Result<Shared> {
         let servers: Vec<&Process> = self.instances.iter().map(|one| &one.process).collect();
         let servers = servers.get(..count).unwrap_or_default();
-        let (connections, turn) = (self.arguments.connections, self.arguments.turn() / 2);
+        let turn = self.arguments.turn() / 2;
         drive::spread(servers, route, requests, connections, turn / 4).await?;
         let before = Counts::now(&self.redis, &self.instances).await?;
         let mut turn = drive::spread(servers, route, requests, connections, turn).await?;
@@ -116,7 +129,7 @@ impl Stage<'_> {
             .since(before);
         say(&format!(
             "  {name:<19} {:>8.0} /s  {:>6.1} us of theirs each  p50 {:>6.2} ms  p99 {:>6.2} ms  \
-             {:.3} conflicts and {:.3} round trips each{}",
+             {:.3} conflicts and {:.3} runs of scripts each{}",
             turn.rate(),
             turn.cost_us(),
             turn.percentile_ms(0.5),
@@ -198,18 +211,13 @@ fn rates(turns: &mut [Vec<Shared>; 5]) -> Vec<Figure> {
 }
 
 /// By how many round trips more there are where there are more conflicts.
-fn round_trips(turns: &[Vec<Shared>; 5]) -> Figure {
-    let each = |wanted: Route| {
-        let contenders = CONTENDERS.iter().zip(turns);
-        let turns = contenders.filter(move |((_, _, route), _)| *route == wanted);
-        let (mut accepted, mut sum) = (0.0, Counts::default());
-        for shared in turns.flat_map(|(_, turns)| turns) {
-            accepted += float(shared.turn.accepted);
-            sum = sum.plus(shared.counts);
-        }
+fn round_trips(turns: &[Vec<Shared>; 2]) -> Figure {
+    let [even, alternating] = turns.each_ref().map(|turns| {
+        let accepted: f64 = turns.iter().map(|shared| float(shared.turn.accepted)).sum();
+        let counts = turns.iter().map(|shared| shared.counts);
+        let sum = counts.fold(Counts::default(), Counts::plus);
         (sum.scripts / accepted, sum.conflicts / accepted)
-    };
-    let (even, alternating) = (each(Route::Even), each(Route::Alternating));
+    });
     Figure {
         name: "round trips that a conflict adds".to_owned(),
         detail: format!(
