@@ -70,7 +70,8 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Vec<Figure>> {
     for _ in 0..INSTANCES {
         instances.push(redis.instance(&[Product::feed("acme")]).await?);
     }
-    let connections = arguments.connections as u64;
+    let many = arguments.connections;
+    let connections = many as u64;
     // All requests of a session come from the same connection, so that they alternate strictly.
     let mut requests = Requests::new("acme", "s", connections * SESSIONS);
     let mut crowded = Requests::new("acme", "crowded", connections.div_ceil(2));
@@ -78,13 +79,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Vec<Figure>> {
     // Everybody knows every session and has met another's commit before the first turn.
     for instance in instances.iter().chain(&instances) {
         let count = connections * SESSIONS;
-        drive::exactly(
-            &instance.process,
-            &mut requests,
-            arguments.connections,
-            count,
-        )
-        .await?;
+        drive::exactly(&instance.process, &mut requests, many, count).await?;
     }
     let stage = Stage {
         arguments,
@@ -93,7 +88,6 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Vec<Figure>> {
     };
     let (mut turns, mut crowds): ([Vec<Shared>; 5], Vec<Shared>) = Default::default();
     let mut counted: [Vec<Shared>; 2] = Default::default();
-    let many = arguments.connections;
     for _ in 0..arguments.rounds {
         for (contender, turns) in CONTENDERS.into_iter().zip(&mut turns) {
             turns.push(stage.turn(contender, &mut requests, many).await?);
@@ -158,12 +152,12 @@ impl Counts {
         Ok(counts)
     }
 
-    fn plus(self, more: Self) -> Self {
-        Self {
-            conflicts: self.conflicts + more.conflicts,
-            repeated: self.repeated + more.repeated,
-            scripts: self.scripts + more.scripts,
-        }
+    fn of<'a>(turns: impl Iterator<Item = &'a Shared>) -> Self {
+        turns.fold(Self::default(), |sum, Shared { counts: more, .. }| Self {
+            conflicts: sum.conflicts + more.conflicts,
+            repeated: sum.repeated + more.repeated,
+            scripts: sum.scripts + more.scripts,
+        })
     }
 
     fn since(self, before: Self) -> Self {
@@ -214,8 +208,7 @@ fn rates(turns: &mut [Vec<Shared>; 5]) -> Vec<Figure> {
 fn round_trips(turns: &[Vec<Shared>; 2]) -> Figure {
     let [even, alternating] = turns.each_ref().map(|turns| {
         let accepted: f64 = turns.iter().map(|shared| float(shared.turn.accepted)).sum();
-        let counts = turns.iter().map(|shared| shared.counts);
-        let sum = counts.fold(Counts::default(), Counts::plus);
+        let sum = Counts::of(turns.iter());
         (sum.scripts / accepted, sum.conflicts / accepted)
     });
     Figure {
@@ -234,16 +227,14 @@ fn round_trips(turns: &[Vec<Shared>; 2]) -> Figure {
 /// How many of the first conflicts were followed by another, where sessions alternate; beside it, where they are
 /// sent two requests at once.
 fn repeated(turns: &[Vec<Shared>; 5], crowds: &[Shared]) -> Figure {
-    let share = |turns: &mut dyn Iterator<Item = &Shared>| {
-        let counts = turns.map(|shared| shared.counts);
-        let all = counts.fold(Counts::default(), Counts::plus);
+    let share = |all: Counts| {
         let first = all.conflicts - all.repeated;
         (all.repeated / first * 100.0, all.repeated, first)
     };
     let contenders = CONTENDERS.iter().zip(turns);
     let alternating = contenders.filter(|((_, _, route), _)| *route == Route::Alternating);
-    let (value, more, first) = share(&mut alternating.flat_map(|(_, turns)| turns));
-    let (crowded, _, _) = share(&mut crowds.iter());
+    let (value, more, first) = share(Counts::of(alternating.flat_map(|(_, turns)| turns)));
+    let (crowded, _, _) = share(Counts::of(crowds.iter()));
     Figure {
         name: "conflicts that needed a second".to_owned(),
         detail: format!(

@@ -16,7 +16,7 @@ use super::lines::Lines;
 use super::lives::Lives;
 use super::master::Master;
 use super::options::Options;
-use super::script::{self, Script, in_full, is_unknown_script};
+use super::script::{self, Script, by_name, in_full, is_unknown_script};
 use super::{commit, name};
 use crate::domain::id::ProductId;
 use crate::store::{Commit, Error};
@@ -246,8 +246,7 @@ impl Link {
         bases: &[String],
         with: impl FnOnce(&mut Cmd),
     ) -> Result<Value, Failure> {
-        let mut command = redis::cmd("EVALSHA");
-        command.arg(&script.sha).arg(bases.len()).arg(bases);
+        let mut command = by_name(script, bases);
         with(&mut command);
         self.answered(script, &command).await
     }
@@ -278,23 +277,18 @@ impl Link {
     ) -> Result<(Value, Option<Waited>), Failure> {
         self.check().await?;
         let script = &*script::COMMIT;
-        let mut buckets = Vec::new();
-        let mut numbers = Vec::with_capacity(commits.len());
+        let (mut bases, mut places) = (Vec::new(), Vec::with_capacity(commits.len()));
         for commit in commits {
-            let bucket = self.bucket(&commit.product);
-            let known = buckets.iter().position(|known| *known == bucket);
-            numbers.push(known.unwrap_or(buckets.len()));
+            let base = &self.bases[self.bucket(&commit.product)];
+            let known = bases.iter().position(|known| *known == base);
+            places.push(known.unwrap_or(bases.len()));
             if known.is_none() {
-                buckets.push(bucket);
+                bases.push(base);
             }
         }
-        let mut command = redis::cmd("EVALSHA");
-        command.arg(&script.sha).arg(buckets.len());
-        for bucket in buckets {
-            command.arg(&self.bases[bucket]);
-        }
+        let mut command = by_name(script, &bases);
         command.arg(&self.channel).arg(&self.instance);
-        commit::write(commits.iter().zip(numbers), &mut command);
+        commit::write(commits.iter().zip(places), &mut command);
         let (Nodes::One(lines), Some((wanted, wait_ms))) = (&self.nodes, self.wait) else {
             let value = self.answered(script, &command).await?;
             return Ok((value, None));

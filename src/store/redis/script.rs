@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::LazyLock;
 
-use redis::{Arg, Cmd, ErrorKind, RedisError, ServerErrorKind};
+use redis::{Arg, Cmd, ErrorKind, RedisError, ServerErrorKind, ToRedisArgs};
 use sha1::{Digest, Sha1};
 
 use super::link::REFUSALS;
@@ -20,6 +20,13 @@ pub(super) struct Script {
 /// Whether a server does not know a script by its name.
 pub(super) fn is_unknown_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// Asks for a script by its name, on buckets.
+pub(super) fn by_name<B: ToRedisArgs>(script: &Script, bases: &[B]) -> Cmd {
+    let mut command = redis::cmd("EVALSHA");
+    command.arg(&script.sha).arg(bases.len()).arg(bases);
+    command
 }
 
 /// The same with the whole text, for a server that does not know the script by its name.

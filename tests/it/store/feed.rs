@@ -10,7 +10,8 @@ async fn page(house: &House, after: Offset, limit: usize) -> FeedPage {
     page.expect("readable")
 }
 
-fn bodies(page: &FeedPage) -> Vec<&str> {
+/// What the entries of a page say.
+pub(super) fn bodies(page: &FeedPage) -> Vec<&str> {
     page.entries.iter().map(|entry| &*entry.body).collect()
 }
 

@@ -8,6 +8,7 @@ use event_connector::store::{Error, Outcome, Store};
 use futures_util::future::join_all;
 use futures_util::poll;
 
+use super::feed::bodies;
 use super::house::{Draft, House, key, key_of, product, row, write};
 use crate::redis::{OwnServer, SAFE};
 
@@ -66,9 +67,7 @@ pub(super) async fn commits_that_come_together_are_judged_one_by_one(house: &Hou
             .store
             .feed(&product(product_id), Offset::default(), 99)
             .await;
-        let entries = page.expect("readable").entries;
-        let bodies: Vec<_> = entries.iter().map(|entry| &*entry.body).collect();
-        assert_eq!(bodies, expected, "{product_id}");
+        assert_eq!(bodies(&page.expect("readable")), expected, "{product_id}");
     }
     let newest = house.state(&late).await.expect("there");
     assert_eq!((newest.version, newest.sequence), (2, 1));
@@ -78,11 +77,26 @@ pub(super) async fn commits_that_come_together_are_judged_one_by_one(house: &Hou
 async fn met(options: &[&str]) -> (OwnServer, Redis) {
     let server = OwnServer::start(options);
     let store = server.store("groups");
-    assert_eq!(
-        words(&together(&store, [write(&key("first"), 0, "")]).await),
-        ["committed"]
-    );
+    meet(&store).await;
     (server, store)
+}
+
+/// The same, with groups of at most `group_max`, of which one is under way at a time.
+async fn met_alone(group_max: usize) -> (OwnServer, Redis) {
+    let server = OwnServer::start(&[]);
+    let options = Options {
+        group_max,
+        connections: 1,
+        ..Options::new(server.url().into())
+    };
+    let store = Redis::new(&options).expect("an address");
+    meet(&store).await;
+    (server, store)
+}
+
+async fn meet(store: &Redis) {
+    let first = write(&key("first"), 0, "");
+    assert_eq!(words(&together(store, [first]).await), ["committed"]);
 }
 
 fn many(names: std::ops::Range<u32>) -> impl Iterator<Item = Draft> {
@@ -104,14 +118,7 @@ async fn they_are_one_run_of_a_script() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_has_a_bound_and_the_rest_goes_next() {
-    let server = OwnServer::start(&[]);
-    let store = Redis::new(&Options {
-        group_max: 10,
-        connections: 1,
-        ..Options::new(server.url().into())
-    });
-    let store = store.expect("an address");
-    assert_eq!(words(&together(&store, many(0..1)).await), ["committed"]);
+    let (server, store) = met_alone(10).await;
     assert_eq!(server.say(&["config", "resetstat"]).trim(), "OK");
     assert_eq!(
         words(&together(&store, many(1..36)).await),
@@ -142,9 +149,7 @@ async fn what_one_of_them_meets_is_no_concern_of_the_others() {
     }
     // The log goes on behind them.
     let page = store.feed(&product("shop"), Offset::default(), 9).await;
-    let entries = page.expect("readable").entries;
-    let bodies: Vec<_> = entries.iter().map(|entry| &*entry.body).collect();
-    assert_eq!(bodies, ["0", "2", "3"]);
+    assert_eq!(bodies(&page.expect("readable")), ["0", "2", "3"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,13 +174,7 @@ async fn what_is_refused_is_refused_to_all_and_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_stopped_leaves_the_lead_to_the_next() {
-    let server = OwnServer::start(&[]);
-    let store = Redis::new(&Options {
-        connections: 1,
-        ..Options::new(server.url().into())
-    });
-    let store = store.expect("an address");
-    assert_eq!(words(&together(&store, many(0..1)).await), ["committed"]);
+    let (server, store) = met_alone(100).await;
     let commit = |name| {
         let draft = many(name..name + 1).next().expect("one");
         store.commit(Arc::new(draft.0))

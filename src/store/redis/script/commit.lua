@@ -78,7 +78,7 @@ local function append(product, key, now, sequence, newest, at, entries)
     product.ms, product.n, product.has_oldest = tonumber(ms), tonumber(n), bounds[2]
   end
   for entry = at, at + 7 * (entries - 1), 7 do
-    local type, when, source, correlation, user, body, visible = unpack(ARGV, entry, entry + 6)
+    local kind, when, source, correlation, user, body, visible = unpack(ARGV, entry, entry + 6)
     if tonumber(now) > product.ms then
       product.ms, product.n = tonumber(now), 0
     else
@@ -86,7 +86,7 @@ local function append(product, key, now, sequence, newest, at, entries)
     end
     sequence = sequence + 1
     local offset = whole(product.ms) .. '-' .. whole(product.n)
-    call('XADD', log, offset, 'key', key, 'sequence', sequence, 'schema', SCHEMA_VERSION, 'type', type, 'at', when,
+    call('XADD', log, offset, 'key', key, 'sequence', sequence, 'schema', SCHEMA_VERSION, 'type', kind, 'at', when,
       'source', source, 'correlation', correlation, 'user', user, 'body', body, 'visible', visible,
       'before', newest)
     newest, product.last = offset, offset

@@ -1,14 +1,24 @@
 
--- One commit, read from `at`: how long each of its lists is, what it is, and then the lists.
-local function commit(at, guards, entries, works, rows)
-  local bucket, product, now, commit_id, key, version, state, due, written, has_settled, settled, is_restored,
-    known = unpack(ARGV, at, at + 12)
+local next_arg = 4
+
+-- The next commit: how long each of its lists is, what it is, and then the lists. Whatever becomes of it, `next_arg`
+-- is behind it.
+local function commit()
+  local at = next_arg
+  local guards, entries, works, rows, bucket, product, now, commit_id, key, version, state, due, written,
+    has_settled, settled, is_restored, known = unpack(ARGV, at, at + 16)
+  guards, entries, works, rows = tonumber(guards), tonumber(entries), tonumber(works), tonumber(rows)
+  local first_guard = at + 17
+  local first_entry = first_guard + 4 * guards
+  local first_work = first_entry + 7 * entries
+  local first_row = first_work + 4 * works
+  next_arg = first_row + 5 * rows
+
   local base = KEYS[tonumber(bucket)]
   local has_state = key ~= ''
   local member = product .. '/' .. key
   local stored = base .. 'state:' .. member
   local base_version = tonumber(version)
-  at = at + 13
 
   local held, follows = {}, true
   if has_state then
@@ -20,15 +30,13 @@ local function commit(at, guards, entries, works, rows)
       follows = newest == base_version
     end
   end
-  if not (follows and holds(base, now, at, guards)) then
+  if not (follows and holds(base, now, first_guard, guards)) then
     return has_state and conflict(base, product, stored, commit_id, held[3], known) or {}
   end
-  at = at + 4 * guards
 
   local sequence, newest = tonumber(held[2] or 0), held[4] or ''
   if entries > 0 then
-    sequence, newest = append(product_of(base, product), key, now, sequence, newest, at, entries)
-    at = at + 7 * entries
+    sequence, newest = append(product_of(base, product), key, now, sequence, newest, first_entry, entries)
   end
   if has_state then
     local commits = string.sub((held[3] or '') .. commit_id, -COMMITS_BYTES)
@@ -37,19 +45,14 @@ local function commit(at, guards, entries, works, rows)
     if has_settled == '1' then call('HSET', stored, 'settled', settled) end
     remind(base, member, stored, held[5], written, held[6], due)
   end
-  if works > 0 then
-    outbox(base, product, key, now, at, works)
-    at = at + 4 * works
-  end
-  if rows > 0 then index(base, product, now, at, rows) end
+  if works > 0 then outbox(base, product, key, now, first_work, works) end
+  if rows > 0 then index(base, product, now, first_row, rows) end
   return 1
 end
 
-local answers, next_arg = {}, 4
+local answers = {}
 for i = 1, tonumber(ARGV[3]) do
-  local guards, entries, works, rows = unpack(ARGV, next_arg, next_arg + 3)
-  guards, entries, works, rows = tonumber(guards), tonumber(entries), tonumber(works), tonumber(rows)
-  local is_done, answer = pcall(commit, next_arg + 4, guards, entries, works, rows)
+  local is_done, answer = pcall(commit)
   if not is_done then
     -- Whatever is refused is refused before anything was written, and all that follows would be as well. What one
     -- commit has met that cannot be is no other's concern.
@@ -58,7 +61,6 @@ for i = 1, tonumber(ARGV[3]) do
     answer = text
   end
   answers[i] = answer
-  next_arg = next_arg + 17 + 4 * guards + 7 * entries + 4 * works + 5 * rows
 end
 
 -- First what entries cannot be appended without.
