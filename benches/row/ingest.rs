@@ -3,7 +3,7 @@
 use event_connector::tasks::Tasks;
 
 use super::peer;
-use super::service::{Product, Service};
+use super::service::{Product, Service, link};
 use crate::arguments::{Arguments, Role};
 use crate::figure::Figure;
 use crate::load::drive;
@@ -29,14 +29,17 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Vec<Figure>> {
     let durable = Service::start(&[Product::notes("acme", vendor.address)], &[]).await?;
     let mut requests = Requests::new("acme", "s", SESSIONS);
     durable.send(&mut requests, SESSIONS).await?;
-    durable.link("acme", &requests, LINKED).await?;
+    let peer = peer::start(vendor.address).await?;
+    for process in [&durable.process, &peer] {
+        link(process, "acme", &requests, LINKED).await?;
+    }
     let start = |what| role(what, files.path()).and_then(Process::start);
     let servers = [
         &start(Role::Noop)?,
         &start(Role::Log)?,
         &start(Role::Null)?,
         &durable.process,
-        &peer::start().await?,
+        &peer,
     ];
     let mut turns: [Vec<Turn>; 5] = Default::default();
     for _ in 0..arguments.rounds {

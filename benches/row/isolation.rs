@@ -5,7 +5,7 @@ use std::time::Duration;
 use event_connector::clock::Clock;
 use event_connector::tasks::Tasks;
 
-use super::service::{Product, Service};
+use super::service::{Product, Service, link};
 use crate::arguments::Arguments;
 use crate::figure::Figure;
 use crate::load::connection::Connection;
@@ -56,7 +56,7 @@ async fn turn(manner: Manner) -> anyhow::Result<f64> {
     let mut others = Requests::new("other", "o", SESSIONS);
     for (product, requests) in [("acme", &mut requests), ("other", &mut others)] {
         service.send(requests, SESSIONS).await?;
-        service.link(product, requests, SESSIONS).await?;
+        link(&service.process, product, requests, SESSIONS).await?;
     }
     let clock = Clock::system();
     let healthy = || {

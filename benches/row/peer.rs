@@ -1,5 +1,6 @@
 //! The same work in Python: FastAPI on uvicorn with the published SDK's classes, in memory.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -9,8 +10,8 @@ use super::service::free_address;
 use crate::load::request::SECRET;
 use crate::process::{Process, pinned, say};
 
-/// Starts it, installing it first where it is not.
-pub(crate) async fn start() -> anyhow::Result<Process> {
+/// Starts it with its notes going to `vendor`, installing it first where it is not.
+pub(crate) async fn start(vendor: SocketAddr) -> anyhow::Result<Process> {
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
     let environment = install(home)?;
     let address = free_address()?;
@@ -21,7 +22,8 @@ pub(crate) async fn start() -> anyhow::Result<Process> {
         .args(["--host", "127.0.0.1", "--port", &address.port().to_string()])
         .args(["--loop", "uvloop", "--http", "httptools", "--no-access-log"])
         .args(["--log-level", "warning"])
-        .env("SECRET", SECRET);
+        .env("SECRET", SECRET)
+        .env("VENDOR", format!("http://{vendor}"));
     Process::start_at(command, address).await
 }
 

@@ -152,26 +152,6 @@ impl Service {
         Ok(Self { process, directory })
     }
 
-    /// Ties the first `count` sessions of `requests`, which must have been seen, to conversations.
-    pub(crate) async fn link(
-        &self,
-        product: &str,
-        requests: &Requests,
-        count: u64,
-    ) -> anyhow::Result<()> {
-        let mut connection = Connection::open(self.process.address).await?;
-        for number in 0..count {
-            let body = json!({
-                "product_id": product,
-                "session_id": requests.session(number),
-                "conversation_id": format!("9{number:06}"),
-            });
-            let request = post("/sessions/link", &body.to_string());
-            connection.demand(&request).await?;
-        }
-        Ok(())
-    }
-
     /// Sends `count` requests one after the other.
     pub(crate) async fn send(&self, requests: &mut Requests, count: u64) -> anyhow::Result<()> {
         let mut connection = Connection::open(self.process.address).await?;
@@ -182,4 +162,24 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// Ties the first `count` sessions of `requests` to conversations.
+pub(crate) async fn link(
+    process: &Process,
+    product: &str,
+    requests: &Requests,
+    count: u64,
+) -> anyhow::Result<()> {
+    let mut connection = Connection::open(process.address).await?;
+    for number in 0..count {
+        let body = json!({
+            "product_id": product,
+            "session_id": requests.session(number),
+            "conversation_id": format!("9{number:06}"),
+        });
+        let request = post("/sessions/link", &body.to_string());
+        connection.demand(&request).await?;
+    }
+    Ok(())
 }

@@ -14,7 +14,7 @@ use event_connector::clock::Clock;
 use event_connector::tasks::Tasks;
 
 use super::fleet::Server;
-use super::service::{Product, Service};
+use super::service::{Product, Service, link};
 use crate::arguments::Arguments;
 use crate::figure::Figure;
 use crate::load::connection::{Connection, value_of};
@@ -115,7 +115,7 @@ impl Stage {
     ) -> anyhow::Result<Requests> {
         let mut requests = Requests::new(product, product, count);
         instance.send(&mut requests, count).await?;
-        instance.link(product, &requests, count).await?;
+        link(&instance.process, product, &requests, count).await?;
         Ok(requests)
     }
 
