@@ -1,5 +1,6 @@
 //! What a user did, as a sentence, before and after a session has numbered it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -165,36 +166,36 @@ fn is_zero(count: &u64) -> bool {
 
 /// One action as clients receive it (contract 2.1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Action {
+pub struct Action<'a> {
     /// Position in the session's sequence.
     pub index: u64,
     /// The kind of action.
     pub r#type: ActionType,
     /// Short imperative title.
-    pub title: String,
+    pub title: Cow<'a, str>,
     /// A whole sentence.
-    pub description: String,
+    pub description: Cow<'a, str>,
     /// Unix seconds.
     pub timestamp_start: f64,
     /// The next action's start, or its own start for the last of its batch.
     pub timestamp_end: f64,
     /// The captured URL with secrets removed.
-    pub raw_url: String,
+    pub raw_url: Cow<'a, str>,
     /// The folded URL.
-    pub canonical_url: String,
+    pub canonical_url: Cow<'a, str>,
     /// The provider session, `null` when there was none.
     pub session_id: Option<SessionId>,
     /// The identified user, or the provider's distinct id.
     pub user_id: Option<UserId>,
     /// The user's address, `null` when unknown.
-    pub email: Option<String>,
+    pub email: Option<Cow<'a, str>>,
     /// The linked conversation, `null` until there is one.
     pub conversation_id: Option<ConversationId>,
 }
 
 /// One batch of actions as it travels on the feed (contract 2.1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ActionsPayload {
+pub struct ActionsPayload<'a> {
     /// Always `actions`.
     pub r#type: PayloadType,
     /// The tenant.
@@ -204,11 +205,11 @@ pub struct ActionsPayload {
     /// The session's user.
     pub user_id: Option<UserId>,
     /// The session's address.
-    pub email: Option<String>,
+    pub email: Option<Cow<'a, str>>,
     /// The linked conversation.
     pub conversation_id: Option<ConversationId>,
     /// The actions, never empty.
-    pub actions: Vec<Action>,
+    pub actions: Vec<Action<'a>>,
     /// Equals the number of actions.
     pub count: usize,
     /// Unix seconds at hand-off.

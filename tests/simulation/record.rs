@@ -150,7 +150,7 @@ impl Record {
     }
 
     fn note_actions(&mut self, world: &World, entry: &Entry) {
-        let Ok(payload) = serde_json::from_str::<ActionsPayload>(&entry.body) else {
+        let Ok(payload) = serde_json::from_str::<ActionsPayload<'_>>(&entry.body) else {
             let text = format!("{} at {} is no payload", entry.key, entry.offset);
             return world.trace.break_law("payloads_are_readable", text);
         };
@@ -165,7 +165,7 @@ impl Record {
             }
             *next += 1;
             let place = (entry.key.clone(), entry.offset, self.told.len());
-            if let Some((_, first, _)) = self.told.insert(action.description.clone(), place) {
+            if let Some((_, first, _)) = self.told.insert(action.description.to_string(), place) {
                 let text = format!(
                     "{} is on the feed at {first} and at {}",
                     action.description, entry.offset

@@ -1,10 +1,9 @@
 //! The states, the moves between them, and their timers.
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::state::{EmptySessionId, Gate, InvalidTransition, State};
-use super::timers::{Cooldown, OFF, Proactive, Reactive, is_off, off};
+use super::timers::{Cooldown, OFF, Proactive, Reactive};
 use super::tours::TourRegistry;
 use crate::domain::link::LinkEvent;
 
@@ -19,24 +18,18 @@ pub const COOLDOWN_PERIOD_S: f64 = 60.0;
 /// Fields that a published snapshot may carry as `null` are optional. An unknown last interaction
 /// counts as "now" from the first tick on, an unknown period as its default, an unknown flag as
 /// off.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Fsm {
     pub(super) session_id: Option<String>,
-    #[serde(default = "no_metadata", skip_serializing_if = "is_no_metadata")]
     pub(super) metadata: Value,
     pub(super) state: State,
     pub(super) last_interaction_at: Option<f64>,
     pub(super) interaction_timeout_s: Option<f64>,
     pub(super) cooldown_period_s: Option<f64>,
-    #[serde(default = "off", skip_serializing_if = "is_off")]
     pub(super) visual_guidance_active: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) active_tour_id: Option<String>,
-    #[serde(default = "off", skip_serializing_if = "is_off")]
     pub(super) conversation_linked: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) conversation_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Cooldown::is_default")]
     pub(super) cooldown: Cooldown,
     pub(super) proactive: Proactive,
     pub(super) reactive: Reactive,
@@ -70,7 +63,7 @@ impl Fsm {
     ) -> Self {
         Self {
             session_id: Some(session_id.to_owned()),
-            metadata: no_metadata(),
+            metadata: Value::Object(serde_json::Map::new()),
             state: State::Thinking,
             last_interaction_at: Some(now),
             interaction_timeout_s: Some(interaction_timeout_s),
@@ -80,8 +73,8 @@ impl Fsm {
             conversation_linked: OFF,
             conversation_id: None,
             cooldown: Cooldown::default(),
-            proactive: Proactive::new(now),
-            reactive: Reactive::new(now),
+            proactive: Proactive::new(Some(now)),
+            reactive: Reactive::new(Some(now)),
         }
     }
 
@@ -98,6 +91,11 @@ impl Fsm {
     /// The session; `None` or empty only when a snapshot said so.
     pub fn session_id(&self) -> Option<&str> {
         self.session_id.as_deref()
+    }
+
+    /// Replaces the session, and answers the one before.
+    pub(crate) fn replace_session_id(&mut self, session_id: Option<String>) -> Option<String> {
+        std::mem::replace(&mut self.session_id, session_id)
     }
 
     /// How long a conversation may rest, seconds.
@@ -177,7 +175,7 @@ impl Fsm {
         }
         self.state = State::ProactiveAssistance;
         self.last_interaction_at = Some(now);
-        self.proactive = Proactive::new(now);
+        self.proactive = Proactive::new(Some(now));
         Ok(true)
     }
 
@@ -187,7 +185,7 @@ impl Fsm {
         self.cooldown = Cooldown::default();
         self.state = State::ReactiveAssistance;
         self.last_interaction_at = Some(now);
-        self.reactive = Reactive::new(now);
+        self.reactive = Reactive::new(Some(now));
         Ok(())
     }
 
@@ -321,7 +319,7 @@ impl Fsm {
                 self.proactive.idle_s = Some(0.0);
                 self.proactive.anchor_at = Some(now);
             }
-            State::ReactiveAssistance => self.reactive = Reactive::new(now),
+            State::ReactiveAssistance => self.reactive = Reactive::new(Some(now)),
         }
     }
 
@@ -348,12 +346,4 @@ impl Fsm {
             attempt,
         })
     }
-}
-
-fn no_metadata() -> Value {
-    Value::Object(serde_json::Map::new())
-}
-
-fn is_no_metadata(metadata: &Value) -> bool {
-    metadata.as_object().is_some_and(serde_json::Map::is_empty)
 }

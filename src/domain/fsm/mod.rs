@@ -20,6 +20,7 @@
 mod machine;
 mod snapshot;
 mod state;
+mod stored;
 mod timers;
 mod tours;
 

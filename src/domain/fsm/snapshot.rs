@@ -104,14 +104,14 @@ impl Fsm {
                     period_s: part.number("active_cooldown_period_s", None)?,
                 })
             })?,
-            proactive: root.part("proactive", Proactive::new(now), |part| {
+            proactive: root.part("proactive", Proactive::new(Some(now)), |part| {
                 Ok(Proactive {
                     clicked: part.flag("user_clicked_option")?,
                     idle_s: part.number("time_since_last_interaction_s", 0.0)?,
                     anchor_at: part.number("last_message_at", now)?,
                 })
             })?,
-            reactive: root.part("reactive", Reactive::new(now), |part| {
+            reactive: root.part("reactive", Reactive::new(Some(now)), |part| {
                 Ok(Reactive {
                     idle_s: part.number("time_since_last_interaction_s", 0.0)?,
                     anchor_at: part.number("last_message_at", now)?,

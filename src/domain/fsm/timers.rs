@@ -58,11 +58,12 @@ pub(super) struct Proactive {
 }
 
 impl Proactive {
-    pub(super) fn new(now: f64) -> Self {
+    /// Nothing has happened since `last`, Unix seconds.
+    pub(super) fn new(last: Option<f64>) -> Self {
         Self {
             clicked: OFF,
             idle_s: Some(0.0),
-            anchor_at: Some(now),
+            anchor_at: last,
         }
     }
 }
@@ -76,10 +77,11 @@ pub(super) struct Reactive {
 }
 
 impl Reactive {
-    pub(super) fn new(now: f64) -> Self {
+    /// Nothing has happened since `last`, Unix seconds.
+    pub(super) fn new(last: Option<f64>) -> Self {
         Self {
             idle_s: Some(0.0),
-            anchor_at: Some(now),
+            anchor_at: last,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Taking in what the user did: duplicates out, identity in, numbered, onto the feed, towards a
 //! note (contract 3.6.6 to 3.6.8).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::index::{LinkRow, PendingRow, PendingSpace, email_key};
@@ -15,6 +16,9 @@ use crate::domain::id::{SessionId, UserId};
 use crate::domain::lane;
 use crate::domain::log::{EntryType, IndexKey, NewDelivery, Space};
 use crate::domain::machine::{Facts, Moment};
+
+/// What the payload of most requests fits into, so that it need not grow while it is written.
+const MOSTLY_BYTES: usize = 1024;
 
 /// After this long without activity a session's actions are numbered from 0 again.
 const INDEX_AGE_S: f64 = 86_400.0;
@@ -33,7 +37,7 @@ impl Session {
             duplicates: total - fresh.len(),
         };
         if self.id.is_none() {
-            self.publish(fresh, provider, moment);
+            self.publish(&fresh, provider, moment);
             return reply;
         }
         self.apply_identities(&activity.identities);
@@ -52,7 +56,7 @@ impl Session {
             let recent = &mut self.offers_mut().recent;
             recent.note(&fresh, provider, policy, now);
         }
-        self.publish(fresh, provider, moment);
+        self.publish(&fresh, provider, moment);
         if moment.policy.wants_offers() {
             self.consider(Occasion::Batch, moment);
         }
@@ -139,12 +143,12 @@ impl Session {
         self.indexed = self.to_be_indexed(Some(moment.now));
     }
 
-    fn without_duplicates(
+    fn without_duplicates<'a>(
         &mut self,
         body_key: u64,
-        actions: &[NewAction],
+        actions: &'a [NewAction],
         now: f64,
-    ) -> Vec<NewAction> {
+    ) -> Vec<&'a NewAction> {
         // One action is recognised by its own key; remembering the body as well would halve the
         // memory for the most common request.
         let is_batch = actions.len() > 1;
@@ -154,7 +158,6 @@ impl Session {
         let fresh = actions
             .iter()
             .filter(|action| self.seen.insert(action.duplicate_key, now))
-            .cloned()
             .collect();
         if is_batch {
             // Last, so that even a body of more actions than are remembered stays recognised.
@@ -189,7 +192,12 @@ impl Session {
         known
     }
 
-    fn hold(&mut self, actions: &[NewAction], provider: Provider, moment: &mut Moment<'_, Policy>) {
+    fn hold(
+        &mut self,
+        actions: &[&NewAction],
+        provider: Provider,
+        moment: &mut Moment<'_, Policy>,
+    ) {
         let now = moment.now;
         let held = actions
             .iter()
@@ -219,7 +227,7 @@ impl Session {
     /// pushes.
     fn publish(
         &mut self,
-        actions: Vec<NewAction>,
+        actions: &[&NewAction],
         provider: Provider,
         moment: &mut Moment<'_, Policy>,
     ) {
@@ -229,40 +237,37 @@ impl Session {
         let ends: Vec<f64> = actions.iter().skip(1).filter_map(|next| next.at).collect();
         let numbered = self.id.is_some() && moment.policy.index_mode == IndexMode::Session;
         let first = if numbered { self.next_index } else { 0 };
-        let conversation = self.conversation().cloned();
-        let wire: Vec<Action> = (first..)
+        self.next_index = first + actions.len() as u64;
+        let email = self.email.as_deref();
+        let wire: Vec<Action<'_>> = (first..)
             .zip(actions)
             .enumerate()
             .map(|(position, (index, action))| Action {
                 index,
                 timestamp_start: action.at.unwrap_or(0.0),
                 r#type: action.r#type,
-                title: action.title,
-                description: action.description,
+                title: Cow::Borrowed(&action.title),
+                description: Cow::Borrowed(&action.description),
                 timestamp_end: ends.get(position).copied().or(action.at).unwrap_or(0.0),
-                raw_url: action.raw_url,
-                canonical_url: action.canonical_url,
+                raw_url: Cow::Borrowed(&action.raw_url),
+                canonical_url: Cow::Borrowed(&action.canonical_url),
                 session_id: self.id.clone(),
-                user_id: action.user_id.or_else(|| self.user.clone()),
-                email: action.email.or_else(|| self.email.clone()),
-                conversation_id: conversation.clone(),
+                user_id: action.user_id.as_ref().or(self.user.as_ref()).cloned(),
+                email: action.email.as_deref().or(email).map(Cow::Borrowed),
+                conversation_id: self.conversation().cloned(),
             })
             .collect();
-        self.next_index = first + wire.len() as u64;
-        let first_known = |own: Option<&Action>| own.and_then(|action| action.user_id.clone());
-        let user_id = self.user.clone().or_else(|| first_known(wire.first()));
-        let email = self
-            .email
-            .clone()
-            .or_else(|| wire.iter().find_map(|action| action.email.clone()));
+        let first_known = || actions.first().and_then(|action| action.user_id.as_ref());
+        let user_id = self.user.as_ref().or_else(first_known).cloned();
+        let known = || actions.iter().find_map(|action| action.email.as_deref());
         let user_text = user_id.as_ref().map(|user| Arc::from(user.as_str()));
         let payload = ActionsPayload {
             r#type: PayloadType::Actions,
             product_id: self.product.clone(),
             session_id: self.id.clone(),
             user_id,
-            email,
-            conversation_id: conversation,
+            email: email.or_else(known).map(Cow::Borrowed),
+            conversation_id: self.conversation().cloned(),
             count: wire.len(),
             actions: wire,
             forwarded_at: moment.now,
@@ -284,8 +289,10 @@ struct KnownIdentity<'a> {
 /// The JSON of a feed payload, on one line and without any character that the oldest clients take
 /// for the end of a line (contract 2.3): U+0085, U+2028, U+2029 and every control are escaped.
 pub fn wire_json(payload: &impl serde::Serialize) -> String {
-    let plain = serde_json::to_string(payload)
+    let mut plain = Vec::with_capacity(MOSTLY_BYTES);
+    serde_json::to_writer(&mut plain, payload)
         .expect("payloads hold only strings, numbers and lists of them");
+    let plain = String::from_utf8(plain).expect("JSON is text");
     let needs_escape = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}');
     // Their first bytes, which few texts hold. All bytes of a chunk are looked at, because that is done for
     // many at once, and stopping at the first is not.

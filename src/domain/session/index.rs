@@ -121,6 +121,13 @@ pub(super) struct Indexed {
     is_same: bool,
 }
 
+impl Indexed {
+    /// Whether it stands for what the session says.
+    pub(super) fn is_same(&self) -> bool {
+        self.is_same
+    }
+}
+
 impl Session {
     /// What the index should say about the session, and says once it is renewed at `at`, Unix seconds.
     pub(super) fn to_be_indexed(&self, at: Option<f64>) -> Indexed {
@@ -141,27 +148,13 @@ impl Session {
             && indexed.conversation.as_ref() == self.conversation()
     }
 
-    /// Runs `store` on the session as it is stored: what the index says is mostly what the session says.
-    pub(super) fn as_stored<T>(&mut self, store: impl FnOnce(&Self) -> T) -> T {
-        if self.indexed.at.is_none() || !self.is_indexed() {
-            return store(self);
-        }
-        let short = Indexed {
-            at: self.indexed.at,
+    /// What stands for what the index says, where that is what the session says.
+    pub(super) fn indexed_alike(&self) -> Option<Indexed> {
+        let at = self.indexed.at.filter(|_| self.is_indexed())?;
+        Some(Indexed {
+            at: Some(at),
             is_same: true,
             ..Indexed::default()
-        };
-        let indexed = std::mem::replace(&mut self.indexed, short);
-        let stored = store(self);
-        self.indexed = indexed;
-        stored
-    }
-
-    /// As it was before it was [stored](Self::as_stored).
-    pub(super) fn restored(mut self) -> Self {
-        if self.indexed.is_same {
-            self.indexed = self.to_be_indexed(self.indexed.at);
-        }
-        self
+        })
     }
 }

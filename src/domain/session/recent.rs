@@ -55,7 +55,7 @@ impl Recent {
     /// Remembers what the user did, as far as triggers look back.
     pub(super) fn note(
         &mut self,
-        actions: &[NewAction],
+        actions: &[&NewAction],
         provider: Provider,
         policy: &OfferPolicy,
         now: f64,

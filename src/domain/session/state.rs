@@ -67,6 +67,21 @@ pub enum Link {
     },
 }
 
+impl Link {
+    /// Whether there is neither a conversation nor anything that waits for one, nor a settled part.
+    fn is_bare(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self::Unlinked {
+            window: Settling::default(),
+        }
+    }
+}
+
 /// The newest failure of a delivery, for operators.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LastError {
@@ -98,6 +113,7 @@ pub struct Session {
     /// The three-state machine of contract 5.2.
     pub fsm: Fsm,
     /// The conversation, and what waits for it.
+    #[serde(default, skip_serializing_if = "Link::is_bare")]
     pub link: Link,
     /// Notes in the outbox whose end is not known yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -195,9 +211,7 @@ impl Machine for Session {
                 policy.cooldown_period_s,
                 now,
             ),
-            link: Link::Unlinked {
-                window: Settling::default(),
-            },
+            link: Link::default(),
             open_notes: Vec::new(),
             parts: Vec::new(),
             active_at: now,

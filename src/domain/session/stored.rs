@@ -7,10 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::ring;
 use super::settling::Weight;
 use super::state::{Held, Link, Session};
+use crate::domain::id::SessionId;
 use crate::domain::machine::Encoded;
 
 /// About as many bytes as an action of the window takes.
 const HELD_BYTES: usize = 160;
+
+/// What the stored form of most sessions fits into, so that it need not grow while it is written.
+const MOSTLY_BYTES: usize = 1024;
 
 /// The settled part as it is written.
 #[derive(Serialize)]
@@ -29,7 +33,7 @@ struct Read {
 pub(super) fn encode(session: &mut Session) -> Encoded {
     let settled = settle(session);
     Encoded {
-        state: session.as_stored(to_bytes),
+        state: as_stored(session, to_bytes),
         settled,
     }
 }
@@ -45,7 +49,36 @@ pub(super) fn decode(state: &[u8], settled: &[u8]) -> Result<Session, String> {
         window.complete(read.window)?;
     }
     session.seen.complete(read.seen)?;
-    Ok(session.restored())
+    Ok(restored(session))
+}
+
+/// Runs `store` on the session as it is stored: what its machine and the index say of it is mostly what it says
+/// itself.
+fn as_stored<T>(session: &mut Session, store: impl FnOnce(&Session) -> T) -> T {
+    let own = session.id.as_ref().map(SessionId::as_str);
+    let is_own = own.is_some() && session.fsm.session_id() == own;
+    let name = is_own.then(|| session.fsm.replace_session_id(None));
+    let alike = session.indexed_alike();
+    let indexed = alike.map(|alike| std::mem::replace(&mut session.indexed, alike));
+    let stored = store(session);
+    if let Some(name) = name {
+        session.fsm.replace_session_id(name);
+    }
+    if let Some(indexed) = indexed {
+        session.indexed = indexed;
+    }
+    stored
+}
+
+/// As it was before it was stored.
+fn restored(mut session: Session) -> Session {
+    if let (Some(id), None) = (&session.id, session.fsm.session_id()) {
+        session.fsm.replace_session_id(Some(id.as_str().to_owned()));
+    }
+    if session.indexed.is_same() {
+        session.indexed = session.to_be_indexed(session.indexed.at);
+    }
+    session
 }
 
 /// The settled part, if it is time to write it again.
@@ -80,7 +113,8 @@ pub(super) fn unsettle(session: &mut Session) {
 }
 
 fn to_bytes(part: &impl Serialize) -> Arc<[u8]> {
-    serde_json::to_vec(part)
-        .expect("a session holds only strings, numbers and lists of them")
-        .into()
+    let mut bytes = Vec::with_capacity(MOSTLY_BYTES);
+    serde_json::to_writer(&mut bytes, part)
+        .expect("a session holds only strings, numbers and lists of them");
+    bytes.into()
 }

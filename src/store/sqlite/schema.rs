@@ -54,6 +54,13 @@ pub const STEPS: &[Step] = &[
             "../../../migrations/sqlite/down/V5__fronts.sql"
         )),
     },
+    Step {
+        name: "V6__terse",
+        up: include_str!("../../../migrations/sqlite/V6__terse.sql"),
+        down: Some(include_str!(
+            "../../../migrations/sqlite/down/V6__terse.sql"
+        )),
+    },
 ];
 
 /// Why a database could not be brought to another version.

@@ -215,14 +215,15 @@ impl Stage {
     }
 
     /// Every action on the feed, in order.
-    pub(super) fn published(&self) -> Vec<Action> {
+    pub(super) fn published(&self) -> Vec<Action<'static>> {
         let batches = self
             .entries
             .iter()
             .filter(|entry| entry.r#type == EntryType::Actions);
         batches
             .flat_map(|entry| {
-                let payload: ActionsPayload = serde_json::from_str(&entry.body).expect("payload");
+                let payload: ActionsPayload<'_> =
+                    serde_json::from_str(&entry.body).expect("payload");
                 assert_eq!(payload.count, payload.actions.len());
                 payload.actions
             })

@@ -146,11 +146,13 @@ async fn play(steps: &[Step]) -> (usize, Vec<String>, Vec<String>) {
 /// The actions of feed entries, in order.
 fn told(entries: &[Entry]) -> Vec<String> {
     let payloads = entries.iter().map(|entry| {
-        let payload: ActionsPayload = serde_json::from_str(&entry.body).expect("a payload");
+        let payload: ActionsPayload<'_> = serde_json::from_str(&entry.body).expect("a payload");
         payload.actions
     });
     let actions = payloads.flatten();
-    actions.map(|action| action.description).collect()
+    actions
+        .map(|action| action.description.into_owned())
+        .collect()
 }
 
 /// What waits for a note or is in one, in order: nothing has been delivered in these stories.

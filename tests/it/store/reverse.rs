@@ -10,7 +10,8 @@ use event_connector::domain::session::{Held, Input, Link, Policy, Session};
 use event_connector::store::Store;
 use event_connector::store::sqlite::STEPS;
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::house::{House, dead, delivered, draft, key, key_of, open, options, sqlite, write};
 
@@ -91,6 +92,66 @@ fn whole(session: &Session) -> (Vec<Held>, Value) {
     )
 }
 
+/// The state of a key once the database is taken back to an older schema.
+fn in_schema(older: usize, directory: &TempDir, name: &str) -> Vec<u8> {
+    let db = Connection::open(directory.path().join("store.db")).expect("readable");
+    for version in (older + 1..=STEPS.len()).rev() {
+        let down = STEPS[version - 1].down.expect("there is a way back");
+        db.execute_batch(&format!(
+            "BEGIN; {down} DELETE FROM refinery_schema_history WHERE version = {version}; COMMIT;"
+        ))
+        .expect("taken back");
+    }
+    let select = "SELECT state FROM keys WHERE name = ?1";
+    db.query_row(select, [name], |row| row.get(0))
+        .expect("there")
+}
+
+#[tokio::test]
+async fn a_state_that_leaves_out_the_usual_says_it_in_an_older_schema() {
+    let mut house = sqlite().await;
+    let quiet = key_of("shop", "quiet");
+    let mut session = Session::open(&quiet, &Policy::default(), 1_000.25);
+    let state = session.encode().state;
+    let state = str::from_utf8(&state).expect("text");
+    assert_eq!(
+        state,
+        concat!(
+            r#"{"id":"quiet","product":"shop","user":null,"fsm":{"state":"thinking","#,
+            r#""last_interaction_at":1000.25},"active_at":1000.25,"seen":"","next_index":0,"#,
+            r#""indexed":{"at":null}}"#,
+        )
+    );
+    house.wrote(write(&quiet, 0, state)).await;
+    house.store.close().await;
+    let directory = house.directory.take().expect("a database has a directory");
+    let older = in_schema(5, &directory, "quiet");
+    let found: Value = serde_json::from_slice(&older).expect("JSON");
+    let expected = json!({
+        "id": "quiet",
+        "product": "shop",
+        "user": null,
+        "fsm": {
+            "session_id": "quiet",
+            "state": "thinking",
+            "last_interaction_at": 1000.25,
+            "interaction_timeout_s": 20.0,
+            "cooldown_period_s": 60.0,
+            "proactive": {"anchor_at": 1000.25},
+            "reactive": {"anchor_at": 1000.25},
+        },
+        "link": {"unlinked": {"window": []}},
+        "active_at": 1000.25,
+        "seen": "",
+        "next_index": 0,
+        "indexed": {"at": null},
+    });
+    assert_eq!(found, expected);
+    for form in [older.as_slice(), state.as_bytes()] {
+        assert_eq!(Session::decode(form, &[]).as_ref(), Ok(&session));
+    }
+}
+
 #[tokio::test]
 async fn what_has_settled_is_whole_again_in_an_older_schema() {
     let mut house = sqlite().await;
@@ -110,20 +171,7 @@ async fn what_has_settled_is_whole_again_in_an_older_schema() {
         .await;
     house.store.close().await;
     let directory = house.directory.take().expect("a database has a directory");
-    let db = Connection::open(directory.path().join("store.db")).expect("readable");
-    for version in (4..=STEPS.len()).rev() {
-        let down = STEPS[version - 1].down.expect("there is a way back");
-        db.execute_batch(&format!(
-            "BEGIN; {down} DELETE FROM refinery_schema_history WHERE version = {version}; COMMIT;"
-        ))
-        .expect("taken back");
-    }
-    let state: Vec<u8> = db
-        .query_row("SELECT state FROM keys WHERE name = 'busy'", [], |row| {
-            row.get(0)
-        })
-        .expect("there");
-    drop(db);
+    let state = in_schema(3, &directory, "busy");
 
     let read = Session::decode(&state, &[]).expect("readable");
     assert_eq!(whole(&read).0, waiting);

@@ -1,0 +1,1 @@
+-- States leave out what is as it mostly is. Nothing has to be changed for that: each is written anew by its next commit.
