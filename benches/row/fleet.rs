@@ -15,6 +15,9 @@ use crate::process::pinned;
 /// How long a server may take to answer for the first time.
 const START: Duration = Duration::from_secs(10);
 
+/// How long a server may take to write its append-only file anew.
+const REST: Duration = Duration::from_secs(60);
+
 /// A server on the servers' core, with what it keeps; ends when dropped.
 pub(super) struct Server {
     child: Child,
@@ -60,6 +63,24 @@ impl Server {
     /// A connection to ask it about itself.
     pub(super) fn connect(&self) -> anyhow::Result<redis::Connection> {
         Ok(redis::Client::open(self.url())?.get_connection()?)
+    }
+
+    /// Waits until it does nothing by itself any more: whoever writes its append-only file anew has the same core.
+    pub(super) async fn rest(&self) -> anyhow::Result<()> {
+        let mut connection = self.connect()?;
+        let clock = Clock::system();
+        let began = clock.monotonic();
+        for work in [
+            "rewrite_scheduled",
+            "rewrite_in_progress",
+            "pending_bio_fsync",
+        ] {
+            while info(&mut connection, "persistence", &format!("aof_{work}:"))? > 0.0 {
+                ensure!(clock.since(began) < REST, "redis-server does not rest");
+                clock.sleep(Duration::from_millis(5)).await;
+            }
+        }
+        Ok(())
     }
 
     fn url(&self) -> String {

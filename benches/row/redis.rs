@@ -60,6 +60,7 @@ async fn measure(arguments: &Arguments, appendfsync: &str) -> anyhow::Result<Fig
     let (mut turns, mut rates) = (Vec::new(), Vec::new());
     let mut entries = 20_000;
     for _ in 0..arguments.rounds {
+        bare.rest().await?;
         let sent = drive::closed(
             &service.process,
             &mut requests,
@@ -67,6 +68,7 @@ async fn measure(arguments: &Arguments, appendfsync: &str) -> anyhow::Result<Fig
             arguments.turn(),
         );
         let mut turn = sent.await?;
+        own.rest().await?;
         let rate = appended(&bare.socket(), entries)?;
         // As long as ours, by what was seen so far.
         #[expect(

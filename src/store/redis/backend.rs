@@ -41,7 +41,7 @@ impl Redis {
     pub fn new(options: &Options) -> Result<Self, Error> {
         let link = Link::new(options)?;
         Ok(Self {
-            writer: Writer::new(link.queues(), options.connections, options.group_max),
+            writer: Writer::new(link.runs().len(), options.connections, options.group_max),
             link: Arc::new(link),
             served: Mutex::new(None),
             scrubber: Scrubber::default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use redis::{Cmd, Value};
 
 use super::link::{Failure, Waited};
-use super::reply::{List, surprise};
+use super::reply::{List, parse, surprise};
 use super::{log, name};
 use crate::domain::attempt::AttemptRecord;
 use crate::domain::log::{OutboxChange, Space};
@@ -209,20 +209,24 @@ fn outcome(commit: &Commit, answer: Value) -> Result<Outcome, Error> {
 /// A state, if the key has one.
 pub(super) fn stored(value: Value) -> Result<Option<Stored>, Error> {
     let mut fields = List::of(value)?;
-    let Some(version) = fields.number_if_any()? else {
+    let Some(head) = fields.bytes_if_any()? else {
         return Ok(None);
     };
-    let sequence = fields.number()?;
-    let (ids, rest) = (fields.bytes()?, fields);
-    let (ids, []) = ids.as_chunks::<{ size_of::<CommitId>() }>() else {
+    let mut parts = head.splitn(4, |byte| *byte == b' ');
+    let mut part = || parts.next().ok_or_else(|| surprise("a short head"));
+    let number = |part: &[u8]| parse(&String::from_utf8_lossy(part));
+    let (version, written_ms) = (number(part()?)?, number(part()?)?);
+    part()?;
+    let (ids, []) = part()?.as_chunks::<{ size_of::<CommitId>() }>() else {
         return Err(surprise("half a commit id"));
     };
-    let mut fields = rest;
+    let tail = fields.text()?;
+    let (sequence, _) = tail.split_once(' ').unwrap_or_default();
     Ok(Some(Stored {
         version,
-        sequence,
+        sequence: parse(sequence)?,
         commits: ids.to_vec(),
-        written_ms: fields.number()?,
+        written_ms,
         state: fields.bytes()?.into(),
         settled: fields.bytes_if_any()?.unwrap_or_default().into(),
         news: Vec::new(),

@@ -1,5 +1,6 @@
 //! The connections, and what their failures mean.
 
+use std::slice::Chunks;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -214,12 +215,15 @@ impl Link {
         script: &Script,
         with: impl Fn(&mut Cmd),
     ) -> Result<Vec<Value>, Failure> {
+        let runs = self.runs();
+        try_join_all(runs.map(|bases| self.run(script, bases, &with))).await
+    }
+
+    /// The buckets, as many together as one run of a script may be about: those that are certainly on one node.
+    pub(super) fn runs(&self) -> Chunks<'_, String> {
         match self.nodes {
-            Nodes::One(_) => Ok(vec![self.run(script, &self.bases, with).await?]),
-            Nodes::Cluster { .. } => {
-                let each = self.bases.chunks(1);
-                try_join_all(each.map(|bases| self.run(script, bases, &with))).await
-            }
+            Nodes::One(_) => self.bases.chunks(self.bases.len()),
+            Nodes::Cluster { .. } => self.bases.chunks(1),
         }
     }
 
@@ -240,7 +244,8 @@ impl Link {
         Ok(values)
     }
 
-    async fn run(
+    /// Runs a script on buckets that may be in one [run](Self::runs), before the store has been met.
+    pub(super) async fn run(
         &self,
         script: &Script,
         bases: &[String],
@@ -258,14 +263,6 @@ impl Link {
                 self.noticed(self.send(&in_full(script, command)).await)
             }
             answer => self.noticed(answer),
-        }
-    }
-
-    /// How many queues commits wait in: those of one run of a script are on one node.
-    pub(super) fn queues(&self) -> usize {
-        match &self.nodes {
-            Nodes::One(_) => 1,
-            Nodes::Cluster { .. } => self.bases.len(),
         }
     }
 

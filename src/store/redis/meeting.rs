@@ -11,6 +11,16 @@ use super::link::{Failure, Link, failure};
 use super::{news, script};
 use crate::store::{Error, Heard};
 
+/// The layout of the store that this program knows. It is written behind the number of buckets, so that programs
+/// that knew layout 1 alone, whose numbers stood alone, do not take what they find for theirs.
+const LAYOUT: u32 = 2;
+
+/// The number of buckets, and the layout.
+fn parse_layout(text: &str) -> Option<(usize, u32)> {
+    let (buckets, layout) = text.split_once('/').unwrap_or((text, "1"));
+    Some((buckets.parse().ok()?, layout.parse().ok()?))
+}
+
 impl Link {
     /// Finds out how the store is laid out, or says it if nobody has yet; answers what an operator should
     /// know.
@@ -26,22 +36,59 @@ impl Link {
     /// Sees to it that the store is laid out as it should be, and notices when it is another one than before.
     async fn settle_in(&self) -> Result<(), Failure> {
         let at = format!("{}:layout", self.prefix);
-        let mut first = redis::cmd("HSETNX");
-        first.arg(&at).arg("buckets").arg(self.buckets());
+        let own = format!("{}/{LAYOUT}", self.buckets());
+        let set = |command: &str| {
+            let mut set = redis::cmd(command);
+            set.arg(&at).arg("buckets").arg(&own);
+            set
+        };
         let mut look = redis::cmd("HGET");
         look.arg(&at).arg("buckets");
-        self.noticed(self.send(&first).await)?;
+        self.noticed(self.send(&set("HSETNX")).await)?;
         let found = self.noticed(self.send(&look).await)?;
-        let found: usize = redis::from_redis_value(found).unwrap_or(0);
-        if found != self.buckets() {
-            let text = format!(
-                "the store was laid out with redis.buckets = {found}, and is asked for {}",
+        let found: String = redis::from_redis_value(found).unwrap_or_default();
+        let (buckets, layout) = parse_layout(&found).unwrap_or_default();
+        let flaw = if buckets != self.buckets() {
+            Some(format!(
+                "the store was laid out with redis.buckets = {buckets}, and is asked for {}",
                 self.buckets()
-            );
-            return Err(Failure::Refused(Error::Unavailable(text.into())));
+            ))
+        } else if layout > LAYOUT {
+            Some(format!(
+                "the store has layout {layout} of a newer program, and this one knows layouts up to {LAYOUT}"
+            ))
+        } else {
+            None
+        };
+        if let Some(flaw) = flaw {
+            return Err(Failure::Refused(Error::Unavailable(flaw.into())));
+        }
+        if layout < LAYOUT {
+            tracing::info!(layout, "laying out the states of an earlier program anew");
+            self.lay_out_anew().await?;
+            self.noticed(self.send(&set("HSET")).await)?;
         }
         let lives = self.everywhere(&script::LIFE, |_| {}).await?;
         self.note_lives(0, lives)
+    }
+
+    /// Brings the states of layout 1 to layout 2. Whoever is stopped in the middle leaves some of each, and the next
+    /// one goes on.
+    async fn lay_out_anew(&self) -> Result<(), Failure> {
+        for bases in self.runs() {
+            let mut cursor = "0".to_owned();
+            loop {
+                let next = self.run(&script::ANEW, bases, |command| {
+                    command.arg(&cursor);
+                });
+                let next = redis::from_redis_value(next.await?);
+                cursor = next.map_err(|error| failure(&error.into()))?;
+                if cursor == "0" {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Notices when a bucket is no longer the one that it was.

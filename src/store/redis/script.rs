@@ -63,7 +63,11 @@ fn script(parts: &[&str]) -> Script {
 
 const PRELUDE: &str = include_str!("script/prelude.lua");
 const OUTBOX: &str = include_str!("script/outbox.lua");
-const LOG: &str = include_str!("script/log.lua");
+const STATE: &str = include_str!("script/state.lua");
+const LOG: &str = concat!(
+    include_str!("script/state.lua"),
+    include_str!("script/log.lua")
+);
 const FIELDS: &str = include_str!("script/fields.lua");
 const ROWS: &str = include_str!("script/rows.lua");
 
@@ -76,6 +80,7 @@ macro_rules! scripts {
 }
 
 scripts! {
+    ANEW = "anew.lua" after [];
     LOAD = "load.lua" after [];
     FEED = "feed.lua" after [LOG];
     INDEX = "index.lua" after [];
@@ -116,6 +121,7 @@ pub(super) static COMMIT: LazyLock<Script> = LazyLock::new(|| {
         .collect();
     script(&[
         &format!("local REFUSALS = {{ {refusals}}}\n"),
+        STATE,
         include_str!("script/commit.lua"),
         "\nlocal function outbox(base, product, key, now, at, works)\n",
         OUTBOX,

@@ -17,6 +17,7 @@ mod guards;
 mod history;
 mod house;
 mod lanes;
+mod layout;
 mod limits;
 mod log;
 mod model;

@@ -8,7 +8,7 @@ use event_connector::store::{Error, Heard, NEWS_MAX, News, Outcome, Store};
 use tokio::sync::mpsc;
 
 use super::house::{Draft, House, draft, key, key_of, product, write};
-use crate::redis::{OwnServer, SAFE, Servers};
+use crate::redis::{OwnServer, SAFE};
 use crate::support::eventually;
 
 /// The news that `store` hears once it listens and `then` has happened.
@@ -83,27 +83,6 @@ async fn others_hear_what_is_new_and_one_does_not_hear_oneself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_layout_is_refused_by_name() {
-    let server = Servers::one();
-    let first = server.store("layout");
-    wrote(&first, write(&key("s"), 0, "")).await;
-    let options = Options {
-        key_prefix: "layout".to_owned(),
-        buckets: 8,
-        ..Options::new(server.url.clone().into())
-    };
-    let second = Redis::new(&options).expect("an address");
-    let refused = second.load(&key("s")).await.expect_err("another layout");
-    let Error::Unavailable(reason) = refused else {
-        panic!("{refused:?}");
-    };
-    assert_eq!(
-        &*reason,
-        "the store was laid out with redis.buckets = 16, and is asked for 8"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_cannot_be_read_is_set_aside_once() {
     let server = OwnServer::start(&[]);
     let house = House {
@@ -114,7 +93,7 @@ async fn a_state_that_cannot_be_read_is_set_aside_once() {
         house.wrote(write(&key(id), 0, id).action(id)).await;
     }
     let keys = server.say(&["keys", "*state:shop/session/broken"]);
-    let field = ["hset", keys.trim(), "commits", "half"];
+    let field = ["hset", keys.trim(), "head", "1 1000 0 half"];
     assert_eq!(server.say(&field).trim(), "0");
     let refused = house.store.load(&key("broken")).await;
     assert!(matches!(
@@ -172,7 +151,8 @@ async fn who_comes_too_late_learns_what_the_log_has_since() {
     let log = server.say(&["keys", "*log:shop"]);
     let entry = server.say(&["xadd", log.trim(), "*", "nonsense", "1"]);
     let state = server.say(&["keys", "*state:shop/session/s"]);
-    server.say(&["hset", state.trim(), "newest", entry.trim()]);
+    let tail = format!("40 {}", entry.trim());
+    server.say(&["hset", state.trim(), "tail", &tail]);
     assert!(news(late().knowing(1)).await.is_empty());
 }
 

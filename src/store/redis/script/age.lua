@@ -17,7 +17,7 @@ for _, base in ipairs(KEYS) do
       500)
     for _, member in ipairs(page) do
       if states >= most then break end
-      local written = redis.call('HGET', base .. 'state:' .. member, 'written')
+      local _, written = head_of(redis.call('HGET', base .. 'state:' .. member, 'head') or '')
       if written and tonumber(written) >= tonumber(state_before) then
         redis.call('ZADD', base .. 'states', written, member)
       elseif redis.call('ZSCORE', base .. 'due', member) then

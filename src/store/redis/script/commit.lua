@@ -33,7 +33,7 @@ local function holds(base, now, at, guards)
   for guard = at, at + 4 * (guards - 1), 4 do
     local kind, row, is_there, value = unpack(ARGV, guard, guard + 3)
     if kind == 'state' then
-      if call('HEXISTS', base .. 'state:' .. row, 'version') == 1 then return false end
+      if call('HEXISTS', base .. 'state:' .. row, 'head') == 1 then return false end
     else
       local found = call('GET', base .. 'index:' .. row)
       if found then
@@ -52,11 +52,11 @@ local function holds(base, now, at, guards)
 end
 
 -- What whoever was too late has to know: the state, and what its log has that is newer than `known`.
-local function conflict(base, product, at, commit_id, commits, known)
+local function conflict(base, product, at, commit_id, commits, newest, known)
   -- A repetition, perhaps of a commit that no replica had yet: replicas are waited for behind a write only.
-  if commits and string.find(commits, commit_id, 1, true) then call('HSET', base .. 'counts', 'asked', 1) end
-  local news, offset = {}, known ~= '' and call('HGET', at, 'newest')
-  while offset and offset ~= '' and #news < NEWS_MAX do
+  if find(commits, commit_id, 1, true) then call('HSET', base .. 'counts', 'asked', 1) end
+  local news, offset = {}, known ~= '' and newest or ''
+  while offset ~= '' and #news < NEWS_MAX do
     local entry = call('XRANGE', base .. 'log:' .. product, offset, offset)[1]
     -- In the order of their writing: the second field is the sequence, the last one the entry before. Whatever is
     -- not like that ends the list.
@@ -66,7 +66,7 @@ local function conflict(base, product, at, commit_id, commits, known)
     news[#news + 1] = entry
     offset = fields[#fields]
   end
-  return { call('HMGET', at, 'version', 'sequence', 'commits', 'written', 'state', 'settled'), news }
+  return { call('HMGET', at, 'head', 'tail', 'state', 'settled'), news }
 end
 
 -- Appends entries behind the newest of their key; answers the sequence and the offset of the last.
@@ -102,20 +102,18 @@ local function append(product, key, now, sequence, newest, at, entries)
 end
 
 -- Says when the state is to be looked at again: by ageing, and because of its deadline.
-local function remind(base, member, at, written_before, written, had_due, due)
+local function remind(base, member, written_before, written, had_due, due)
   -- Ageing looks at the state itself, so that its place need not move with every commit; but it is never
   -- later than the newest writing, or the state would go too late.
-  local before, after = tonumber(written_before or 0), tonumber(written)
-  if after < before or math.floor(after / 60000) ~= math.floor(before / 60000) or not written_before then
+  local before, after = tonumber(written_before or -1), tonumber(written)
+  if after < before or math.floor(after / 60000) ~= math.floor(before / 60000) then
     call('ZADD', base .. 'states', written, member)
   end
   if due ~= '' then
     call('ZADD', base .. 'due', due, member)
     call('ZADD', base .. 'awaited', written, member)
-    if not had_due then call('HSET', at, 'due', 1) end
   elseif had_due then
     call('ZREM', base .. 'due', member)
     call('ZREM', base .. 'awaited', member)
-    call('HDEL', at, 'due')
   end
 end

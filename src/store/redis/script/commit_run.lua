@@ -20,30 +20,30 @@ local function commit()
   local stored = base .. 'state:' .. member
   local base_version = tonumber(version)
 
-  local held, follows = {}, true
+  local follows, held_version, before, had_due, commits, sequence, newest = true, 0, nil, false, '', 0, ''
   if has_state then
-    held = call('HMGET', stored, 'version', 'sequence', 'commits', 'newest', 'written', 'due')
-    local newest = tonumber(held[1] or 0)
+    local held = call('HMGET', stored, 'head', 'tail')
+    if held[1] then held_version, before, had_due, commits = head_of(held[1]) end
+    if held[2] then sequence, newest = tail_of(held[2]) end
     if is_restored == '1' then
-      follows = newest < base_version
+      follows = held_version < base_version
     else
-      follows = newest == base_version
+      follows = held_version == base_version
     end
   end
   if not (follows and holds(base, now, first_guard, guards)) then
-    return has_state and conflict(base, product, stored, commit_id, held[3], known) or {}
+    return has_state and conflict(base, product, stored, commit_id, commits, newest, known) or {}
   end
 
-  local sequence, newest = tonumber(held[2] or 0), held[4] or ''
   if entries > 0 then
     sequence, newest = append(product_of(base, product), key, now, sequence, newest, first_entry, entries)
   end
   if has_state then
-    local commits = string.sub((held[3] or '') .. commit_id, -COMMITS_BYTES)
-    call('HSET', stored, 'version', base_version + 1, 'sequence', sequence, 'commits', commits, 'written', written,
-      'state', state, 'newest', newest)
+    commits = string.sub(commits .. commit_id, -COMMITS_BYTES)
+    local head = base_version + 1 .. ' ' .. written .. (due == '' and ' 0 ' or ' 1 ') .. commits
+    call('HSET', stored, 'head', head, 'tail', sequence .. ' ' .. newest, 'state', state)
     if has_settled == '1' then call('HSET', stored, 'settled', settled) end
-    remind(base, member, stored, held[5], written, held[6], due)
+    remind(base, member, before, written, had_due, due)
   end
   if works > 0 then outbox(base, product, key, now, first_work, works) end
   if rows > 0 then index(base, product, now, first_row, rows) end

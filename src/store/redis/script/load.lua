@@ -1,3 +1,2 @@
 -- A state as it was last written.
-return redis.call('HMGET', KEYS[1] .. 'state:' .. ARGV[1], 'version', 'sequence', 'commits', 'written',
-  'state', 'settled')
+return redis.call('HMGET', KEYS[1] .. 'state:' .. ARGV[1], 'head', 'tail', 'state', 'settled')

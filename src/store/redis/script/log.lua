@@ -1,6 +1,6 @@
 -- The log and the states of one bucket.
 --
--- state:<product>/<kind>/<id>   a state; its sequence and its newest entry outlive it
+-- state:<product>/<kind>/<id>   a state: its head, its tail, `state`, `settled`
 -- states, due, awaited          states by about the time of their writing; by deadline; with a deadline,
 --                               by the time of their writing
 -- product:<product>             the newest offset, the newest that was removed, the time of the oldest entry
@@ -30,8 +30,8 @@ end
 local function forget(base, member)
   local at = base .. 'state:' .. member
   local product = string.match(member, '^[^/]*')
-  local newest = redis.call('HGET', at, 'newest')
-  redis.call('HDEL', at, 'version', 'written', 'due', 'commits', 'state', 'settled')
+  local _, newest = tail_of(redis.call('HGET', at, 'tail') or '')
+  redis.call('HDEL', at, 'head', 'state', 'settled')
   redis.call('ZREM', base .. 'states', member)
   redis.call('ZREM', base .. 'due', member)
   redis.call('ZREM', base .. 'awaited', member)
@@ -63,12 +63,12 @@ local function follow(base, product, entry)
   local key = fields_of(entry).key
   if not key then return end
   local at = base .. 'state:' .. product .. '/' .. key
-  local held = redis.call('HMGET', at, 'version', 'newest')
-  if held[2] ~= entry[1] then return end
-  local newest = resolve(base, product, held[2])
+  local sequence, offset = tail_of(redis.call('HGET', at, 'tail') or '')
+  if offset ~= entry[1] then return end
+  local newest = resolve(base, product, offset)
   if newest then
-    redis.call('HSET', at, 'newest', newest[1])
-  elseif not held[1] then
+    redis.call('HSET', at, 'tail', sequence .. ' ' .. newest[1])
+  elseif redis.call('HEXISTS', at, 'head') == 0 then
     redis.call('DEL', at)
   end
 end

@@ -1,8 +1,8 @@
 -- Rows as an erasure sees them: what each holds, and what tells whether it has changed since.
 local function look(base, kind, product, row)
   if kind == 'states' then
-    local held = redis.call('HMGET', base .. 'state:' .. row, 'state', 'version')
-    return held[1] and { held[1], held[2] }
+    local held = redis.call('HMGET', base .. 'state:' .. row, 'state', 'head')
+    return held[1] and { held[1], string.match(held[2] or '', '^%d*') }
   elseif kind == 'log' then
     local entry = redis.call('XRANGE', base .. 'log:' .. product, row, row)[1]
     if not entry then return false end
