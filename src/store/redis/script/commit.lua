@@ -37,9 +37,9 @@ local function holds(base, now, at, guards)
     else
       local found = call('GET', base .. 'index:' .. row)
       if found then
-        local space = string.find(found, ' ', 1, true)
-        local is_over = tonumber(string.sub(found, 1, space - 1)) < tonumber(now)
-        found = not is_over and string.sub(found, space + 1)
+        local space = find(found, ' ', 1, true)
+        local is_over = tonumber(sub(found, 1, space - 1)) < tonumber(now)
+        found = not is_over and sub(found, space + 1)
       end
       if is_there == '1' then
         if found ~= value then return false end
@@ -74,18 +74,18 @@ local function append(product, key, now, sequence, newest, at, entries)
   local own, log = product.base .. 'product:' .. product.name, product.base .. 'log:' .. product.name
   if not product.ms then
     local bounds = call('HMGET', own, 'last', 'oldest')
-    local ms, n = string.match(bounds[1] or '0-0', '^(%d+)-(%d+)$')
-    product.ms, product.n, product.has_oldest = tonumber(ms), tonumber(n), bounds[2]
+    product.ms, product.n = match(bounds[1] or '0-0', '^(%d+)-(%d+)$')
+    product.has_oldest = bounds[2]
   end
   for entry = at, at + 7 * (entries - 1), 7 do
     local kind, when, source, correlation, user, body, visible = unpack(ARGV, entry, entry + 6)
-    if tonumber(now) > product.ms then
-      product.ms, product.n = tonumber(now), 0
+    if tonumber(now) > tonumber(product.ms) then
+      product.ms, product.n = now, 0
     else
       product.n = product.n + 1
     end
     sequence = sequence + 1
-    local offset = whole(product.ms) .. '-' .. whole(product.n)
+    local offset = product.ms .. '-' .. whole(product.n)
     call('XADD', log, offset, 'key', key, 'sequence', sequence, 'schema', SCHEMA_VERSION, 'type', kind, 'at', when,
       'source', source, 'correlation', correlation, 'user', user, 'body', body, 'visible', visible,
       'before', newest)
@@ -93,8 +93,8 @@ local function append(product, key, now, sequence, newest, at, entries)
     product.bytes = product.bytes + #body
     if not product.has_oldest then
       product.has_oldest = true
-      call('HSET', own, 'oldest', whole(product.ms))
-      call('ZADD', product.base .. 'logs', whole(product.ms), product.name)
+      call('HSET', own, 'oldest', product.ms)
+      call('ZADD', product.base .. 'logs', product.ms, product.name)
     end
     if visible == '1' then tell(product, 'feed') end
   end

@@ -39,7 +39,7 @@ local function commit()
     sequence, newest = append(product_of(base, product), key, now, sequence, newest, first_entry, entries)
   end
   if has_state then
-    commits = string.sub(commits .. commit_id, -COMMITS_BYTES)
+    commits = sub(commits .. commit_id, -COMMITS_BYTES)
     local head = base_version + 1 .. ' ' .. written .. (due == '' and ' 0 ' or ' 1 ') .. commits
     call('HSET', stored, 'head', head, 'tail', sequence .. ' ' .. newest, 'state', state)
     if has_settled == '1' then call('HSET', stored, 'settled', settled) end
@@ -57,7 +57,7 @@ for i = 1, tonumber(ARGV[3]) do
     -- Whatever is refused is refused before anything was written, and all that follows would be as well. What one
     -- commit has met that cannot be is no other's concern.
     local text = type(answer) == 'table' and answer.err or tostring(answer)
-    if REFUSALS[string.match(text, '^%u+')] then return redis.error_reply(text) end
+    if REFUSALS[match(text, '^%u+')] then return redis.error_reply(text) end
     answer = text
   end
   answers[i] = answer
@@ -71,7 +71,7 @@ for _, product in ipairs(touched) do
   local base = product.base
   if product.last then
     call('HINCRBY', base .. 'counts', 'log_bytes', product.bytes)
-    call('ZADD', base .. 'heads', whole(product.ms), product.name)
+    call('ZADD', base .. 'heads', product.ms, product.name)
   end
   if #product.news > 0 then
     call('PUBLISH', channel, instance .. ' ' .. table.concat(product.news, '+') .. ' ' .. product.name)
