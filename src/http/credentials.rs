@@ -1,6 +1,6 @@
 //! Who may do what. Every comparison is constant-time; a refusal never says which part was wrong.
 
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use secrecy::ExposeSecret;
 
 use super::problem::Problem;
@@ -66,6 +66,20 @@ pub(super) fn admit_reader(
     } else {
         Err(Problem::unauthorized())
     }
+}
+
+/// The headers that [`admit_reader`] looks at, for whoever asks it again later. They are copies: a header as it came
+/// keeps all of the buffer that its request was read into.
+pub(super) fn reader_headers(headers: &HeaderMap) -> HeaderMap {
+    let mut copies = HeaderMap::new();
+    for name in [header::AUTHORIZATION, ADMIN_KEY] {
+        let value = headers.get(&name).map(HeaderValue::as_bytes);
+        if let Some(Ok(mut copy)) = value.map(HeaderValue::from_bytes) {
+            copy.set_sensitive(true);
+            copies.insert(name, copy);
+        }
+    }
+    copies
 }
 
 /// The same for keys that Unkey issued as well, where it is asked.

@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
-use super::credentials::{ReaderKey, admit_reader, admit_reader_or_ask};
+use super::credentials::{ReaderKey, admit_reader, admit_reader_or_ask, reader_headers};
 use super::link::admit_origin;
 use super::problem::Problem;
 use super::request::text_header;
@@ -42,8 +42,8 @@ pub(super) async fn stream(
 ) -> Result<Response, Problem> {
     let product = state.product(&product_id).await?;
     admit_origin(&product, &headers)?;
-    let visitor = Visitor::admit(&state, &product, &query, headers).await?;
-    let start = start(&query, &visitor.headers)?;
+    let visitor = Visitor::admit(&state, &product, &query, &headers).await?;
+    let start = start(&query, &headers)?;
     let filter = visitor.narrow(filter(&query));
     let subscribed = state.feed.subscribe(&product.id, start, filter).await?;
     let subscriber = subscribed.map_err(|error| {
@@ -94,13 +94,15 @@ pub(super) async fn stream(
 struct Visitor {
     /// As it was when the right was last looked at.
     product: Arc<Product>,
-    headers: HeaderMap,
     right: Right,
 }
 
 /// What was shown.
 enum Right {
-    Key(ReaderKey),
+    /// A key that we know, in the headers that hold it.
+    Own(HeaderMap),
+    /// A key that somebody else was asked about.
+    OfUnkey,
     Ticket(Ticket),
 }
 
@@ -111,7 +113,7 @@ impl Visitor {
         state: &AppState,
         product: &Arc<Product>,
         query: &HashMap<String, String>,
-        headers: HeaderMap,
+        headers: &HeaderMap,
     ) -> Result<Self, Problem> {
         let right = match query.get("token") {
             Some(token) => {
@@ -122,11 +124,13 @@ impl Visitor {
                 let ticket = Ticket::read(token, &product.id, vault, state.clock.now_ms());
                 Right::Ticket(ticket.ok_or_else(Problem::unauthorized)?)
             }
-            None => Right::Key(admit_reader_or_ask(state, product, &headers).await?),
+            None => match admit_reader_or_ask(state, product, headers).await? {
+                ReaderKey::Own => Right::Own(reader_headers(headers)),
+                ReaderKey::OfUnkey => Right::OfUnkey,
+            },
         };
         Ok(Self {
             product: Arc::clone(product),
-            headers,
             right,
         })
     }
@@ -141,9 +145,9 @@ impl Visitor {
             return true;
         }
         self.product = product;
-        match self.right {
-            Right::Key(ReaderKey::Own) => admit_reader(state, &self.product, &self.headers).is_ok(),
-            Right::Key(ReaderKey::OfUnkey) | Right::Ticket(_) => true,
+        match &self.right {
+            Right::Own(headers) => admit_reader(state, &self.product, headers).is_ok(),
+            Right::OfUnkey | Right::Ticket(_) => true,
         }
     }
 
