@@ -63,7 +63,7 @@ impl Fsm {
     ) -> Self {
         Self {
             session_id: Some(session_id.to_owned()),
-            metadata: Value::Object(serde_json::Map::new()),
+            metadata: no_metadata(),
             state: State::Thinking,
             last_interaction_at: Some(now),
             interaction_timeout_s: Some(interaction_timeout_s),
@@ -346,4 +346,9 @@ impl Fsm {
             attempt,
         })
     }
+}
+
+/// What a session has whose metadata nobody has set.
+pub(super) fn no_metadata() -> Value {
+    Value::Object(serde_json::Map::new())
 }

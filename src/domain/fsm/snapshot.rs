@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use super::machine::{COOLDOWN_PERIOD_S, Fsm, INTERACTION_TIMEOUT_S};
+use super::machine::{COOLDOWN_PERIOD_S, Fsm, INTERACTION_TIMEOUT_S, no_metadata};
 use super::state::State;
 use super::timers::{Cooldown, OFF, Proactive, Reactive};
 
@@ -88,7 +88,7 @@ impl Fsm {
                 .0
                 .get("metadata")
                 .cloned()
-                .unwrap_or_else(|| Value::Object(Map::new())),
+                .unwrap_or_else(no_metadata),
             state: state.and_then(State::parse).unwrap_or(State::Thinking),
             last_interaction_at: root.number("last_interaction_at", now)?,
             interaction_timeout_s: root.number("interaction_timeout_s", INTERACTION_TIMEOUT_S)?,

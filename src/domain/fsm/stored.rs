@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::machine::{COOLDOWN_PERIOD_S, Fsm, INTERACTION_TIMEOUT_S};
+use super::machine::{COOLDOWN_PERIOD_S, Fsm, INTERACTION_TIMEOUT_S, no_metadata};
 use super::state::State;
 use super::timers::{Cooldown, Proactive, Reactive, is_off, off};
 
@@ -12,7 +12,7 @@ use super::timers::{Cooldown, Proactive, Reactive, is_off, off};
 struct Written<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "is_empty")]
+    #[serde(skip_serializing_if = "is_no_metadata")]
     metadata: &'a Value,
     state: State,
     last_interaction_at: Option<f64>,
@@ -42,7 +42,7 @@ struct Written<'a> {
 struct Read {
     #[serde(default)]
     session_id: Option<String>,
-    #[serde(default = "empty")]
+    #[serde(default = "no_metadata")]
     metadata: Value,
     state: State,
     last_interaction_at: Option<f64>,
@@ -110,11 +110,7 @@ impl<'de> Deserialize<'de> for Fsm {
     }
 }
 
-fn empty() -> Value {
-    Value::Object(serde_json::Map::new())
-}
-
-fn is_empty(metadata: &&Value) -> bool {
+fn is_no_metadata(metadata: &&Value) -> bool {
     metadata.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
