@@ -84,11 +84,7 @@ impl Fsm {
         let state = root.0.get("current_state").and_then(Value::as_str);
         Ok(Self {
             session_id: root.text("session_id", Some(""))?,
-            metadata: root
-                .0
-                .get("metadata")
-                .cloned()
-                .unwrap_or_else(no_metadata),
+            metadata: root.0.get("metadata").cloned().unwrap_or_else(no_metadata),
             state: state.and_then(State::parse).unwrap_or(State::Thinking),
             last_interaction_at: root.number("last_interaction_at", now)?,
             interaction_timeout_s: root.number("interaction_timeout_s", INTERACTION_TIMEOUT_S)?,
