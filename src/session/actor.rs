@@ -58,13 +58,35 @@ impl<M: Machine> Actor<M> {
         }
     }
 
+    /// Works until the key rests.
     pub(super) async fn run(mut self) {
         while let Some(event) = self.next_event() {
-            // In boxes: a task is moved several times until it starts, and should be small.
-            match event {
-                Event::Mail(batch) => Box::pin(self.take_mail(batch)).await,
-                Event::Deadline => Box::pin(self.take_deadline()).await,
+            self.take(event).await;
+        }
+    }
+
+    /// Works until the first mail is settled, which is what the key was roused for. Whatever came meanwhile keeps
+    /// nobody waiting who has an answer.
+    pub(super) async fn run_first(mut self) {
+        let mut is_settled = false;
+        while let Some(event) = self.next_event() {
+            if is_settled {
+                let registry = self.registry.clone();
+                return registry.0.around.tasks.spawn("session", async move {
+                    self.take(event).await;
+                    self.run().await;
+                });
             }
+            is_settled = matches!(event, Event::Mail(_));
+            self.take(event).await;
+        }
+    }
+
+    async fn take(&mut self, event: Event<M>) {
+        // In boxes: a task is moved several times until it starts, and should be small.
+        match event {
+            Event::Mail(batch) => Box::pin(self.take_mail(batch)).await,
+            Event::Deadline => Box::pin(self.take_deadline()).await,
         }
     }
 

@@ -164,14 +164,18 @@ impl<M: Machine> Registry<M> {
             correlation_id,
             reply,
         };
-        self.dispatch(key, message)?;
+        if let Some(actor) = self.dispatch(key, message)? {
+            self.0.around.tasks.here("session", actor.run_first()).await;
+        }
         answer.await.unwrap_or(Err(Error::Stopping))
     }
 
     /// Makes the key look at its deadline.
     pub fn wake(&self, key: &Key) {
         // A full mailbox means the key is live and will look at its deadline anyway.
-        let _ = self.dispatch(key, Message::Wake);
+        if let Ok(Some(actor)) = self.dispatch(key, Message::Wake) {
+            self.start(actor);
+        }
     }
 
     /// Has every live key see whether the store has lost its state, and write it again if so.
@@ -186,7 +190,7 @@ impl<M: Machine> Registry<M> {
             let posted = self.0.lock().post(&key, message, self.0.limits.mailbox_max);
             // Whoever has so much mail notices by itself, and who is no longer live has nothing to restore.
             if let Posted::Roused(roused) = posted {
-                self.start(roused);
+                self.start(self.actor(roused));
             }
         }
     }
@@ -205,13 +209,13 @@ impl<M: Machine> Registry<M> {
         self.0.lock().len()
     }
 
-    /// Gives `message` to the key, starting an actor if none works on it. Whether one does is seen, and
-    /// the message put, under the lock under which an actor's last look and its end are one.
-    fn dispatch(&self, key: &Key, message: Message<M>) -> Result<(), Error> {
+    /// Gives `message` to the key, and answers the actor that is to run now if none works on it. Whether one does is
+    /// seen, and the message put, under the lock under which an actor's last look and its end are one.
+    fn dispatch(&self, key: &Key, message: Message<M>) -> Result<Option<Actor<M>>, Error> {
         let inner = &self.0;
         let mut live = inner.lock();
         let (roused, _evicted) = match live.post(key, message, inner.limits.mailbox_max) {
-            Posted::Waits => return Ok(()),
+            Posted::Waits => return Ok(None),
             Posted::Full => {
                 inner.around.metrics.mailbox_full.inc();
                 return Err(Error::Overloaded);
@@ -227,13 +231,16 @@ impl<M: Machine> Registry<M> {
             }
         };
         drop(live);
-        self.start(roused);
-        Ok(())
+        Ok(Some(self.actor(roused)))
     }
 
-    /// Never under the lock: an actor that cannot be started any more lists itself out.
-    fn start(&self, roused: Roused<M>) {
-        let actor = Actor::new(self.clone(), roused.key, roused.kept);
+    /// Whoever works on a key that was roused. Never dropped under the lock: it lists itself out then.
+    fn actor(&self, roused: Roused<M>) -> Actor<M> {
+        Actor::new(self.clone(), roused.key, roused.kept)
+    }
+
+    /// Has an actor work in a task of its own.
+    fn start(&self, actor: Actor<M>) {
         self.0.around.tasks.spawn("session", actor.run());
     }
 
@@ -286,7 +293,9 @@ impl<M: Machine> Registry<M> {
         live.next_look = live.first();
         let next = live.next_look.map(|at| inner.began.after(at));
         drop(live);
-        due.into_iter().for_each(|roused| self.start(roused));
+        for roused in due {
+            self.start(self.actor(roused));
+        }
         next
     }
 }
