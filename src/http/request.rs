@@ -36,26 +36,30 @@ pub(super) struct RequestId(pub Arc<str>);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Client(pub IpAddr);
 
-/// Names the request, answers with the name, ends it when it takes too long, counts refusals by code
-/// and says when to come back. A stream has begun to answer long before that and is not ended.
-pub(super) async fn identify<F: Future<Output = Response>>(
-    state: &AppState,
-    peer: Peer,
-    mut request: Request,
-    handle: impl FnOnce(Request) -> F,
-) -> Response {
+/// Names the request and whoever asks, for its handler and for the log.
+pub(super) fn identify(state: &AppState, peer: Peer, request: &mut Request) -> Caller {
     let id = given_id(request.headers())
         .unwrap_or_else(|| state.chance.id(state.clock.now_ms()).to_string().into());
     let client = client(state, peer, request.headers());
-    let caller = Caller {
-        request_id: Arc::clone(&id),
-        endpoint: endpoint(request.uri().path()),
-        client,
-    };
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     request.extensions_mut().insert(Client(client));
+    Caller {
+        request_id: id,
+        endpoint: endpoint(request.uri().path()),
+        client,
+    }
+}
+
+/// Answers with the name of the request, ends it when it takes too long, counts refusals by code and says when to
+/// come back. A stream has begun to answer long before that and is not ended.
+pub(super) async fn finish(
+    state: &AppState,
+    caller: Caller,
+    response: impl Future<Output = Response>,
+) -> Response {
+    let id = Arc::clone(&caller.request_id);
     let limit = Duration::from_millis(state.config.http.request_timeout_ms);
-    let work = pin!(telemetry::within(caller, handle(request)));
+    let work = pin!(telemetry::within(caller, response));
     let answer = state.clock.timeout(limit, work);
     let mut response = answer.await.unwrap_or_else(|| {
         let detail = "the request took too long; what was not answered may be repeated";

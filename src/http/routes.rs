@@ -14,7 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tower_http::cors::{Any as AnyOrigin, CorsLayer};
 
 use super::problem::Problem;
-use super::request::identify;
+use super::request::{finish, identify};
 use super::server::Peer;
 use super::state::AppState;
 use super::{
@@ -39,16 +39,19 @@ impl Doors {
     }
 
     /// Answers one request, whatever happens to it.
-    pub(super) async fn answer(&self, peer: Peer, request: Request) -> Response {
-        identify(&self.state, peer, request, |request| async {
-            // Routing is within the guard as well: it begins when the call is first polled.
-            let answered = AssertUnwindSafe(self.routes.call(request)).catch_unwind();
-            match answered.await {
-                Ok(Ok(response)) => response,
-                Err(_) => after_panic(),
-            }
-        })
-        .await
+    pub(super) fn answer(
+        &self,
+        peer: Peer,
+        mut request: Request,
+    ) -> impl Future<Output = Response> {
+        let caller = identify(&self.state, peer, &mut request);
+        // Routing is within the guard as well: it begins when the call is first polled.
+        let answered = AssertUnwindSafe(self.routes.call(request)).catch_unwind();
+        let response = answered.map(|answered| match answered {
+            Ok(Ok(response)) => response,
+            Err(_) => after_panic(),
+        });
+        finish(&self.state, caller, response)
     }
 }
 

@@ -148,13 +148,13 @@ impl<M: Machine> Actor<M> {
             }
         }
         if inputs.is_empty() {
-            return self.look_again(!permits.is_empty()).await;
+            return Box::pin(self.look_again(!permits.is_empty())).await;
         }
         let work = Work::Inputs(inputs);
         match self.settle(&work).await {
             Ok(replies) => answer(askers, replies),
             Err(Failure::Store(error)) => refuse(askers, &Error::NotWritten(error)),
-            Err(Failure::Panicked) => self.take_apart(work, askers).await,
+            Err(Failure::Panicked) => Box::pin(self.take_apart(work, askers)).await,
         }
     }
 

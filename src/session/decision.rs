@@ -48,8 +48,8 @@ pub(super) struct Panicked;
 pub(super) fn decide<M: Machine>(
     scene: Scene<'_, M>,
     work: &Work<M>,
-) -> Result<Decision<M>, Panicked> {
-    catch_unwind(AssertUnwindSafe(|| run(scene, work))).map_err(|_| Panicked)
+) -> Result<Box<Decision<M>>, Panicked> {
+    catch_unwind(AssertUnwindSafe(|| Box::new(run(scene, work)))).map_err(|_| Panicked)
 }
 
 fn run<M: Machine>(scene: Scene<'_, M>, work: &Work<M>) -> Decision<M> {
@@ -119,10 +119,10 @@ impl<M: Machine> Decision<M> {
     /// The same for a store that has lost what the decision was made on. The facts that it rested on are lost too,
     /// and hold nobody back.
     pub(super) fn restored(
-        mut self,
+        mut self: Box<Self>,
         policy: &M::Policy,
         new_id: &mut dyn FnMut() -> Uuid,
-    ) -> Result<Self, Panicked> {
+    ) -> Result<Box<Self>, Panicked> {
         let restore = move || {
             self.facts = Facts::default();
             let mut new_delivery = || DeliveryId::from(new_id().to_string());

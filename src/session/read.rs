@@ -14,9 +14,14 @@ type Known<'a, M> = (&'a M, Standing);
 impl<M: Machine> Actor<M> {
     /// Makes sure the cache holds the state as last seen.
     pub(super) async fn load(&mut self) -> Result<(), store::Error> {
-        if self.kept.cached.is_some() {
-            return Ok(());
+        match self.kept.cached {
+            Some(_) => Ok(()),
+            // In a box, as is all that seldom happens: whoever waits for a commit has room for it otherwise.
+            None => Box::pin(self.read()).await,
         }
+    }
+
+    async fn read(&mut self) -> Result<(), store::Error> {
         let losses = self.store().losses();
         match self.store().load(&self.key).await {
             Ok(stored) => self.adopt(stored, losses, None).await,
@@ -40,7 +45,7 @@ impl<M: Machine> Actor<M> {
             // Written ahead of the clock: it was set back since, and what counts is how long the
             // deadline was away then.
             as_of_ms = as_of_ms.max(stored.written_ms);
-            match M::decode(&stored.state, &stored.settled) {
+            match M::decode(&stored.state, &stored.settled).map(Box::new) {
                 Ok(mut state) => {
                     let standing = Standing {
                         version: stored.version,
@@ -49,7 +54,7 @@ impl<M: Machine> Actor<M> {
                     };
                     let known = known.filter(|(_, then)| then.losses == losses);
                     self.recall(&mut state, &stored, known).await?;
-                    self.kept.keep(Box::new(state), standing);
+                    self.kept.keep(state, standing);
                     self.kept.set_alarm(as_of_ms, read);
                     return Ok(());
                 }

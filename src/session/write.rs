@@ -27,7 +27,7 @@ impl<M: Machine> Actor<M> {
     /// Writes a decision down and acts on it. `spare` is the state on which it was made, where that is kept.
     pub(super) async fn write(
         &mut self,
-        mut decision: Decision<M>,
+        mut decision: Box<Decision<M>>,
         base: Base,
         now_ms: u64,
         spare: Option<&M>,
@@ -65,17 +65,17 @@ impl<M: Machine> Actor<M> {
             Outcome::Conflict(newer) if remembers(newer.as_ref(), &commit.id) => {
                 count("committed");
                 self.act(&decision, before.version, &commit);
-                self.adopt(newer, losses, None).await?;
+                Box::pin(self.adopt(newer, losses, None)).await?;
                 Ok(Fate::Down(decision.replies))
             }
             Outcome::Conflict(newer) if self.is_lost(base, newer.as_ref()) => {
                 decision.effects = commit.effects.clone();
-                Ok(Fate::Lost(Box::new(decision)))
+                Ok(Fate::Lost(decision))
             }
             Outcome::Conflict(newer) => {
                 count("conflict");
                 let known = spare.map(|state| (state, before));
-                self.adopt(newer, losses, known).await?;
+                Box::pin(self.adopt(newer, losses, known)).await?;
                 Ok(Fate::Late)
             }
             Outcome::NotWritten(error) => {

@@ -11,7 +11,7 @@ use super::ledger::{Failure, Ledger};
 use super::open::{Opened, open};
 use super::options::Options;
 use super::reader::Readers;
-use super::row::signed;
+use super::row::{failure, signed};
 use super::writer::Writer;
 use super::{
     age, checkpoint, commit, deliveries, erase, index, keys, lease, log, outbox, quarantine,
@@ -48,14 +48,15 @@ impl Sqlite {
     /// was written by a newer program.
     pub fn open(options: Options, spawn: &dyn Fn(&str, Work)) -> Result<Self, Error> {
         let Opened {
-            writer: db,
+            writer: mut db,
             checkpointer,
             readers: connections,
             lock,
         } = open(&options)?;
         let (writer, orders) = Writer::new(options.queue_max);
         let (readers, reads) = Readers::new(options.queue_max);
-        let (gauge, nudges) = checkpoint::gauge(options.checkpoint_pages);
+        let (gauge, nudges) = checkpoint::gauge(&mut db, options.checkpoint_pages)
+            .map_err(|error| failure(&error))?;
         let (busy, others) = channel::<()>();
         let (alive, ended) = mpsc::channel(1);
 

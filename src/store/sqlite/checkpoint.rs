@@ -4,11 +4,13 @@
 //! Under constant load that alone never catches up, because only a moment without new pages lets
 //! the log start over: beyond [`LAG_MAX`] times the usual amount the writer takes that moment.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rusqlite::hooks::Wal;
 
 use super::ledger::Ledger;
 use super::open::PATIENCE;
@@ -17,6 +19,9 @@ use crate::store::Error;
 
 /// How many times the usual amount of pages may gather before the writer itself steps in.
 const LAG_MAX: u64 = 4;
+
+/// How many times the writer looks at the log while the usual amount gathers that is being moved.
+const LOOKS: u64 = 16;
 
 /// How long the writer waits for readers when it checkpoints: all commits wait with it.
 const WRITER_PATIENCE: Duration = Duration::from_millis(20);
@@ -27,6 +32,11 @@ pub(super) struct Gauge {
     turn: Turn,
     pages: u64,
     patience: u64,
+    /// Pages in the log, as the newest transaction left it.
+    length: Arc<AtomicU64>,
+    /// The length at the last look, and the one at which the next is worth what it costs.
+    seen: u64,
+    next: u64,
 }
 
 /// Held by whoever checkpoints: the database refuses a second one instead of letting it wait.
@@ -38,25 +48,45 @@ pub(super) struct Nudges {
     turn: Turn,
 }
 
-/// A gauge that nudges whenever `pages` have gathered.
-pub(super) fn gauge(pages: u32) -> (Gauge, Nudges) {
+/// A gauge that nudges whenever the writer's transactions have gathered `pages`.
+pub(super) fn gauge(writer: &mut Connection, pages: u32) -> rusqlite::Result<(Gauge, Nudges)> {
     let (nudge, nudges) = sync_channel(1);
     let turn = Turn::default();
     let pages = u64::from(pages.max(1));
+    let length = Arc::new(AtomicU64::new(0));
+    let told = Arc::clone(&length);
+    writer.wal_hook(Some(move |_: &mut Wal, pages| {
+        told.store(u64::try_from(pages).unwrap_or_default(), Ordering::Relaxed);
+        Ok(())
+    }))?;
     let gauge = Gauge {
         nudge,
         turn: Arc::clone(&turn),
         pages,
         patience: pages * LAG_MAX,
+        length,
+        seen: 0,
+        next: 0,
     };
-    (gauge, Nudges { nudges, turn })
+    Ok((gauge, Nudges { nudges, turn }))
 }
 
 impl Gauge {
     /// Looks at the log after a transaction and has it shortened where needed.
     pub(super) fn look(&mut self, ledger: &mut Ledger) {
+        let length = self.length.load(Ordering::Relaxed);
+        let has_restarted = length < std::mem::replace(&mut self.seen, length);
+        if length < self.next && !has_restarted {
+            return;
+        }
         let Ok(log) = checkpoint(&ledger.db, "NOOP") else {
             return;
+        };
+        let is_moving = log.pages.saturating_sub(log.moved) >= self.pages;
+        self.next = if is_moving {
+            log.pages + self.pages / LOOKS
+        } else {
+            log.moved + self.pages
         };
         if log.pages >= self.patience {
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,7 +102,7 @@ impl Gauge {
                     self.pages * LAG_MAX
                 }
             };
-        } else if log.pages.saturating_sub(log.moved) >= self.pages {
+        } else if is_moving {
             // One waiting nudge is enough; and without its thread the writer steps in above.
             let _ = self.nudge.try_send(());
         }
