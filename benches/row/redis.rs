@@ -56,7 +56,7 @@ async fn measure(arguments: &Arguments, appendfsync: &str) -> anyhow::Result<Fig
     );
     let service = own.instance(&[Product::feed("acme")]).await?;
     let mut requests = Requests::new("acme", "s", SESSIONS);
-    service.send(&mut requests, 1_000).await?;
+    service.send(&mut requests, SESSIONS).await?;
     let (mut turns, mut rates) = (Vec::new(), Vec::new());
     let mut entries = 20_000;
     for _ in 0..arguments.rounds {

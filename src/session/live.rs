@@ -15,6 +15,9 @@ use crate::domain::machine::Machine;
 /// A time on the registry's scale, and a number that keeps the places of one time apart and in order.
 type Place = (Duration, u64);
 
+/// Places for keys that are kept when nobody is live.
+const PLACES_MIN: usize = 1024;
+
 /// Keys at rest, by their places.
 type Queue = BTreeMap<Place, Arc<Key>>;
 
@@ -175,7 +178,13 @@ impl<M: Machine> Live<M> {
             return None;
         }
         let (_, key) = self.idle.pop_first()?;
-        self.slots.remove(&key)
+        let slot = self.slots.remove(&key);
+        // Whoever is asleep leaves nothing behind, not even an empty place in the table.
+        let places = self.slots.capacity();
+        if places > PLACES_MIN && self.slots.len() < places / 4 {
+            self.slots.shrink_to(places / 2);
+        }
+        slot
     }
 
     /// Removes the least recently used key without a deadline; or else, while more than `due_max` rest

@@ -2,8 +2,9 @@
 //!
 //! The cast: a [`Registry`] knows which keys are live, and starts an actor when there is work for one;
 //! an actor serialises the inputs of its key, runs them through the pure state, commits, and only then
-//! acts and answers; it ends when nothing waits, and leaves the state to the registry, where the key
-//! **rests**; the `keeper` rouses keys at rest when their deadlines come, and puts idle ones to sleep;
+//! acts and answers; it works in the task of whoever asked, until that one is answered or gone, and
+//! otherwise in one of its own; it ends when nothing waits, and leaves the state to the registry, where
+//! the key **rests**; the `keeper` rouses keys at rest when their deadlines come, and puts idle ones to sleep;
 //! the [`sweeper`] wakes keys whose deadline passed while nobody was live; the
 //! [`linker`] and the [`Eraser`] do what spans the sessions of one person; a [`mirror::Mirror`]
 //! copies committed states to where clients of the published SDK read them.

@@ -151,7 +151,9 @@ impl<M: Machine> Registry<M> {
         (self.0.around.policy)(product)
     }
 
-    /// Gives `input` to the key's state and waits until the outcome is durable.
+    /// Gives `input` to the key's state and waits until the outcome is durable. If nobody works on the key, that is
+    /// done here: others that ask wait for whoever does, so it must be polled to its end or dropped. The input stays
+    /// given when it is dropped.
     pub async fn ask(
         &self,
         key: &Key,

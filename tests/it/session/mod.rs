@@ -163,6 +163,31 @@ async fn an_actor_that_breaks_is_replaced_by_the_next_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_hangs_up_leaves_the_work_and_the_mail_behind_it_to_a_task() {
+    let house = House::new();
+    house.hold();
+    let mut first = Box::pin(house.add("a", 1));
+    let held = eventually("a commit waits", || async {
+        house.is_held().then_some(()).ok_or("none")
+    });
+    tokio::select! {
+        answer = &mut first => panic!("nothing is committed yet, and it is answered {answer:?}"),
+        () = held => {}
+    }
+    let hang_up = async {
+        tokio::task::yield_now().await;
+        drop(first);
+        house.release();
+    };
+    let (second, ()) = tokio::join!(house.add("a", 2), hang_up);
+    assert_eq!(second.expect("taken"), 3, "behind the first");
+    assert_eq!(house.stored(&key("a")).await, Some(3));
+    let grace = Duration::from_secs(10);
+    assert!(house.tasks.finish(&Clock::system(), grace).await);
+    assert_eq!(house.metrics.sessions_live.get(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_state_is_set_aside_and_stops_nobody() {
     let house = House::new();
     house.add("a", 1).await.expect("taken");
