@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use redis::{Arg, Cmd, ErrorKind, RedisError, ServerErrorKind, ToRedisArgs};
 use sha1::{Digest, Sha1};
 
+use super::commit::ORDINARY;
 use super::link::REFUSALS;
 use crate::domain::attempt::AttemptRecord;
 use crate::domain::log::SCHEMA_VERSION;
@@ -120,7 +121,7 @@ pub(super) static COMMIT: LazyLock<Script> = LazyLock::new(|| {
         .map(|code| format!("{code} = true, "))
         .collect();
     script(&[
-        &format!("local REFUSALS = {{ {refusals}}}\n"),
+        &format!("local REFUSALS, ORDINARY = {{ {refusals}}}, '{ORDINARY}'\n"),
         STATE,
         include_str!("script/commit.lua"),
         "\nlocal function outbox(base, product, key, now, at, works)\n",

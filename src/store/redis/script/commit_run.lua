@@ -1,20 +1,30 @@
 
 local next_arg = 4
 
--- The next commit: how long each of its lists is, what it is, and then the lists. Whatever becomes of it, `next_arg`
--- is behind it.
+-- How many guards, entries, works and rows there are, the place of the bucket, and whether the settled part of the
+-- state is written as well, and a state that was lost. Most commits are of one shape.
+local function shape_of(shape)
+  local guards, entries, works, rows, bucket, has_settled, is_restored =
+    match(shape, '^(%d+) (%d+) (%d+) (%d+) (%d+) ([01]) ([01])$')
+  return tonumber(guards), tonumber(entries), tonumber(works), tonumber(rows), tonumber(bucket), has_settled == '1',
+    is_restored == '1'
+end
+
+-- The next commit: its shape, what it is, and then its lists. Whatever becomes of it, `next_arg` is behind it.
 local function commit()
   local at = next_arg
-  local guards, entries, works, rows, bucket, product, now, commit_id, key, version, state, due, written,
-    has_settled, settled, is_restored, known = unpack(ARGV, at, at + 16)
-  guards, entries, works, rows = tonumber(guards), tonumber(entries), tonumber(works), tonumber(rows)
-  local first_guard = at + 17
+  local shape, product, now, commit_id, key, version, state, due, written, known = unpack(ARGV, at, at + 9)
+  local guards, entries, works, rows, bucket, has_settled, is_restored = 0, 1, 0, 0, 1, false, false
+  if shape ~= ORDINARY then
+    guards, entries, works, rows, bucket, has_settled, is_restored = shape_of(shape)
+  end
+  local first_guard = at + (has_settled and 11 or 10)
   local first_entry = first_guard + 4 * guards
   local first_work = first_entry + 7 * entries
   local first_row = first_work + 4 * works
   next_arg = first_row + 5 * rows
 
-  local base = KEYS[tonumber(bucket)]
+  local base = KEYS[bucket]
   local has_state = key ~= ''
   local member = product .. '/' .. key
   local stored = base .. 'state:' .. member
@@ -25,7 +35,7 @@ local function commit()
     local held = call('HMGET', stored, 'head', 'tail')
     if held[1] then held_version, before, had_due, commits = head_of(held[1]) end
     if held[2] then sequence, newest = tail_of(held[2]) end
-    if is_restored == '1' then
+    if is_restored then
       follows = held_version < base_version
     else
       follows = held_version == base_version
@@ -42,7 +52,7 @@ local function commit()
     commits = sub(commits .. commit_id, -COMMITS_BYTES)
     local head = base_version + 1 .. ' ' .. written .. (due == '' and ' 0 ' or ' 1 ') .. commits
     call('HSET', stored, 'head', head, 'tail', sequence .. ' ' .. newest, 'state', state)
-    if has_settled == '1' then call('HSET', stored, 'settled', settled) end
+    if has_settled then call('HSET', stored, 'settled', ARGV[at + 10]) end
     remind(base, member, before, written, had_due, due)
   end
   if works > 0 then outbox(base, product, key, now, first_work, works) end
