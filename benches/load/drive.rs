@@ -177,7 +177,7 @@ pub(crate) async fn open(
         .into_iter()
         .map(|connection| paced(connection, &due, &clock, (pace, began)));
     let mut sum = Turn::default();
-    for part in join_all(workers).await {
+    for part in awake(join_all(workers)).await {
         sum.add(part);
     }
     sum.seconds = clock.since(began).as_secs_f64();
