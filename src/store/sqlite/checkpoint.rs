@@ -139,7 +139,7 @@ pub(super) fn run(db: &Connection, nudges: &Nudges) {
     while nudges.nudges.recv().is_ok() {
         let _turn = nudges.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let moved = checkpoint(db, "PASSIVE");
-        // Said once per change: while it fails every transaction asks for another try.
+        // Said once per change: while it fails the writer asks again and again.
         match &moved {
             Err(error) if !fails => {
                 tracing::warn!(%error, "the write-ahead log cannot be moved into the database");
