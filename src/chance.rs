@@ -30,8 +30,8 @@ impl Chance {
         uuid::Builder::from_unix_timestamp_millis(now_ms, &bytes).into_uuid()
     }
 
-    /// Eight bytes that are hardly ever drawn twice.
-    pub fn bytes(&self) -> [u8; 8] {
+    /// A few bytes; eight of them are hardly ever drawn twice.
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
         self.with(|rng| rng.random())
     }
 

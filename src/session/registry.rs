@@ -16,7 +16,7 @@ use crate::domain::id::{Key, ProductId};
 use crate::domain::log::Effects;
 use crate::domain::machine::Machine;
 use crate::metrics::Metrics;
-use crate::store::Store;
+use crate::store::{Store, WriterId};
 use crate::tasks::Tasks;
 
 /// Bounds on what actors hold.
@@ -117,6 +117,8 @@ pub(super) struct Inner<M: Machine> {
     pub(super) around: Surroundings<M>,
     pub(super) limits: Limits,
     live: Mutex<Live<M>>,
+    /// What this instance signs its commits with: of each key, at most one of them is under way.
+    pub(super) writer: WriterId,
     /// The instant from which times among the live keys are counted.
     began: Instant,
     /// Tells the keeper that it has to look sooner.
@@ -138,6 +140,7 @@ impl<M: Machine> Registry<M> {
     pub fn new(around: Surroundings<M>, limits: Limits) -> Self {
         Self(Arc::new(Inner {
             began: around.clock.monotonic(),
+            writer: around.chance.bytes(),
             around,
             limits,
             live: Mutex::new(Live::new()),

@@ -8,7 +8,7 @@ use super::actor::Actor;
 use super::decision::{Base, Decision};
 use super::kept::Standing;
 use crate::domain::machine::{Encoded, Machine};
-use crate::store::{self, CommitId, Outcome, Stored};
+use crate::store::{self, CommitId, Outcome, Stored, commit_id};
 
 /// How often a commit is repeated whose answer was lost.
 const REPEATS_MAX: u32 = 5;
@@ -44,7 +44,7 @@ impl<M: Machine> Actor<M> {
             self.kept.keep(decision.state, standing);
             return Ok(Fate::Down(decision.replies));
         }
-        let id = around.chance.bytes();
+        let id = commit_id(self.registry.0.writer, around.chance.bytes());
         let commit = Arc::new(decision.commit(&self.key, base, now_ms, id));
         let began = around.clock.monotonic();
         let outcome = self.commit_once(&commit).await;

@@ -6,11 +6,31 @@ use super::{Error, Stored};
 use crate::domain::id::{Key, ProductId};
 use crate::domain::log::{Effects, IndexKey};
 
-/// How many commit ids a snapshot remembers.
-pub const COMMIT_IDS_MAX: usize = 32;
+/// How many writers a snapshot remembers, each by its newest commit.
+pub const WRITERS_MAX: usize = 32;
 
-/// Identifies one commit over all its repetitions, among the newest of its key: drawn at random.
+/// Whoever commits to a key, one commit after another: an instance, from its start to its end. Drawn at random.
+pub type WriterId = [u8; 4];
+
+/// Identifies one commit over all its repetitions, among the newest of its key: its writer, and four bytes drawn
+/// at random. Whoever commits again asks no more about the commit before, so that of each writer one is remembered.
 pub type CommitId = [u8; 8];
+
+/// The id of another commit of a writer.
+pub fn commit_id(writer: WriterId, drawn: [u8; 4]) -> CommitId {
+    let [a, b, c, d] = writer;
+    let [e, f, g, h] = drawn;
+    [a, b, c, d, e, f, g, h]
+}
+
+/// What a snapshot remembers, oldest first, once a commit is written on what it has remembered.
+pub(super) fn remember(known: &[CommitId], id: CommitId) -> Vec<CommitId> {
+    let writer = |id: &CommitId| id.first_chunk::<{ size_of::<WriterId>() }>().copied();
+    let others = known.iter().filter(|known| writer(known) != writer(&id));
+    let mut ids: Vec<_> = others.copied().chain([id]).collect();
+    ids.drain(..ids.len().saturating_sub(WRITERS_MAX));
+    ids
+}
 
 /// The state part of a commit.
 #[derive(Clone, Debug)]

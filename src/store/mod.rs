@@ -34,7 +34,7 @@ use crate::domain::id::{DeliveryId, Key, PartId, ProductId};
 use crate::domain::log::{IndexKey, Offset, Space};
 use erasure::{Place, Subject, Trace};
 
-pub use commit::{COMMIT_IDS_MAX, Commit, CommitId, Guard, Outcome, StateWrite};
+pub use commit::{Commit, CommitId, Guard, Outcome, StateWrite, WRITERS_MAX, WriterId, commit_id};
 pub use delivery::{
     ATTEMPTS_MAX, DeliveryHistory, DeliveryPage, DeliveryQuery, DeliveryRecord, DeliveryStatus,
     LISTED_MAX, Lease, LeaseRequest, Quota, Retry,
@@ -48,7 +48,7 @@ pub struct Stored {
     pub version: u64,
     /// The sequence of the key's newest log entry, 0 when it has none.
     pub sequence: u64,
-    /// The newest [`COMMIT_IDS_MAX`] commits, oldest first.
+    /// The newest commits of the [`WRITERS_MAX`] that wrote last, oldest first.
     pub commits: Vec<CommitId>,
     /// What the clock read when it was decided on, Unix milliseconds. When that is ahead of the clock,
     /// the clock was set back since.

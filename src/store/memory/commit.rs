@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::tables::{Fact, Logged, Row, State, Tables};
 use crate::domain::id::Key;
 use crate::domain::log::SCHEMA_VERSION;
-use crate::store::{COMMIT_IDS_MAX, Commit, Entry, Guard, Outcome, StateWrite};
+use crate::store::commit::remember;
+use crate::store::{Commit, Entry, Guard, Outcome, StateWrite};
 
 impl Tables {
     /// Writes a commit, or finds that it must not be written.
@@ -52,17 +53,14 @@ impl Tables {
             due_ms: None,
             state: None,
         });
-        let (mut commits, settled) = match row.state.take() {
+        let (commits, settled) = match row.state.take() {
             Some(before) => (before.commits, before.settled),
             None => (Vec::new(), Arc::default()),
         };
-        commits.push(commit.id);
-        let forgotten = commits.len().saturating_sub(COMMIT_IDS_MAX);
-        commits.drain(..forgotten);
         row.state = Some(State {
             version: new.base + 1,
             written_ms: new.as_of_ms,
-            commits,
+            commits: remember(&commits, commit.id),
             bytes: Arc::clone(&new.state),
             settled: new.settled.clone().unwrap_or(settled),
         });

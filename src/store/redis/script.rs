@@ -10,7 +10,7 @@ use super::commit::ORDINARY;
 use super::link::REFUSALS;
 use crate::domain::attempt::AttemptRecord;
 use crate::domain::log::SCHEMA_VERSION;
-use crate::store::{ATTEMPTS_MAX, COMMIT_IDS_MAX, CommitId, NEWS_MAX};
+use crate::store::{ATTEMPTS_MAX, CommitId, NEWS_MAX, WRITERS_MAX, WriterId};
 
 /// A script and the name under which Redis remembers it.
 pub(super) struct Script {
@@ -46,10 +46,12 @@ pub(super) fn in_full(script: &Script, command: &Cmd) -> Cmd {
 fn constants() -> String {
     let lost = super::deliveries::attempt_text(&AttemptRecord::lost(0));
     format!(
-        "local ATTEMPTS_MAX, COMMITS_BYTES, SCHEMA_VERSION = {ATTEMPTS_MAX}, {}, {SCHEMA_VERSION}\n\
-         local NEWS_MAX = {NEWS_MAX}\n\
+        "local ATTEMPTS_MAX, SCHEMA_VERSION, NEWS_MAX = {ATTEMPTS_MAX}, {SCHEMA_VERSION}, {NEWS_MAX}\n\
+         local WRITER_BYTES, ID_BYTES, IDS_BYTES = {}, {}, {}\n\
          local LOST = '{lost}'\n",
-        COMMIT_IDS_MAX * size_of::<CommitId>(),
+        size_of::<WriterId>(),
+        size_of::<CommitId>(),
+        WRITERS_MAX * size_of::<CommitId>(),
     )
 }
 

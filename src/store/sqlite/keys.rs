@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use rusqlite::types::Type;
+use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::ledger::Ledger;
 use super::quarantine;
 use super::row::{flaw, limit as rows, senseless, signed, unsigned};
 use crate::domain::id::{Key, Kind};
-use crate::store::{COMMIT_IDS_MAX, Commit, CommitId, StateWrite, Stored};
-
-/// The bytes of one commit id.
-const COMMIT_ID_BYTES: usize = size_of::<CommitId>();
+use crate::store::commit::remember;
+use crate::store::{Commit, CommitId, StateWrite, Stored};
 
 /// The bytes of a page, which the database is created with.
 const PAGE_BYTES: usize = 4096;
@@ -31,7 +29,7 @@ pub(super) struct Held {
     pub(super) version: u64,
     /// The sequence its log has reached.
     pub(super) sequence: u64,
-    commits: Vec<u8>,
+    commits: Vec<CommitId>,
     /// The row of its newest log entry, which may be gone.
     pub(super) newest: Option<i64>,
     due_ms: Option<i64>,
@@ -140,14 +138,16 @@ pub(super) fn write(
     let entries = u64::try_from(commit.effects.entries.len()).unwrap_or(u64::MAX);
     let sequence = signed(held.map_or(0, |held| held.sequence).saturating_add(entries));
     let version = signed(new.base.saturating_add(1));
-    let commits = remember(held.map_or(&[], |held| &held.commits), &commit.id);
+    let known = held.map_or(&[][..], |held| &held.commits);
+    let commits = remember(known, commit.id);
+    let commits = commits.as_flattened();
     let due_ms = new.due_ms.map(signed);
     let written_ms = signed(new.as_of_ms);
     let written_h = hour(written_ms);
     let named = new.key.kind.as_str().len() + new.key.id.len();
     let bytes = |commits: &[u8], state: usize| NUMBERS_BYTES + named + commits.len() + state;
-    let before = held.map_or(0, |held| bytes(&held.commits, held.padded));
-    let padding = padding(bytes(&commits, new.state.len()), before);
+    let before = held.map_or(0, |held| bytes(known.as_flattened(), held.padded));
+    let padding = padding(bytes(commits, new.state.len()), before);
     if let Some(held) = held {
         let state = &*new.state;
         let values: [&dyn ToSql; 9] = [
@@ -304,11 +304,10 @@ fn held(db: &Connection, product: i64, key: &Key) -> rusqlite::Result<Option<Hel
          FROM keys WHERE product = ?1 AND kind = ?2 AND name = ?3",
     )?
     .query_row(params![product, key.kind.as_str(), &*key.id], |row| {
-        let commits: Vec<u8> = row.get(2)?;
         Ok(Held {
             version: unsigned(row, 0)?,
             sequence: unsigned(row, 1)?,
-            commits: whole_ids(commits, 2)?,
+            commits: whole_ids(row, 2)?,
             id: row.get(3)?,
             written_h: row.get(4)?,
             newest: row.get(5)?,
@@ -325,14 +324,12 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     if version == 0 {
         return Err(senseless(0, Type::Integer, "a state has a version"));
     }
-    let commits = whole_ids(row.get(2)?, 2)?;
     let state: Vec<u8> = row.get(3)?;
     let settled: Option<Vec<u8>> = row.get(5)?;
-    let (ids, _) = commits.as_chunks::<COMMIT_ID_BYTES>();
     Ok(Stored {
         version,
         sequence: unsigned(row, 1)?,
-        commits: ids.to_vec(),
+        commits: whole_ids(row, 2)?,
         written_ms: unsigned(row, 4)?,
         state: Arc::from(state),
         settled: settled.map_or_else(Arc::default, Arc::from),
@@ -340,12 +337,13 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     })
 }
 
-fn whole_ids(commits: Vec<u8>, column: usize) -> rusqlite::Result<Vec<u8>> {
-    if commits.len().is_multiple_of(COMMIT_ID_BYTES) {
-        Ok(commits)
-    } else {
-        Err(senseless(column, Type::Blob, "commit ids are whole"))
+fn whole_ids(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<CommitId>> {
+    if let ValueRef::Blob(bytes) = row.get_ref(column)?
+        && let (ids, []) = bytes.as_chunks()
+    {
+        return Ok(ids.to_vec());
     }
+    Err(senseless(column, Type::Blob, "commit ids are whole"))
 }
 
 /// The hour of a time.
@@ -368,11 +366,4 @@ fn padding(bytes: usize, before: usize) -> i64 {
         size
     };
     rows(size - bytes)
-}
-
-/// Appends an id and forgets the oldest beyond [`COMMIT_IDS_MAX`].
-fn remember(commits: &[u8], id: &CommitId) -> Vec<u8> {
-    let kept = (COMMIT_IDS_MAX - 1) * COMMIT_ID_BYTES;
-    let from = commits.len().saturating_sub(kept);
-    [commits.get(from..).unwrap_or_default(), id].concat()
 }

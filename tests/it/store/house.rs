@@ -1,7 +1,7 @@
 //! Open stores, and short ways to say what is written to them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use event_connector::domain::id::{DeliveryId, Key, Kind, PartId, ProductId};
 use event_connector::domain::log::{
@@ -10,7 +10,8 @@ use event_connector::domain::log::{
 use event_connector::store::memory::Memory;
 use event_connector::store::sqlite::{Options, STEPS, Sqlite, Step, Synchronous};
 use event_connector::store::{
-    Commit, Error, Guard, Lease, LeaseRequest, Outcome, Retention, Retry, StateWrite, Store, Stored,
+    Commit, CommitId, Error, Guard, Lease, LeaseRequest, Outcome, Retention, Retry, StateWrite,
+    Store, Stored, commit_id,
 };
 use event_connector::tasks::Tasks;
 use tempfile::TempDir;
@@ -129,11 +130,13 @@ pub(super) fn row(id: &str) -> IndexKey {
 #[derive(Clone)]
 pub(super) struct Draft(pub Commit);
 
-/// A commit for the product `shop` at time 1,000 that changes nothing yet.
+/// A commit for the product `shop` at time 1,000 that changes nothing yet. Its writer commits this once, unless
+/// it is given another.
 pub(super) fn draft() -> Draft {
-    static COUNT: AtomicU64 = AtomicU64::new(1);
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     Draft(Commit {
-        id: COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes(),
+        id: commit_id(count, count),
         product: "shop".into(),
         now_ms: 1_000,
         state: None,
@@ -215,6 +218,12 @@ impl Draft {
             user_id: None,
             body: body.into(),
         });
+        self
+    }
+
+    /// With another id.
+    pub(super) fn id(mut self, id: CommitId) -> Self {
+        self.0.id = id;
         self
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use event_connector::domain::id::{Kind, ProductId};
 use event_connector::domain::log::Offset;
-use event_connector::store::{Error, Outcome};
+use event_connector::store::{Error, Outcome, commit_id};
 
 use super::house::{House, draft, key, key_of, product, row, write};
 
@@ -103,7 +103,38 @@ pub(super) async fn a_version_from_nowhere_conflicts_with_nothing_to_show(house:
     assert_eq!(house.state(&key("s")).await, None);
 }
 
-pub(super) async fn the_newest_thirty_two_commit_ids_are_remembered(house: &House) {
+pub(super) async fn the_newest_commit_of_each_writer_is_remembered(house: &House) {
+    let [a, b] = [*b"aaaa", *b"bbbb"];
+    // An id in which the bytes of another writer stand where no writer does.
+    let other = *b"cbbbbddd";
+    let id = |writer, n: u8| commit_id(writer, [n; 4]);
+    let ids = [
+        id(a, 1),
+        id(a, 2),
+        other,
+        id(b, 3),
+        id(a, 4),
+        id(b, 5),
+        id(b, 6),
+    ];
+    let mut remembered = Vec::new();
+    for (base, id) in (0..).zip(ids) {
+        house.wrote(write(&key("s"), base, "state").id(id)).await;
+        remembered.push(house.state(&key("s")).await.expect("there").commits);
+    }
+    let [first, second, third, fourth, fifth, sixth, seventh] = &remembered[..] else {
+        panic!("one for each commit");
+    };
+    assert_eq!(*first, [id(a, 1)]);
+    assert_eq!(*second, [id(a, 2)]);
+    assert_eq!(*third, [id(a, 2), other]);
+    assert_eq!(*fourth, [id(a, 2), other, id(b, 3)]);
+    assert_eq!(*fifth, [other, id(b, 3), id(a, 4)]);
+    assert_eq!(*sixth, [other, id(a, 4), id(b, 5)]);
+    assert_eq!(*seventh, [other, id(a, 4), id(b, 6)]);
+}
+
+pub(super) async fn the_newest_thirty_two_writers_are_remembered(house: &House) {
     let mut ids = Vec::new();
     for base in 0..40 {
         let next = write(&key("s"), base, "state");

@@ -13,7 +13,8 @@ macro_rules! store_suite {
                 states: an_old_version_conflicts_and_returns_the_newest_snapshot
                 states: a_first_commit_conflicts_with_an_existing_state
                 states: a_version_from_nowhere_conflicts_with_nothing_to_show
-                states: the_newest_thirty_two_commit_ids_are_remembered
+                states: the_newest_commit_of_each_writer_is_remembered
+                states: the_newest_thirty_two_writers_are_remembered
                 states: a_repeated_commit_finds_its_own_id
                 states: a_conflict_leaves_no_trace
                 states: entries_without_a_state_are_refused

@@ -51,6 +51,18 @@ local function holds(base, now, at, guards)
   return true
 end
 
+-- The newest commits of those that write here, once one is written on what is known of them. Most have one writer.
+local function remember(ids, id)
+  local writer = sub(id, 1, WRITER_BYTES)
+  local at = find(ids, writer, 1, true)
+  if at == 1 and #ids == ID_BYTES then return id end
+  while at and at % ID_BYTES ~= 1 do
+    at = find(ids, writer, at + 1, true)
+  end
+  if at then ids = sub(ids, 1, at - 1) .. sub(ids, at + ID_BYTES) end
+  return sub(ids .. id, -IDS_BYTES)
+end
+
 -- What whoever was too late has to know: the state, and what its log has that is newer than `known`.
 local function conflict(base, product, at, commit_id, commits, newest, known)
   -- A repetition, perhaps of a commit that no replica had yet: replicas are waited for behind a write only.

@@ -49,8 +49,7 @@ local function commit()
     sequence, newest = append(product_of(base, product), key, now, sequence, newest, first_entry, entries)
   end
   if has_state then
-    commits = sub(commits .. commit_id, -COMMITS_BYTES)
-    local head = base_version + 1 .. ' ' .. written .. (due == '' and ' 0 ' or ' 1 ') .. commits
+    local head = base_version + 1 .. ' ' .. written .. (due == '' and ' 0 ' or ' 1 ') .. remember(commits, commit_id)
     call('HSET', stored, 'head', head, 'tail', sequence .. ' ' .. newest, 'state', state)
     if has_settled then call('HSET', stored, 'settled', ARGV[at + 10]) end
     remind(base, member, before, written, had_due, due)

@@ -1,6 +1,6 @@
 -- What a state says of itself is written as two texts, because a field of its own costs more than most numbers do:
 --
--- head   "<version> <written> <1 with a deadline, else 0> <ids of its newest commits>"; it goes with the state
+-- head   "<version> <written> <1 with a deadline, else 0> <ids of the newest commits of its writers>"; it goes with the state
 -- tail   "<sequence> <newest entry>"; it outlives the state
 local find, match, sub = string.find, string.match, string.sub
 
