@@ -78,11 +78,7 @@ fn write_one(commit: &Commit, place: usize, command: &mut Cmd) {
     guards(commit, command);
     for entry in &effects.entries {
         command
-            .arg(entry.r#type.as_str())
-            .arg(entry.at.to_string())
-            .arg(entry.source)
-            .arg(&*entry.correlation_id)
-            .arg(entry.user_id.as_deref().unwrap_or_default())
+            .arg(log::said(entry))
             .arg(&*entry.body)
             .arg(u8::from(entry.r#type.on_feed()));
     }

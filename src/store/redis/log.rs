@@ -1,12 +1,15 @@
 //! Log entries as they are read back. What cannot be read is set aside.
 
+use std::borrow::Cow;
+
 use redis::Value;
+use serde::{Deserialize, Serialize};
 
 use super::link::Link;
 use super::reply::{List, parse, surprise};
 use super::{aside, name, script};
 use crate::domain::id::ProductId;
-use crate::domain::log::Offset;
+use crate::domain::log::{NewEntry, Offset, SCHEMA_VERSION};
 use crate::store::{Entry, Error, FeedPage};
 
 /// How many log entries one script looks at.
@@ -101,28 +104,94 @@ pub(super) fn offset_if_any(value: Value) -> Result<Offset, Error> {
     }
 }
 
+/// What is said of an entry besides its key, its place and its body: the version of its shape, type, time, source,
+/// correlation id, and user, empty for none.
+#[derive(Deserialize, Serialize)]
+struct Said<'a>(
+    u32,
+    #[serde(borrow)] Cow<'a, str>,
+    f64,
+    #[serde(borrow)] Cow<'a, str>,
+    #[serde(borrow)] Cow<'a, str>,
+    #[serde(borrow)] Cow<'a, str>,
+);
+
+/// What is said of a new entry, as one text.
+pub(super) fn said(entry: &NewEntry) -> String {
+    let said = Said(
+        SCHEMA_VERSION,
+        entry.r#type.as_str().into(),
+        entry.at,
+        entry.source.into(),
+        (&*entry.correlation_id).into(),
+        entry.user_id.as_deref().unwrap_or_default().into(),
+    );
+    serde_json::to_string(&said).expect("numbers and texts")
+}
+
+/// An entry by its fields, which stand in the order of their writing (see `script/entry.lua`).
 fn entry_at(product: &ProductId, at: &str, mut fields: List) -> Result<Entry, Error> {
-    let mut next = |name: &str| {
-        let is_as_written = fields.text()? == name;
-        let value = fields.text()?;
-        is_as_written
-            .then_some(value)
-            .ok_or_else(|| surprise("another field"))
+    let mut texts = Vec::with_capacity(fields.len());
+    while fields.len() > 0 {
+        texts.push(fields.text()?);
+    }
+    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+    let entry = |within: &str, sequence: &str, said: Said<'_>, body: &str| {
+        let Said(schema_version, r#type, time, source, correlation_id, user) = said;
+        let key = name::parse_within(product, within);
+        Ok(Entry {
+            offset: offset(at)?,
+            key: key.ok_or_else(|| surprise("an unknown kind"))?,
+            sequence: parse(sequence)?,
+            schema_version,
+            r#type: r#type.into(),
+            at: time,
+            source: source.into(),
+            correlation_id: correlation_id.into(),
+            user_id: Some(user).filter(|user| !user.is_empty()).map(Into::into),
+            body: body.into(),
+        })
     };
-    let within = next("key")?;
-    let key = name::parse_within(product, &within);
-    Ok(Entry {
-        offset: offset(at)?,
-        key: key.ok_or_else(|| surprise("an unknown kind"))?,
-        sequence: parse(&next("sequence")?)?,
-        schema_version: parse(&next("schema")?)?,
-        r#type: next("type")?.into(),
-        at: parse(&next("at")?)?,
-        source: next("source")?.into(),
-        correlation_id: next("correlation")?.into(),
-        user_id: Some(next("user")?)
-            .filter(|user| !user.is_empty())
-            .map(Into::into),
-        body: next("body")?.into(),
-    })
+    match texts[..] {
+        ["key", within, "chain", chain, "said", said, "body", body] => {
+            let (sequence, _) = chain.split_once(' ').unwrap_or_default();
+            let said = serde_json::from_str(said).map_err(|_| surprise("an unknown list"))?;
+            entry(within, sequence, said, body)
+        }
+        // As layout 2 had them; what is behind the body is for scripts alone.
+        [
+            "key",
+            within,
+            "sequence",
+            sequence,
+            "schema",
+            schema,
+            "type",
+            r#type,
+            "at",
+            time,
+            "source",
+            source,
+            "correlation",
+            correlation,
+            "user",
+            user,
+            "body",
+            body,
+            ..,
+        ] => {
+            let texts = [r#type, source, correlation, user].map(Cow::Borrowed);
+            let [r#type, source, correlation, user] = texts;
+            let said = Said(
+                parse(schema)?,
+                r#type,
+                parse(time)?,
+                source,
+                correlation,
+                user,
+            );
+            entry(within, sequence, said, body)
+        }
+        _ => Err(surprise("other fields")),
+    }
 }

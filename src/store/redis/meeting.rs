@@ -13,7 +13,7 @@ use crate::store::{Error, Heard};
 
 /// The layout of the store that this program knows. It is written behind the number of buckets, so that programs
 /// that knew layout 1 alone, whose numbers stood alone, do not take what they find for theirs.
-const LAYOUT: u32 = 2;
+const LAYOUT: u32 = 3;
 
 /// The number of buckets, and the layout.
 fn parse_layout(text: &str) -> Option<(usize, u32)> {
@@ -64,8 +64,11 @@ impl Link {
             return Err(Failure::Refused(Error::Unavailable(flaw.into())));
         }
         if layout < LAYOUT {
-            tracing::info!(layout, "laying out the states of an earlier program anew");
-            self.lay_out_anew().await?;
+            if layout < 2 {
+                tracing::info!("laying out the states of an earlier program anew");
+                self.lay_out_anew().await?;
+            }
+            // Log entries of layout 2 stay as they are until they age, and are read like the others.
             self.noticed(self.send(&set("HSET")).await)?;
         }
         let lives = self.everywhere(&script::LIFE, |_| {}).await?;

@@ -9,7 +9,6 @@ use sha1::{Digest, Sha1};
 use super::commit::ORDINARY;
 use super::link::REFUSALS;
 use crate::domain::attempt::AttemptRecord;
-use crate::domain::log::SCHEMA_VERSION;
 use crate::store::{ATTEMPTS_MAX, CommitId, NEWS_MAX, WRITERS_MAX, WriterId};
 
 /// A script and the name under which Redis remembers it.
@@ -46,7 +45,7 @@ pub(super) fn in_full(script: &Script, command: &Cmd) -> Cmd {
 fn constants() -> String {
     let lost = super::deliveries::attempt_text(&AttemptRecord::lost(0));
     format!(
-        "local ATTEMPTS_MAX, SCHEMA_VERSION, NEWS_MAX = {ATTEMPTS_MAX}, {SCHEMA_VERSION}, {NEWS_MAX}\n\
+        "local ATTEMPTS_MAX, NEWS_MAX = {ATTEMPTS_MAX}, {NEWS_MAX}\n\
          local WRITER_BYTES, ID_BYTES, IDS_BYTES = {}, {}, {}\n\
          local LOST = '{lost}'\n",
         size_of::<WriterId>(),
@@ -67,8 +66,10 @@ fn script(parts: &[&str]) -> Script {
 const PRELUDE: &str = include_str!("script/prelude.lua");
 const OUTBOX: &str = include_str!("script/outbox.lua");
 const STATE: &str = include_str!("script/state.lua");
+const ENTRY: &str = include_str!("script/entry.lua");
 const LOG: &str = concat!(
     include_str!("script/state.lua"),
+    include_str!("script/entry.lua"),
     include_str!("script/log.lua")
 );
 const FIELDS: &str = include_str!("script/fields.lua");
@@ -125,6 +126,7 @@ pub(super) static COMMIT: LazyLock<Script> = LazyLock::new(|| {
     script(&[
         &format!("local REFUSALS, ORDINARY = {{ {refusals}}}, '{ORDINARY}'\n"),
         STATE,
+        ENTRY,
         include_str!("script/commit.lua"),
         "\nlocal function outbox(base, product, key, now, at, works)\n",
         OUTBOX,

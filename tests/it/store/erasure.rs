@@ -12,7 +12,7 @@ use event_connector::store::erasure::{Place, Row, Subject, Table, Trace};
 use super::house::{House, draft, key, key_of, product, row, write};
 
 /// Whoever has this name in a state, a body, a value or an identifier.
-struct Named {
+pub(super) struct Named {
     product: ProductId,
     name: &'static str,
     /// Once set, no row is about them any more.
@@ -38,7 +38,7 @@ impl Subject for Named {
     }
 }
 
-fn named(name: &'static str) -> Arc<Named> {
+pub(super) fn named(name: &'static str) -> Arc<Named> {
     Arc::new(Named {
         product: product("shop"),
         name,
@@ -60,7 +60,7 @@ async fn pages(house: &House, subject: &Arc<Named>) -> Vec<Trace> {
 }
 
 /// Erases page by page; answers the rows by table.
-async fn erase(house: &House, subject: &Arc<Named>) -> Vec<(Table, u64)> {
+pub(super) async fn erase(house: &House, subject: &Arc<Named>) -> Vec<(Table, u64)> {
     let mut erased = Vec::new();
     for page in pages(house, subject).await {
         let table = page.place.table;

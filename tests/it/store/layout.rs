@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use event_connector::domain::log::{EntryType, Offset};
+use event_connector::store::erasure::Table;
 use event_connector::store::redis::{Options, Redis};
-use event_connector::store::{Error, Outcome, Store};
+use event_connector::store::{Error, FeedPage, Outcome, Store};
 
-use super::house::{Draft, House, key, write};
+use super::erasure::{erase, named};
+use super::house::{Draft, House, key, product, write};
 use crate::redis::{OwnServer, Servers};
 
 /// Why a store with so many buckets is refused.
@@ -47,13 +50,13 @@ async fn another_number_of_buckets_is_refused() {
 async fn the_layout_of_a_newer_program_is_refused_and_left_alone() {
     let server = OwnServer::start(&[]);
     wrote(&server, write(&key("s"), 0, "")).await;
-    server.say(&["hset", "layout:layout", "buckets", "16/3"]);
+    server.say(&["hset", "layout:layout", "buckets", "16/4"]);
     assert_eq!(
         refusal(&server.url(), 16).await,
-        "the store has layout 3 of a newer program, and this one knows layouts up to 2"
+        "the store has layout 4 of a newer program, and this one knows layouts up to 3"
     );
     let kept = server.say(&["hget", "layout:layout", "buckets"]);
-    assert_eq!(kept.trim(), "16/3");
+    assert_eq!(kept.trim(), "16/4");
 }
 
 /// The ids of commits that states of layout 1 have here.
@@ -105,7 +108,7 @@ async fn the_states_of_an_earlier_program_are_laid_out_anew() {
     assert_eq!(house.state(&key("quiet")).await.expect("there").version, 1);
     assert_eq!(house.state(&key("gone")).await, None);
     let kept = server.say(&["hget", "layout:layout", "buckets"]);
-    assert_eq!(kept.trim(), "16/2");
+    assert_eq!(kept.trim(), "16/3");
     // All of it goes on: the log, the deadline that is taken away, and the sequence of what is gone.
     house.wrote(write(&key("s"), 2, "three").action("4")).await;
     house
@@ -118,4 +121,86 @@ async fn the_states_of_an_earlier_program_are_laid_out_anew() {
     assert_eq!((again.version, again.sequence), (1, 2));
     let due = house.store.claim_overdue(9_000, 10_000, 9).await;
     assert_eq!(due.expect("readable"), []);
+}
+
+/// Writes the entries of a log again, in the form that they had in layout 2: a field for everything.
+const ENTRIES_PUT_BACK: &str = r#"
+local log = KEYS[1]
+local entries = redis.call('XRANGE', log, '-', '+')
+redis.call('DEL', log)
+for _, entry in ipairs(entries) do
+  local fields = {}
+  for f = 1, #entry[2], 2 do fields[entry[2][f]] = entry[2][f + 1] end
+  local sequence, visible, before = string.match(fields.chain, '^(%d+) ([01]) (.*)$')
+  local schema, kind, at, source, correlation, user = unpack(cjson.decode(fields.said))
+  redis.call('XADD', log, entry[1], 'key', fields.key, 'sequence', sequence, 'schema', schema, 'type', kind, 'at', at,
+    'source', source, 'correlation', correlation, 'user', user, 'body', fields.body, 'visible', visible,
+    'before', before)
+end
+return #entries
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_layout_2_is_read_and_goes_on() {
+    let server = OwnServer::start(&[]);
+    let wrote = async |draft| wrote(&server, draft).await;
+    let mut first = write(&key("s"), 0, "one")
+        .action("1")
+        .entry(EntryType::Linked, "2");
+    first.0.effects.entries[1].user_id = Some("ada".into());
+    wrote(first).await;
+    wrote(write(&key("other"), 0, "one").action("3")).await;
+    wrote(write(&key("s"), 1, "two").action("4")).await;
+    let log = server.say(&["keys", "*log:shop"]);
+    let put_back = server.say(&["eval", ENTRIES_PUT_BACK, "1", log.trim()]);
+    assert_eq!(put_back.trim(), "4");
+    server.say(&["hset", "layout:layout", "buckets", "16/2"]);
+
+    let house = House {
+        store: Arc::new(server.store("layout")),
+        directory: None,
+    };
+    let feed = async || {
+        let page = house
+            .store
+            .feed(&product("shop"), Offset::default(), 9)
+            .await;
+        page.expect("readable")
+    };
+    let before = feed().await;
+    let told = |page: &FeedPage| {
+        let bodies = page.entries.iter().map(|entry| entry.body.to_string());
+        bodies.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(told(&before), "1 3 4");
+    let kept = server.say(&["hget", "layout:layout", "buckets"]);
+    assert_eq!(kept.trim(), "16/3");
+
+    house.wrote(write(&key("s"), 2, "three").action("5")).await;
+    let after = feed().await;
+    assert_eq!(told(&after), "1 3 4 5");
+    let mut alike = after.entries[0].clone();
+    let newest = after.entries[3].clone();
+    (alike.offset, alike.sequence, alike.body) =
+        (newest.offset, newest.sequence, newest.body.clone());
+    assert_eq!(
+        alike, newest,
+        "the form is another one, and what it tells is not"
+    );
+    let history = house.store.history(&key("s"), 9).await.expect("readable");
+    let bodies: Vec<_> = history.iter().map(|entry| &*entry.body).collect();
+    assert_eq!(bodies, ["5", "4", "2", "1"]);
+    // Whoever comes too late is told of both.
+    let late = write(&key("s"), 1, "late").knowing(1);
+    let newest = house.conflicted(late).await.expect("there is a state");
+    let news: Vec<_> = newest.news.iter().map(|entry| entry.sequence).collect();
+    assert_eq!(news, [4, 3, 2]);
+    // An erasure finds whom either is about.
+    let mut new = write(&key("s"), 3, "four").entry(EntryType::Linked, "6");
+    new.0.effects.entries[0].user_id = Some("ada".into());
+    house.wrote(new).await;
+    assert_eq!(erase(&house, &named("ada")).await, [(Table::Log, 2)]);
+    let history = house.store.history(&key("s"), 9).await.expect("readable");
+    let bodies: Vec<_> = history.iter().map(|entry| &*entry.body).collect();
+    assert_eq!(bodies, ["5", "4", "1"]);
 }

@@ -70,13 +70,12 @@ local function conflict(base, product, at, commit_id, commits, newest, known)
   local news, offset = {}, known ~= '' and newest or ''
   while offset ~= '' and #news < NEWS_MAX do
     local entry = call('XRANGE', base .. 'log:' .. product, offset, offset)[1]
-    -- In the order of their writing: the second field is the sequence, the last one the entry before. Whatever is
-    -- not like that ends the list.
-    local fields = entry and entry[2]
-    local sequence = fields and tonumber(fields[4])
+    -- Whatever cannot be read ends the list.
+    local fields = entry and fields_of(entry)
+    local sequence = fields and tonumber(fields.sequence)
     if not sequence or sequence <= tonumber(known) then break end
     news[#news + 1] = entry
-    offset = fields[#fields]
+    offset = fields.before
   end
   return { call('HMGET', at, 'head', 'tail', 'state', 'settled'), news }
 end
@@ -89,8 +88,8 @@ local function append(product, key, now, sequence, newest, at, entries)
     product.ms, product.n = match(bounds[1] or '0-0', '^(%d+)-(%d+)$')
     product.has_oldest = bounds[2]
   end
-  for entry = at, at + 7 * (entries - 1), 7 do
-    local kind, when, source, correlation, user, body, visible = unpack(ARGV, entry, entry + 6)
+  for entry = at, at + 3 * (entries - 1), 3 do
+    local said, body, visible = ARGV[entry], ARGV[entry + 1], ARGV[entry + 2]
     if tonumber(now) > tonumber(product.ms) then
       product.ms, product.n = now, 0
     else
@@ -98,9 +97,8 @@ local function append(product, key, now, sequence, newest, at, entries)
     end
     sequence = sequence + 1
     local offset = product.ms .. '-' .. whole(product.n)
-    call('XADD', log, offset, 'key', key, 'sequence', sequence, 'schema', SCHEMA_VERSION, 'type', kind, 'at', when,
-      'source', source, 'correlation', correlation, 'user', user, 'body', body, 'visible', visible,
-      'before', newest)
+    local chain = sequence .. ' ' .. visible .. ' ' .. newest
+    call('XADD', log, offset, 'key', key, 'chain', chain, 'said', said, 'body', body)
     newest, product.last = offset, offset
     product.bytes = product.bytes + #body
     if not product.has_oldest then

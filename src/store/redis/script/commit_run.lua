@@ -20,7 +20,7 @@ local function commit()
   end
   local first_guard = at + (has_settled and 11 or 10)
   local first_entry = first_guard + 4 * guards
-  local first_work = first_entry + 7 * entries
+  local first_work = first_entry + 3 * entries
   local first_row = first_work + 4 * works
   next_arg = first_row + 5 * rows
 

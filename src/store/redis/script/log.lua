@@ -20,12 +20,6 @@ local function resolve(base, product, offset)
   end
 end
 
-local function fields_of(entry)
-  local fields = {}
-  for f = 1, #entry[2], 2 do fields[entry[2][f]] = entry[2][f + 1] end
-  return fields
-end
-
 -- Removes a state; the sequence of its log stays while there are entries.
 local function forget(base, member)
   local at = base .. 'state:' .. member

@@ -7,7 +7,9 @@ local function look(base, kind, product, row)
     local entry = redis.call('XRANGE', base .. 'log:' .. product, row, row)[1]
     if not entry then return false end
     local fields = fields_of(entry)
-    return { fields.key or '', fields.user or '', fields.body or '' }
+    local is_read, said = pcall(cjson.decode, fields.said or '')
+    local user = is_read and type(said) == 'table' and said[6] or fields.user
+    return { fields.key or '', user or '', fields.body or '' }
   elseif kind == 'index' then
     local value = redis.call('GET', base .. 'index:' .. row)
     return value and { value }
