@@ -139,7 +139,7 @@ fn stored_bytes(service: &Service) -> anyhow::Result<f64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let db = rusqlite::Connection::open_with_flags(service.directory.path().join(STORE), flags)?;
     Ok(db.query_row(
-        "SELECT avg(length(k.state) + coalesce(length(s.state), 0))
+        "SELECT avg(length(k.state) + coalesce(octet_length(rtrim(CAST(s.state AS TEXT))), 0))
          FROM keys k LEFT JOIN settled s ON s.key = k.id WHERE k.state IS NOT NULL",
         (),
         |row| row.get(0),

@@ -76,14 +76,31 @@ pub trait Machine: Clone + Send + Sync + Sized + 'static {
     fn fingerprint(input: &Self::Input) -> u64;
 }
 
-/// A state as it is stored: a part that every commit writes, and a settled one that few do, so that what
-/// a commit writes does not grow with all that the state holds.
+/// A state as it is stored: a part that every commit writes, and a settled one to which few commits add, so that
+/// what a commit writes does not grow with all that the state holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
     /// What every commit writes.
     pub state: Arc<[u8]>,
-    /// The settled part, if it is another one now; `None` leaves the stored one as it is.
-    pub settled: Option<Arc<[u8]>>,
+    /// What is written of the settled part; `None` leaves the stored one as it is.
+    pub settled: Option<Settled>,
+}
+
+/// What a commit writes of the settled part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// How many of the bytes that are stored stay in front: all of them, or none.
+    pub behind_bytes: usize,
+    /// What follows them. Its last byte is no space.
+    pub bytes: Arc<[u8]>,
+}
+
+impl Settled {
+    /// The settled part once this is written on what is `stored` of it.
+    pub fn onto(&self, stored: &[u8]) -> Arc<[u8]> {
+        let kept = stored.get(..self.behind_bytes).unwrap_or(stored);
+        kept.iter().chain(&*self.bytes).copied().collect()
+    }
 }
 
 /// What the log of a state's key says of its past, up to when it was written: one entry of many, newest first.

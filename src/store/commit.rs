@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Error, Stored};
 use crate::domain::id::{Key, ProductId};
 use crate::domain::log::{Effects, IndexKey};
+use crate::domain::machine::Settled;
 
 /// How many writers a snapshot remembers, each by its newest commit.
 pub const WRITERS_MAX: usize = 32;
@@ -47,8 +48,8 @@ pub struct StateWrite {
     pub known: Option<u64>,
     /// The new serialised state.
     pub state: Arc<[u8]>,
-    /// Its settled part, if it is written anew; it goes with the state when that goes.
-    pub settled: Option<Arc<[u8]>>,
+    /// What is written of its settled part, if anything; that goes with the state when it goes.
+    pub settled: Option<Settled>,
     /// When the key must be woken, Unix milliseconds; `None` clears the deadline.
     pub due_ms: Option<u64>,
     /// What the decision took for the time, Unix milliseconds. Later than the commit's own time when

@@ -55,7 +55,7 @@ pub struct Stored {
     pub written_ms: u64,
     /// The serialised state.
     pub state: Arc<[u8]>,
-    /// Its settled part, as the newest commit that had one wrote it; empty when none had.
+    /// Its settled part, as the commits that wrote of it left it; empty when none has.
     pub settled: Arc<[u8]>,
     /// The newest log entries, newest first, if the commit that met this state said which ones its writer
     /// [knows](StateWrite::known): at most [`NEWS_MAX`], and perhaps fewer than there are.

@@ -116,7 +116,7 @@ impl Record {
     fn settle(&mut self, new: &StateWrite) -> Arc<[u8]> {
         let settled = self.settled.entry(new.key.clone()).or_default();
         if let Some(written) = &new.settled {
-            *settled = Arc::clone(written);
+            *settled = written.onto(settled);
         } else if new.base == 0 {
             *settled = Arc::default();
         }

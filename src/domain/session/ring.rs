@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::settling::{Settling, Stored, Weight};
+use super::settling::{Settling, Stored};
 
 /// How many keys are remembered.
 pub(super) const KEYS_MAX: usize = 1024;
@@ -48,14 +48,19 @@ impl Ring {
         self.keys.iter().any(|(known, _)| *known == key)
     }
 
-    pub(super) fn weight(&self) -> Weight {
-        self.keys.weight(STORED_BYTES)
+    /// About how many bytes all keys take.
+    pub(super) fn bytes(&self) -> usize {
+        self.keys.len() * STORED_BYTES
     }
 
-    /// All keys, packed, which from now on count as settled.
-    pub(super) fn settle(&mut self) -> Packed<'_> {
-        self.keys.settle();
-        Packed(&self.keys)
+    /// As [`Settling::repeated_bytes`].
+    pub(super) fn repeated_bytes(&self) -> usize {
+        self.keys.repeated_bytes(|_| STORED_BYTES)
+    }
+
+    /// As [`Settling::settle`], packed.
+    pub(super) fn settle(&mut self, anew: bool) -> Packed<'_> {
+        Packed(self.keys.settle(anew))
     }
 
     /// Notes that there is no settled part.
@@ -64,8 +69,9 @@ impl Ring {
     }
 
     /// Puts what was read of the settled part in front of what is fresh.
-    pub(super) fn complete(&mut self, stored: Unpacked) -> Result<(), String> {
-        self.keys.complete(stored.0)
+    pub(super) fn complete(&mut self, stored: Vec<Unpacked>) -> Result<(), String> {
+        self.keys
+            .complete(stored.into_iter().flat_map(|part| part.0).collect())
     }
 }
 

@@ -1,45 +1,15 @@
 //! Lists whose older part is stored apart.
 //!
 //! A busy session holds many actions and remembers many keys, and each commit adds one. Written whole, every
-//! commit would repeat all that the ones before it wrote. So the older part of a list settles from time to
-//! time: it is written once, into the settled part of the stored form (see [`Encoded`]), and from then on
-//! commits write only what is newer, and how much of the older part is left.
+//! commit would repeat all that the ones before it wrote. So what is fresh settles from time to time: it is
+//! written once more, behind what has settled before (see [`Encoded`]), and from then on commits write only what is
+//! newer, and how much of the settled part is left.
 //!
 //! [`Encoded`]: crate::domain::machine::Encoded
 
-use std::iter::Sum;
 use std::ops::Deref;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-/// About as many bytes as it costs to write a settled part at all, however little is in it: a page.
-const PART_BYTES: usize = 4096;
-
-/// What lists are to be written for, about.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Weight {
-    /// Bytes that commits have written of what is fresh, again and again, since it began to be.
-    repeated: usize,
-    /// Bytes of all there is.
-    whole: usize,
-}
-
-impl Weight {
-    /// Whether what was written again and again would have paid for settling: neither waiting longer nor settling
-    /// more often would write much less.
-    pub(super) fn is_ripe(self) -> bool {
-        self.repeated > self.whole + PART_BYTES
-    }
-}
-
-impl Sum for Weight {
-    fn sum<I: Iterator<Item = Self>>(weights: I) -> Self {
-        weights.fold(Self::default(), |sum, one| Self {
-            repeated: sum.repeated + one.repeated,
-            whole: sum.whole + one.whole,
-        })
-    }
-}
 
 /// A list, oldest first, that grows at its end and shrinks from its front. Stored, it is what is fresh, as
 /// plain as if nothing had settled where nothing has.
@@ -105,18 +75,19 @@ impl<T> Settling<T> {
         self.items.get(self.settled..).unwrap_or_default()
     }
 
-    /// What it weighs if an item takes so many bytes and each came with a commit of its own.
-    pub(super) fn weight(&self, item_bytes: usize) -> Weight {
-        let fresh = self.fresh().len();
-        Weight {
-            repeated: fresh * (fresh + 1) / 2 * item_bytes,
-            whole: self.items.len() * item_bytes,
-        }
+    /// About how many bytes commits have written of what is fresh, again and again, if each item came with a commit
+    /// of its own.
+    pub(super) fn repeated_bytes(&self, bytes_of: impl Fn(&T) -> usize) -> usize {
+        let fresh = self.fresh();
+        fresh.iter().map(bytes_of).sum::<usize>() * (fresh.len() + 1) / 2
     }
 
-    /// Notes that the settled part holds the whole list.
-    pub(super) fn settle(&mut self) {
+    /// Lets all of it settle, and answers what is to be written for that: what was fresh, or everything where the
+    /// settled part is to be written `anew`.
+    pub(super) fn settle(&mut self, anew: bool) -> &[T] {
+        let written = if anew { 0 } else { self.settled };
         self.settled = self.items.len();
+        self.items.get(written..).unwrap_or_default()
     }
 
     /// Notes that there is no settled part.

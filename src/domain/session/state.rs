@@ -135,6 +135,9 @@ pub struct Session {
     pub(super) seen: Ring,
     pub(super) next_index: u64,
     pub(super) indexed: Indexed,
+    /// How long its settled part is, bytes.
+    #[serde(skip)]
+    pub(super) settled_bytes: usize,
 }
 
 impl Session {
@@ -221,6 +224,7 @@ impl Machine for Session {
             seen: Ring::default(),
             next_index: 0,
             indexed: Indexed::default(),
+            settled_bytes: 0,
         }
     }
 

@@ -1,30 +1,34 @@
 //! The stored form of a session, and what of it settles: actions of the window, and remembered keys.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use super::ring;
-use super::settling::Weight;
 use super::state::{Held, Link, Session};
 use crate::domain::id::SessionId;
-use crate::domain::machine::Encoded;
+use crate::domain::machine::{Encoded, Settled};
 
-/// About as many bytes as an action of the window takes.
-const HELD_BYTES: usize = 160;
+/// About as many bytes as an action of the window takes beside its description.
+const HELD_BYTES: usize = 64;
+
+/// What commits write again and again before it pays to let it settle: writing into the settled part costs about as
+/// much as a page, and a state of which less is fresh shares its page with more others.
+const REPEATED_BYTES: usize = 3072;
+
+/// How many bytes of the settled part may be of no use, beside as many as are of use.
+const USELESS_BYTES: usize = 4096;
 
 /// What the stored form of most sessions fits into, so that it need not grow while it is written.
 const MOSTLY_BYTES: usize = 1024;
 
-/// The settled part as it is written.
+/// What is written into the settled part, a line of JSON each time.
 #[derive(Serialize)]
 struct Written<'a> {
     window: &'a [Held],
     seen: ring::Packed<'a>,
 }
 
-/// The settled part as it is read.
-#[derive(Default, Deserialize)]
+/// The same as it is read.
+#[derive(Deserialize)]
 struct Read {
     window: Vec<Held>,
     seen: ring::Unpacked,
@@ -33,7 +37,7 @@ struct Read {
 pub(super) fn encode(session: &mut Session) -> Encoded {
     let settled = settle(session);
     Encoded {
-        state: as_stored(session, to_bytes),
+        state: as_stored(session, |session| to_bytes(session).into()),
         settled,
     }
 }
@@ -41,14 +45,17 @@ pub(super) fn encode(session: &mut Session) -> Encoded {
 pub(super) fn decode(state: &[u8], settled: &[u8]) -> Result<Session, String> {
     let text = |error: serde_json::Error| error.to_string();
     let mut session: Session = serde_json::from_slice(state).map_err(text)?;
-    let read: Read = match settled {
-        [] => Read::default(),
-        bytes => serde_json::from_slice(bytes).map_err(text)?,
-    };
-    if let Link::Unlinked { window } = &mut session.link {
-        window.complete(read.window)?;
+    let (mut held, mut seen) = (Vec::new(), Vec::new());
+    for line in serde_json::Deserializer::from_slice(settled).into_iter::<Read>() {
+        let mut line = line.map_err(text)?;
+        held.append(&mut line.window);
+        seen.push(line.seen);
     }
-    session.seen.complete(read.seen)?;
+    if let Link::Unlinked { window } = &mut session.link {
+        window.complete(held)?;
+    }
+    session.seen.complete(seen)?;
+    session.settled_bytes = settled.len();
     Ok(restored(session))
 }
 
@@ -81,27 +88,40 @@ fn restored(mut session: Session) -> Session {
     session
 }
 
-/// The settled part, if it is time to write it again.
-fn settle(session: &mut Session) -> Option<Arc<[u8]>> {
-    let Session { link, seen, .. } = session;
-    let window = match link {
+/// What is fresh, if it is time to let it settle. Mostly it is put behind what has settled before; once more than half
+/// of that is of no use any more, what is left of it is written anew.
+fn settle(session: &mut Session) -> Option<Settled> {
+    let bytes_of = |held: &Held| HELD_BYTES + held.description.len();
+    let Session {
+        link,
+        seen,
+        settled_bytes,
+        ..
+    } = session;
+    let mut window = match link {
         Link::Unlinked { window } => Some(window),
         Link::Linked { .. } => None,
     };
-    let weights = [
-        window.as_ref().map(|window| window.weight(HELD_BYTES)),
-        Some(seen.weight()),
-    ];
-    if !weights.into_iter().flatten().sum::<Weight>().is_ripe() {
+    let repeated = window
+        .as_ref()
+        .map(|window| window.repeated_bytes(bytes_of));
+    if repeated.unwrap_or_default() + seen.repeated_bytes() <= REPEATED_BYTES {
         return None;
     }
-    Some(to_bytes(&Written {
-        window: window.map_or(&[], |window| {
-            window.settle();
-            window
-        }),
-        seen: seen.settle(),
-    }))
+    let items = window.as_deref().map_or(&[][..], |window| window);
+    let useful = items.iter().map(bytes_of).sum::<usize>() + seen.bytes();
+    let anew = *settled_bytes > 2 * useful + USELESS_BYTES;
+    let mut line = to_bytes(&Written {
+        window: window.as_mut().map_or(&[], |window| window.settle(anew)),
+        seen: seen.settle(anew),
+    });
+    line.push(b'\n');
+    let behind_bytes = if anew { 0 } else { *settled_bytes };
+    *settled_bytes = behind_bytes + line.len();
+    Some(Settled {
+        behind_bytes,
+        bytes: line.into(),
+    })
 }
 
 /// Notes that nothing of a session is stored.
@@ -110,11 +130,12 @@ pub(super) fn unsettle(session: &mut Session) {
         window.unsettle();
     }
     session.seen.unsettle();
+    session.settled_bytes = 0;
 }
 
-fn to_bytes(part: &impl Serialize) -> Arc<[u8]> {
+fn to_bytes(part: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(MOSTLY_BYTES);
     serde_json::to_writer(&mut bytes, part)
         .expect("a session holds only strings, numbers and lists of them");
-    bytes.into()
+    bytes
 }

@@ -62,7 +62,10 @@ impl Tables {
             written_ms: new.as_of_ms,
             commits: remember(&commits, commit.id),
             bytes: Arc::clone(&new.state),
-            settled: new.settled.clone().unwrap_or(settled),
+            settled: match &new.settled {
+                Some(new) => new.onto(&settled),
+                None => settled,
+            },
         });
         row.due_ms = new.due_ms;
         let before = row.sequence;

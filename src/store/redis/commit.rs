@@ -68,7 +68,7 @@ fn write_one(commit: &Commit, place: usize, command: &mut Cmd) {
             command.arg(new.as_of_ms);
             optional_number(new.known, command);
             if let Some(settled) = &new.settled {
-                command.arg(&**settled);
+                command.arg(settled.behind_bytes).arg(&*settled.bytes);
             }
         }
         None => {

@@ -85,7 +85,7 @@ macro_rules! scripts {
 
 scripts! {
     ANEW = "anew.lua" after [];
-    LOAD = "load.lua" after [];
+    LOAD = "load.lua" after [STATE];
     FEED = "feed.lua" after [LOG];
     INDEX = "index.lua" after [];
     HEAD = "head.lua" after [];

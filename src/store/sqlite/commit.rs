@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::ledger::Ledger;
-use super::{index, keys, log, outbox};
+use super::{index, keys, log, outbox, settled};
 use crate::store::{Commit, Guard, Outcome};
 
 /// Writes a commit inside the running transaction, or finds that it must not be written; then
@@ -39,7 +39,7 @@ pub(super) fn apply(ledger: &mut Ledger, commit: &Commit) -> rusqlite::Result<Ou
     let newest = log::newest_after(first, held.as_ref(), commit);
     let key = keys::write(&ledger.db, product, held.as_ref(), newest, commit, new)?;
     if let Some(settled) = &new.settled {
-        keys::write_settled(&ledger.db, key, settled)?;
+        settled::write(&ledger.db, key, settled)?;
     }
     log::append(ledger, product, key, held.as_ref(), first, commit)?;
     for delivery in &commit.effects.deliveries {

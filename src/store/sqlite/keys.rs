@@ -6,8 +6,8 @@ use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::ledger::Ledger;
-use super::quarantine;
 use super::row::{flaw, limit as rows, senseless, signed, unsigned};
+use super::{quarantine, settled};
 use crate::domain::id::{Key, Kind};
 use crate::store::commit::remember;
 use crate::store::{Commit, CommitId, StateWrite, Stored};
@@ -195,13 +195,6 @@ pub(super) fn write(
     Ok(db.last_insert_rowid())
 }
 
-/// Writes the settled part of a key's state.
-pub(super) fn write_settled(db: &Connection, id: i64, state: &[u8]) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT OR REPLACE INTO settled (key, state) VALUES (?1, ?2)")?
-        .execute(params![id, state])?;
-    Ok(())
-}
-
 /// Hands out keys whose deadline has passed, the longest overdue first, and moves their deadlines
 /// to the end of the claim. The next commit of a key writes its true deadline again.
 pub(super) fn claim_overdue(
@@ -325,14 +318,13 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         return Err(senseless(0, Type::Integer, "a state has a version"));
     }
     let state: Vec<u8> = row.get(3)?;
-    let settled: Option<Vec<u8>> = row.get(5)?;
     Ok(Stored {
         version,
         sequence: unsigned(row, 1)?,
         commits: whole_ids(row, 2)?,
         written_ms: unsigned(row, 4)?,
         state: Arc::from(state),
-        settled: settled.map_or_else(Arc::default, Arc::from),
+        settled: settled::read(row, 5)?,
         news: Vec::new(),
     })
 }

@@ -60,6 +60,7 @@ mod quarantine;
 mod reader;
 mod row;
 mod schema;
+mod settled;
 pub mod upkeep;
 mod writer;
 

@@ -12,7 +12,7 @@ pub(super) fn state(db: &Connection, id: i64, reason: &str) -> rusqlite::Result<
     db.prepare_cached(
         "INSERT INTO quarantine (what, address, reason, content)
          SELECT 'state', concat(p.name, '/', k.kind, '/', k.name), ?2,
-         CAST(concat_ws(char(10), CAST(k.state AS TEXT), CAST(s.state AS TEXT)) AS BLOB)
+         CAST(concat_ws(char(10), CAST(k.state AS TEXT), rtrim(CAST(s.state AS TEXT))) AS BLOB)
          FROM keys k LEFT JOIN products p ON p.id = k.product LEFT JOIN settled s ON s.key = k.id
          WHERE k.id = ?1 AND k.state IS NOT NULL",
     )?

@@ -61,6 +61,13 @@ pub const STEPS: &[Step] = &[
             "../../../migrations/sqlite/down/V6__terse.sql"
         )),
     },
+    Step {
+        name: "V7__lines",
+        up: include_str!("../../../migrations/sqlite/V7__lines.sql"),
+        down: Some(include_str!(
+            "../../../migrations/sqlite/down/V7__lines.sql"
+        )),
+    },
 ];
 
 /// Why a database could not be brought to another version.

@@ -40,7 +40,7 @@ pub(super) struct Stage {
     pub pushed: Vec<NewDelivery>,
     /// The newest stored form of the session.
     pub stored: Encoded,
-    settled: Arc<[u8]>,
+    pub(super) settled: Arc<[u8]>,
     posted: Vec<Posted>,
     identities: Vec<Identity>,
     properties: Vec<Property>,
@@ -302,7 +302,7 @@ impl Stage {
         // Whatever a session becomes, it survives being written down.
         self.stored = self.session.encode();
         if let Some(settled) = &self.stored.settled {
-            self.settled = Arc::clone(settled);
+            self.settled = settled.onto(&self.settled);
         }
         let mut read = self.read();
         let (known, found) = (Self::seen(&self.session), Self::seen(&read));

@@ -7,6 +7,7 @@ use event_connector::domain::id::{DeliveryId, Key, Kind, PartId, ProductId};
 use event_connector::domain::log::{
     EntryType, IndexKey, IndexWrite, NewDelivery, NewEntry, OutboxChange, Space,
 };
+use event_connector::domain::machine::Settled;
 use event_connector::store::memory::Memory;
 use event_connector::store::sqlite::{Options, STEPS, Sqlite, Step, Synchronous};
 use event_connector::store::{
@@ -187,9 +188,18 @@ impl Draft {
     }
 
     /// With a settled part.
-    pub(super) fn settled(mut self, settled: &str) -> Self {
+    pub(super) fn settled(self, settled: &str) -> Self {
+        self.settled_behind(0, settled)
+    }
+
+    /// With more of a settled part, of which `behind_bytes` are there.
+    pub(super) fn settled_behind(mut self, behind_bytes: usize, settled: &str) -> Self {
         let state = self.0.state.as_mut().expect("a settled part needs a state");
-        state.settled = Some(settled.as_bytes().into());
+        let bytes = settled.as_bytes().into();
+        state.settled = Some(Settled {
+            behind_bytes,
+            bytes,
+        });
         self
     }
 

@@ -48,8 +48,8 @@ fn busy_session() -> (Session, Encoded, Arc<[u8]>) {
     let mut session = Session::open(&key, &policy, 1_000.0);
     let mut settled = Arc::default();
     let mut newest = session.encode();
-    for number in 0..12_u32 {
-        let at = 1_000.0 + f64::from(number) + if number > 9 { 110.5 } else { 0.0 };
+    for number in 0..18_u32 {
+        let at = 1_000.0 + f64::from(number) + if number > 15 { 104.5 } else { 0.0 };
         let action = NewAction {
             duplicate_key: u64::from(number),
             r#type: ActionType::Click,
@@ -75,7 +75,9 @@ fn busy_session() -> (Session, Encoded, Arc<[u8]>) {
         };
         session.handle(Input::Activity(activity.into()), &mut moment);
         newest = session.encode();
-        settled = newest.settled.clone().unwrap_or(settled);
+        if let Some(new) = &newest.settled {
+            settled = new.onto(&settled);
+        }
     }
     (session, newest, settled)
 }
@@ -153,16 +155,43 @@ async fn a_state_that_leaves_out_the_usual_says_it_in_an_older_schema() {
 }
 
 #[tokio::test]
+async fn what_has_settled_line_by_line_is_of_one_piece_in_schema_6() {
+    let mut house = sqlite().await;
+    let (session, newest, settled) = busy_session();
+    let busy = key_of("shop", "busy");
+    let text = |part: &[u8]| String::from_utf8(part.to_vec()).expect("text");
+    let state = write(&busy, 0, &text(&newest.state)).settled(&text(&settled));
+    house.wrote(state).await;
+    house.store.close().await;
+    let directory = house.directory.take().expect("a database has a directory");
+    let state = in_schema(6, &directory, "busy");
+
+    let db = Connection::open(directory.path().join("store.db")).expect("readable");
+    let select = "SELECT s.state FROM settled s JOIN keys k ON k.id = s.key";
+    let older: Vec<u8> = db.query_row(select, [], |row| row.get(0)).expect("there");
+    let piece: Value = serde_json::from_slice(&older).expect("one document");
+    assert_eq!(piece["window"].as_array().map(Vec::len), Some(16));
+    let read = Session::decode(&state, &older).expect("readable");
+    assert_eq!(whole(&read), whole(&session));
+    drop(db);
+    let again = open(options(&directory)).expect("taken again");
+    let stored = again.load(&busy).await.expect("readable").expect("there");
+    assert_eq!(stored.settled.strip_suffix(b"\n"), Some(&*older));
+    again.close().await;
+}
+
+#[tokio::test]
 async fn what_has_settled_is_whole_again_in_an_older_schema() {
     let mut house = sqlite().await;
     let (session, newest, settled) = busy_session();
     let (waiting, front) = whole(&session);
-    assert!(waiting.len() < 12, "some have left");
+    assert!(waiting.len() < 18, "some have left");
     assert!(
         front["link"]["unlinked"]["window"]["settled"].as_u64() > Some(2),
         "{front}"
     );
     let text = |part: &[u8]| String::from_utf8(part.to_vec()).expect("text");
+    assert!(text(&settled).lines().count() > 1, "{}", text(&settled));
     let busy = key_of("shop", "busy");
     let state = write(&busy, 0, &text(&newest.state)).settled(&text(&settled));
     house.wrote(state).await;
@@ -177,7 +206,7 @@ async fn what_has_settled_is_whole_again_in_an_older_schema() {
     assert_eq!(whole(&read).0, waiting);
     let known: Value = serde_json::from_slice(&state).expect("JSON");
     let seen = known["seen"].as_str().expect("whole");
-    assert_eq!(seen.len(), 12 * 16, "no key is forgotten");
+    assert_eq!(seen.len(), 18 * 16, "no key is forgotten");
     let again = open(options(&directory)).expect("taken again");
     let stored = again.load(&busy).await.expect("readable").expect("there");
     assert_eq!(Session::decode(&stored.state, &stored.settled), Ok(read));

@@ -44,9 +44,38 @@ pub(super) async fn a_settled_part_stays_until_another_is_written(house: &House)
     assert_eq!(settled().await, "b");
 }
 
+pub(super) async fn what_is_added_to_a_settled_part_follows_it(house: &House) {
+    let mut written = [String::new(), String::new()];
+    let keys = [key("s"), key("t")];
+    for round in 0..60_u64 {
+        for (key, written) in keys.iter().zip(&mut written) {
+            // Now and then all of it is written anew, and mostly nothing is written of it.
+            if round % 25 == 24 {
+                written.clear();
+            }
+            let version = 2 * round;
+            let more = format!("{} {round}  {}\n", key.id, "abcdefg ".repeat(90));
+            let draft = write(key, version, "state").settled_behind(written.len(), &more);
+            written.push_str(&more);
+            house.wrote(draft).await;
+            house.wrote(write(key, version + 1, "state")).await;
+        }
+        for (key, written) in keys.iter().zip(&written) {
+            let stored = house.state(key).await.expect("it is there");
+            assert_eq!(str::from_utf8(&stored.settled), Ok(&**written));
+        }
+    }
+    let late = write(&keys[0], 7, "late").settled_behind(written[0].len(), "no");
+    let newest = house.conflicted(late).await.expect("there is a state");
+    assert_eq!(str::from_utf8(&newest.settled), Ok(&*written[0]));
+}
+
 pub(super) async fn a_settled_part_goes_with_its_state(house: &House) {
     house
         .wrote(write(&key("s"), 0, "one").settled("old").action("{}"))
+        .await;
+    house
+        .wrote(write(&key("s"), 1, "two").settled_behind(3, "er"))
         .await;
     let done = house.store.quarantine(&key("s"), "unreadable").await;
     done.expect("set aside");

@@ -7,6 +7,7 @@ macro_rules! store_suite {
             crate::store::suite::checks! { $open,
                 states: a_commit_is_read_back
                 states: a_settled_part_stays_until_another_is_written
+                states: what_is_added_to_a_settled_part_follows_it
                 states: a_settled_part_goes_with_its_state
                 states: a_restored_state_gives_way_to_what_is_not_older
                 states: a_key_without_commits_is_absent

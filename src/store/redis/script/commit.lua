@@ -77,7 +77,7 @@ local function conflict(base, product, at, commit_id, commits, newest, known)
     news[#news + 1] = entry
     offset = fields.before
   end
-  return { call('HMGET', at, 'head', 'tail', 'state', 'settled'), news }
+  return { held_at(at), news }
 end
 
 -- Appends entries behind the newest of their key; answers the sequence and the offset of the last.

@@ -2,7 +2,7 @@
 local next_arg = 4
 
 -- How many guards, entries, works and rows there are, the place of the bucket, and whether the settled part of the
--- state is written as well, and a state that was lost. Most commits are of one shape.
+-- state is written of as well, and a state that was lost. Most commits are of one shape.
 local function shape_of(shape)
   local guards, entries, works, rows, bucket, has_settled, is_restored =
     match(shape, '^(%d+) (%d+) (%d+) (%d+) (%d+) ([01]) ([01])$')
@@ -18,7 +18,7 @@ local function commit()
   if shape ~= ORDINARY then
     guards, entries, works, rows, bucket, has_settled, is_restored = shape_of(shape)
   end
-  local first_guard = at + (has_settled and 11 or 10)
+  local first_guard = at + (has_settled and 12 or 10)
   local first_entry = first_guard + 4 * guards
   local first_work = first_entry + 3 * entries
   local first_row = first_work + 4 * works
@@ -51,7 +51,7 @@ local function commit()
   if has_state then
     local head = base_version + 1 .. ' ' .. written .. (due == '' and ' 0 ' or ' 1 ') .. remember(commits, commit_id)
     call('HSET', stored, 'head', head, 'tail', sequence .. ' ' .. newest, 'state', state)
-    if has_settled then call('HSET', stored, 'settled', ARGV[at + 10]) end
+    if has_settled then settle(stored, ARGV[at + 10], ARGV[at + 11]) end
     remind(base, member, before, written, had_due, due)
   end
   if works > 0 then outbox(base, product, key, now, first_work, works) end

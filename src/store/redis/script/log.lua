@@ -1,6 +1,6 @@
 -- The log and the states of one bucket.
 --
--- state:<product>/<kind>/<id>   a state: its head, its tail, `state`, `settled`
+-- state:<product>/<kind>/<id>   a state: its head, its tail, `state`, its settled part
 -- states, due, awaited          states by about the time of their writing; by deadline; with a deadline,
 --                               by the time of their writing
 -- product:<product>             the newest offset, the newest that was removed, the time of the oldest entry
@@ -25,7 +25,8 @@ local function forget(base, member)
   local at = base .. 'state:' .. member
   local product = string.match(member, '^[^/]*')
   local _, newest = tail_of(redis.call('HGET', at, 'tail') or '')
-  redis.call('HDEL', at, 'head', 'state', 'settled')
+  unsettle(at)
+  redis.call('HDEL', at, 'head', 'state')
   redis.call('ZREM', base .. 'states', member)
   redis.call('ZREM', base .. 'due', member)
   redis.call('ZREM', base .. 'awaited', member)

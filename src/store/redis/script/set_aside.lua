@@ -2,8 +2,8 @@
 local base, kind, product, row, reason, now = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local address, content = row, nil
 if kind == 'state' then
-  local held = redis.call('HMGET', base .. 'state:' .. row, 'head', 'state', 'settled')
-  if held[1] then content = (held[2] or '') .. '\n' .. (held[3] or '') end
+  local head, _, state, settled = unpack(held_at(base .. 'state:' .. row))
+  if head then content = (state or '') .. '\n' .. (settled or '') end
 elseif kind == 'log entry' then
   local entry = redis.call('XRANGE', base .. 'log:' .. product, row, row)[1]
   if entry then content = table.concat(entry[2], ',') end

@@ -17,3 +17,38 @@ local function tail_of(tail)
   return match(tail, '^(%d+) (.*)$')
 end
 
+-- The settled part of a state is a field for each time that something was added: `settled` the first, and `settled <n>`
+-- what is behind n bytes.
+local function unsettle(at)
+  for _, field in ipairs(redis.call('HKEYS', at)) do
+    if find(field, '^settled') then redis.call('HDEL', at, field) end
+  end
+end
+
+local function settle(at, behind, bytes)
+  if behind == '0' then
+    unsettle(at)
+    redis.call('HSET', at, 'settled', bytes)
+  else
+    redis.call('HSET', at, 'settled ' .. behind, bytes)
+  end
+end
+
+-- What is held of a state: its head, its tail, the state and its settled part.
+local function held_at(at)
+  local fields, parts, places = redis.call('HGETALL', at), {}, {}
+  local held = {}
+  for i = 1, #fields, 2 do
+    local behind = match(fields[i], '^settled ?(%d*)$')
+    if behind then
+      behind = tonumber(behind) or 0
+      parts[behind] = fields[i + 1]
+      places[#places + 1] = behind
+    else
+      held[fields[i]] = fields[i + 1]
+    end
+  end
+  table.sort(places)
+  for i, behind in ipairs(places) do places[i] = parts[behind] end
+  return { held.head or false, held.tail or false, held.state or false, #places > 0 and table.concat(places) }
+end
